@@ -1,0 +1,195 @@
+"""Which operations is a model made of? The decoder calls these and nothing else; arrays are opaque to it.
+
+Shapes use one alphabet: B sequences, T new positions of all sequences in one flat run, S positions seen, C model dim,
+H query heads, K kv heads, D head dim, F feed-forward dim, V vocabulary, R rows whose logits are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenlight.formats.tensors import Tensor
+
+Array: TypeAlias = Any
+"""Activations, (T, C) or (T, anything); only the ops that made it may look inside."""
+
+Weight: TypeAlias = Any
+"""A packed weight: a linear, a norm or an embedding."""
+
+Pages: TypeAlias = Any
+"""Key and value storage for a number of pages, all layers."""
+
+Step: TypeAlias = Any
+"""One forward pass: its batch, its scratch memory."""
+
+PAGE_SIZE = 32
+"""Positions a page holds."""
+
+Activation: TypeAlias = Literal["silu", "gelu", "gelu_tanh"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RopeSpec:
+    """Rotary position embedding (Su et al. 2021, arXiv:2104.09864), in Hugging Face's half-split layout."""
+
+    inv_freq: tuple[float, ...]
+    """Angle per position of each rotated pair (i, i + rotated/2), after any scaling; length rotated_dims / 2."""
+
+    scale: float = 1.0
+    """Factor on cos and sin (YaRN's attention factor)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttentionSpec:
+    """All that distinguishes one layer's attention from another's."""
+
+    n_heads: int
+    """Query heads H."""
+
+    n_kv_heads: int
+    """Key and value heads K; H is a multiple of K."""
+
+    head_dim: int
+    """D."""
+
+    scale: float
+    """Factor on q·k, usually D ** -0.5."""
+
+    rope: RopeSpec | None
+    """How positions enter; None where they do not."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KVSpec:
+    """What one layer keeps per position."""
+
+    n_kv_heads: int
+    """K."""
+
+    head_dim: int
+    """D."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Batch:
+    """One ragged step: the new tokens of B sequences, end to end, without padding."""
+
+    tokens: NDArray[np.int32]
+    """Token ids, (T,)."""
+
+    starts: NDArray[np.int32]
+    """Sequence b owns rows starts[b]:starts[b + 1], (B + 1,)."""
+
+    past: NDArray[np.int32]
+    """Positions of each sequence already in its pages; its first new row has this position, (B,)."""
+
+    page_tables: NDArray[np.int32]
+    """Page ids of each sequence in order, padded with -1, (B, P); they hold past and new positions alike."""
+
+    outputs: NDArray[np.int32]
+    """Rows whose logits are asked for, ascending, (R,)."""
+
+    positions: NDArray[np.int32] = field(init=False)
+    """Position of each row in its sequence, (T,)."""
+
+    def __post_init__(self) -> None:
+        lengths = np.diff(self.starts)
+        offsets = np.repeat(self.past - self.starts[:-1], lengths)
+        object.__setattr__(self, "positions", (np.arange(len(self.tokens), dtype=np.int32) + offsets).astype(np.int32))
+
+
+class Ops(Protocol):
+    """A set of operations. Functional in meaning: no argument is changed, save the pages that attention writes."""
+
+    name: str
+    """'numpy' or 'native'."""
+
+    identity: str
+    """Name, instruction set and version: part of a run's identity, since bits differ between them."""
+
+    batch_invariant: bool
+    """Whether the same row gives the same bits in every batch."""
+
+    def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Weight:
+        """Stack weights of (N_i, C) by rows into one linear of (sum N_i, C); all of one type."""
+
+    def pack_gate_up(self, gate: Tensor, up: Tensor, biases: tuple[Tensor | None, Tensor | None]) -> Weight:
+        """Gate and up projections, each (F, C), for `gate_up`."""
+
+    def pack_norm(self, weight: Tensor) -> Weight:
+        """A norm's weight, (C,)."""
+
+    def pack_embedding(self, weight: Tensor) -> Weight:
+        """Embedding rows, (V, C); may keep the file's own bytes."""
+
+    def new_pages(self, n_pages: int, layers: Sequence[KVSpec]) -> Pages:
+        """Storage for n_pages of PAGE_SIZE positions in every layer."""
+
+    def copy_page(self, pages: Pages, source: int, target: int) -> None:
+        """Copy one page of every layer."""
+
+    def begin(self, batch: Batch, pages: Pages) -> Step:
+        """Start a forward pass; arrays of an earlier step may not be used after this."""
+
+    def embed(self, step: Step, embedding: Weight, scale: float = 1.0) -> Array:
+        """Rows of the embedding for the batch's tokens, times scale, (T, C)."""
+
+    def rms_norm(self, step: Step, x: Array, weight: Weight, eps: float) -> Array:
+        """x / rms(x) * weight over the last axis (Zhang and Sennrich 2019, arXiv:1910.07467), (T, C)."""
+
+    def linear(self, step: Step, x: Array, weight: Weight) -> Array:
+        """x @ weight.T + bias, (T, N)."""
+
+    def add(self, step: Step, x: Array, y: Array) -> Array:
+        """x + y, (T, C)."""
+
+    def gate_up(self, step: Step, x: Array, weight: Weight, activation: Activation) -> Array:
+        """activation(gate(x)) * up(x), (T, F)."""
+
+    def attention(self, step: Step, qkv: Array, layer: int, spec: AttentionSpec) -> Array:
+        """Rotate, write new keys and values to the pages, attend causally to all positions seen.
+
+        Args:
+            step: the pass.
+            qkv: stacked projections, (T, (H + 2K)·D), q before k before v.
+            layer: which layer's pages.
+            spec: heads, scale, rope.
+
+        Returns:
+            Mixed values, (T, H·D).
+        """
+
+    def norm_linear(self, step: Step, x: Array, norm: Weight, eps: float, weight: Weight) -> Array:
+        """linear(rms_norm(x)), (T, N)."""
+
+    def norm_gate_up(self, step: Step, x: Array, norm: Weight, eps: float, weight: Weight, act: Activation) -> Array:
+        """gate_up(rms_norm(x)), (T, F)."""
+
+    def linear_add(self, step: Step, x: Array, weight: Weight, residual: Array) -> Array:
+        """residual + linear(x), (T, C)."""
+
+    def rows(self, step: Step, x: Array) -> Array:
+        """The rows that the batch asks outputs for, (R, C)."""
+
+    def to_numpy(self, x: Array) -> NDArray[np.float32]:
+        """A copy of an array's values."""
+
+    def token_logprobs(
+        self, step: Step, x: Array, head: Weight, targets: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Log-softmax of the head's logits at one target per row, without keeping all logits.
+
+        Args:
+            step: the pass.
+            x: normed hidden states, (R, C).
+            head: the output linear, (V, C).
+            targets: one token id per row, (R,).
+
+        Returns:
+            Log-probabilities in nats, (R,), and whether the target was the most likely token (first of equals), (R,).
+        """
