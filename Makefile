@@ -1,0 +1,73 @@
+# Each target creates and fills the environment that it needs, with pip alone. `make` lists them.
+PYTHON ?= python3
+export PIP_CONSTRAINT = constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+BASE := .venv/base.stamp
+TEST := .venv/test.stamp
+CHECK := .venv/check.stamp
+MODEL := .venv/model.stamp
+WITNESS := .venv-witness/witness.stamp
+NATIVE := $(wildcard native/*)
+
+.PHONY: help review test witness check bench clean
+
+help:
+	@echo "make review    the main job: review the default model, from nothing to an explained verdict"
+	@echo "make test      the tests (no torch)"
+	@echo "make witness   the tests against transformers, llama.cpp, gguf and lm-eval"
+	@echo "make check     ruff, mypy --strict, import-linter"
+	@echo "make bench     measured beside the peers; writes benchmarks/results.json and RESULTS.md"
+
+review: $(BASE)
+	.venv/bin/greenlight review smollm2 --pull
+
+test: $(TEST) $(MODEL)
+	.venv/bin/python -m pytest
+
+check: $(CHECK)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+witness: $(WITNESS)
+	.venv-witness/bin/greenlight pull smollm2
+	.venv-witness/bin/python -m pytest tests/witness --override-ini addopts="-q --strict-markers -p no:cacheprovider"
+
+bench: $(WITNESS)
+	.venv-witness/bin/greenlight pull smollm2
+	.venv-witness/bin/python benchmarks/run.py
+
+clean:
+	rm -rf .venv .venv-witness build
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install -q --upgrade "pip>=25.1"
+
+.venv-witness/bin/python:
+	$(PYTHON) -m venv .venv-witness
+	.venv-witness/bin/python -m pip install -q --upgrade "pip>=25.1"
+
+$(BASE): .venv/bin/python pyproject.toml constraints.txt $(NATIVE)
+	.venv/bin/python -m pip install -q --editable .
+	touch $@
+
+$(TEST): $(BASE)
+	.venv/bin/python -m pip install -q --group test
+	touch $@
+
+$(CHECK): $(BASE)
+	.venv/bin/python -m pip install -q --group check --group test
+	touch $@
+
+$(MODEL): $(BASE)
+	.venv/bin/greenlight pull smollm2
+	touch $@
+
+# torch first and alone: a plain resolution would fetch a build for accelerators.
+$(WITNESS): .venv-witness/bin/python pyproject.toml constraints.txt $(NATIVE)
+	.venv-witness/bin/python -m pip install -q torch==2.13.0
+	.venv-witness/bin/python -m pip install -q --group test --group witness --editable .
+	touch $@
