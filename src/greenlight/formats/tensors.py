@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import enum
 import math
+import mmap
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from greenlight.errors import FormatError
 
 
 class TensorType(enum.Enum):
@@ -66,3 +72,37 @@ class Tensor:
     def row_bytes(self) -> int:
         """Bytes of one row (the last axis)."""
         return self.shape[-1] // self.type.block_values * self.type.block_bytes
+
+    def take_rows(self, rows: NDArray[Any]) -> Tensor:
+        """The given rows (indices along all axes but the last, flattened) as (len(rows), row), bytes moved whole."""
+        table = self.data.reshape(-1, self.row_bytes)
+        return Tensor(self.name, self.type, (len(rows), self.shape[-1]), table[rows].reshape(-1))
+
+    def take_values(self, indices: NDArray[Any]) -> Tensor:
+        """The given values of a vector whose values stand alone, as a vector."""
+        values = self.data.reshape(-1, self.type.block_bytes)[indices]
+        return Tensor(self.name, self.type, (len(indices),), values.reshape(-1))
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """Map a file's bytes, read-only.
+
+    Raises:
+        FormatError: there is no such file, it cannot be opened, or it is empty.
+    """
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FormatError("the file cannot be read", where=str(path), found=reason, do="check the path") from error
+
+
+def find_overlap(spans: Iterable[tuple[int, int, str]]) -> tuple[str, str] | None:
+    """Names of the first two (start, end, name) that share a byte, or None."""
+    previous_end, previous_name = 0, ""
+    for start, end, name in sorted(spans):
+        if start < previous_end:
+            return previous_name, name
+        previous_end, previous_name = end, name
+    return None

@@ -1,0 +1,187 @@
+"""What do a model's files hold? Its facts, and every tensor that they promise, each checked, none packed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from greenlight.errors import FormatError
+from greenlight.formats.gguf import GGUFFile, read_gguf
+from greenlight.formats.safetensors import SafetensorsFolder, read_folder
+from greenlight.formats.tensors import Tensor
+from greenlight.model.config import ModelConfig
+from greenlight.model.families import family_of_architecture, family_of_model_type
+from greenlight.model.family import Family
+from greenlight.model.fields import Fields
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Checkpoint(Mapping[str, Tensor]):
+    """A model on disk: a mapping from Hugging Face names to tensors in Hugging Face's layout."""
+
+    path: Path
+    """The file or folder."""
+
+    format: Literal["gguf", "safetensors"]
+    """How it is stored."""
+
+    size: int
+    """Bytes of the files of weights."""
+
+    family: Family
+    """What computes it."""
+
+    config: ModelConfig
+    """Its facts."""
+
+    tensors: dict[str, Tensor]
+    """Tensors as the file has them, by Hugging Face name."""
+
+    metadata: Mapping[str, Any]
+    """GGUF metadata, or config.json."""
+
+    unread: tuple[str, ...] = field(default=())
+    """Fields of config.json that no part of the computation reads."""
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor = self.tensors[name]
+        return self.family.from_gguf(name, tensor, self.config) if self.format == "gguf" else tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open a .gguf file or a Hugging Face folder.
+
+    Raises:
+        FormatError: damaged files, or tensors that are missing, left over or of another shape than the config says.
+        UnsupportedError: a family, a type or a switch that is not computed here.
+        ConfigError: a config that contradicts itself.
+    """
+    if path.is_dir():
+        return _from_folder(read_folder(path))
+    return _from_gguf(read_gguf(path))
+
+
+def _from_gguf(file: GGUFFile) -> Checkpoint:
+    where = str(file.path)
+    architecture = Fields(where, file.metadata).text("general.architecture")
+    if architecture is None:
+        raise FormatError("the file does not say what model it is", where=f"{where}, general.architecture")
+    family = family_of_architecture(architecture, f"{where}, general.architecture")
+    config = family.config_from_gguf(Fields(where, file.metadata, prefix=f"{architecture}."), file.tensors)
+    tensors = {name: tensor for name, tensor in file.tensors.items() if name not in family.gguf_extras}
+    names = {family.gguf_name(name): name for name in family.shapes(config)}
+    return Checkpoint(
+        path=file.path,
+        format="gguf",
+        size=file.size,
+        family=family,
+        config=config,
+        tensors=_match(where, family.shapes(config), {names.get(name, name): t for name, t in tensors.items()}),
+        metadata=file.metadata,
+    )
+
+
+def _from_folder(folder: SafetensorsFolder) -> Checkpoint:
+    where = str(folder.path / "config.json")
+    fields = Fields(where, folder.config)
+    model_type = fields.text("model_type")
+    if model_type is None:
+        raise FormatError("the config does not say what model it is", where=f"{where}, model_type")
+    family = family_of_model_type(model_type, f"{where}, model_type")
+    _refuse_altered(fields)
+    config = family.config_from_hf(fields)
+    tensors = {name: t for name, t in folder.tensors.items() if not name.endswith(family.hf_extras)}
+    if config.tied_head:
+        _drop_tied_copy(where, tensors)
+    return Checkpoint(
+        path=folder.path,
+        format="safetensors",
+        size=folder.size,
+        family=family,
+        config=config,
+        tensors=_match(str(folder.path), family.shapes(config), tensors),
+        metadata=folder.config,
+        unread=tuple(name for name in fields.unread() if name not in _BOOKKEEPING),
+    )
+
+
+_ALTERING = (
+    *("quantization_config", "compression_config", "auto_map", "adapter_config", "sliding_window"),
+    *("attn_logit_softcapping", "final_logit_softcapping", "logit_scale", "logits_scaling", "clip_qkv"),
+    *("embedding_multiplier", "residual_multiplier", "attention_multiplier", "scale_emb", "scale_depth"),
+    *("num_local_experts", "num_experts", "qk_norm", "use_qk_norm", "no_rope_layers", "layer_types"),
+    *("query_pre_attn_scalar", "attention_chunk_size", "rope_interleaved", "alibi", "per_layer_config"),
+)
+"""Fields of other families, of custom code or of quantisers: a config that sets one computes something else."""
+
+_BOOKKEEPING = frozenset(
+    (
+        *("architectures", "torch_dtype", "dtype", "transformers_version", "use_cache", "initializer_range"),
+        *("bos_token_id", "eos_token_id", "pad_token_id", "attention_dropout", "_name_or_path", "unsloth_version"),
+        *("is_llama_config", "transformers.js_config", "output_attentions", "output_hidden_states", "return_dict"),
+        *(
+            "id2label",
+            "label2id",
+            "problem_type",
+            "chunk_size_feed_forward",
+            "is_encoder_decoder",
+            "_attn_implementation",
+        ),
+    )
+)
+"""Fields known to say nothing about the computation of logits."""
+
+
+def _refuse_altered(fields: Fields) -> None:
+    for name in _ALTERING:
+        fields.refuse_unless(name, False)
+
+
+def _drop_tied_copy(where: str, tensors: dict[str, Tensor]) -> None:
+    """Some writers store a tied head all the same: drop it if it is the embedding, refuse if it is not."""
+    head, embedding = tensors.pop("lm_head.weight", None), tensors.get("model.embed_tokens.weight")
+    if head is None or embedding is None:
+        return
+    if head.type is not embedding.type or head.data.tobytes() != embedding.data.tobytes():
+        raise FormatError(
+            "the config ties the head to the embedding, but the file has another head",
+            where=f"{where}, tie_word_embeddings",
+            found="lm_head.weight differs from model.embed_tokens.weight",
+            do="set tie_word_embeddings to what the model was trained with",
+        )
+
+
+def _match(where: str, shapes: Mapping[str, tuple[int, ...]], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in the model's order, if they are exactly those that the config promises."""
+    missing = [name for name in shapes if name not in tensors]
+    extra = [tensor.name for name, tensor in tensors.items() if name not in shapes]
+    if missing or extra:
+        lists = (("missing", missing), ("unexpected", extra))
+        raise FormatError(
+            "weights do not match the config",
+            where=where,
+            found="; ".join(f"{label}: {_some(names)}" for label, names in lists if names),
+            do="the two come from different models, or a file is missing; fetch both again from one source",
+        )
+    for name, shape in shapes.items():
+        if tensors[name].shape != shape:
+            raise FormatError(
+                "weights do not match the config",
+                where=f"{where}, {tensors[name].name}",
+                found=f"{tensors[name].shape}, expected {shape}",
+                do="the two come from different models; fetch both again from one source",
+            )
+    return {name: tensors[name] for name in shapes}
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:4])
+    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"

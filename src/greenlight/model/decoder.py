@@ -1,0 +1,73 @@
+"""How do tokens become logits? Embed, run the blocks, normalise, multiply by the head: every family the same way."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenlight.model.checkpoint import Checkpoint
+from greenlight.model.memory import MemoryPlan, plan_memory
+from greenlight.ops.protocol import Array, Batch, KVSpec, Ops, Pages, Step
+
+
+class Decoder:
+    """A model ready to run: packed weights over a set of operations.
+
+    Args:
+        checkpoint: the model on disk; not kept.
+        ops: what computes it.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, ops: Ops) -> None:
+        family, config = checkpoint.family, checkpoint.config
+        self.config = config
+        self.ops = ops
+        self.kv_layers: tuple[KVSpec, ...] = family.kv_layers(config)
+        self.n_parameters = sum(tensor.n_values for tensor in checkpoint.tensors.values())
+        self._stored_bytes = sum(tensor.n_bytes for tensor in checkpoint.tensors.values())
+        embedding = checkpoint["model.embed_tokens.weight"]
+        head = embedding if config.tied_head else checkpoint["lm_head.weight"]
+        self._embedding = ops.pack_embedding(embedding)
+        self._blocks = [family.pack_block(ops, config, layer, checkpoint) for layer in range(config.n_layers)]
+        self._norm = ops.pack_norm(checkpoint["model.norm.weight"])
+        self._head = ops.pack_linear([head], [None])
+
+    def new_pages(self, n_pages: int) -> Pages:
+        """Storage for keys and values: n_pages of PAGE_SIZE positions, in every layer."""
+        return self.ops.new_pages(n_pages, self.kv_layers)
+
+    def forward(self, batch: Batch, pages: Pages) -> NDArray[np.float32]:
+        """Logits of the rows that the batch asks for, (R, V); keys and values of all rows go to the pages."""
+        ops, step = self.ops, self.ops.begin(batch, pages)
+        x = self._last_hidden(step)
+        return ops.to_numpy(ops.norm_linear(step, x, self._norm, self.config.norm_eps, self._head))
+
+    def score(
+        self, batch: Batch, pages: Pages, targets: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Log-probability of one target per asked row, and whether it was the most likely token.
+
+        Args:
+            batch: as for `forward`.
+            pages: as for `forward`.
+            targets: one token id per row asked for, (R,).
+
+        Returns:
+            Natural logarithms, (R,), and the flags, (R,); logits are never all held at once.
+        """
+        ops, step = self.ops, self.ops.begin(batch, pages)
+        x = ops.rms_norm(step, self._last_hidden(step), self._norm, self.config.norm_eps)
+        return ops.token_logprobs(step, x, self._head, targets)
+
+    def memory(self, context: int, sequences: int = 1) -> MemoryPlan:
+        """Bytes that running `sequences` of `context` positions at once will take, predicted."""
+        return plan_memory(
+            self.config, self.kv_layers, self._stored_bytes, self.n_parameters, self.ops.name, context, sequences
+        )
+
+    def _last_hidden(self, step: Step) -> Array:
+        """The blocks' output at the rows asked for, not yet normed, (R, C)."""
+        x = self.ops.embed(step, self._embedding)
+        for block in self._blocks:
+            x = block(self.ops, step, x)
+        return self.ops.rows(step, x)

@@ -1,0 +1,40 @@
+"""Which families of models are known? One file each; this is the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from greenlight.errors import UnsupportedError
+from greenlight.model.families.llama import LLAMA
+from greenlight.model.family import Family
+
+FAMILIES = (LLAMA,)
+
+
+def family_of_model_type(model_type: str, where: str) -> Family:
+    """The family that config.json names.
+
+    Raises:
+        UnsupportedError: none that is known.
+    """
+    return _find({name: family for family in FAMILIES for name in family.hf_model_types}, model_type, where)
+
+
+def family_of_architecture(architecture: str, where: str) -> Family:
+    """The family that a GGUF file names.
+
+    Raises:
+        UnsupportedError: none that is known.
+    """
+    return _find({name: family for family in FAMILIES for name in family.gguf_architectures}, architecture, where)
+
+
+def _find(known: Mapping[str, Family], name: str, where: str) -> Family:
+    if name not in known:
+        raise UnsupportedError(
+            f"models of the family {name!r} are not supported",
+            where=where,
+            found=f"{name}; supported: {', '.join(known)}",
+            do="use a model of a supported family",
+        )
+    return known[name]

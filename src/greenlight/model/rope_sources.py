@@ -1,0 +1,138 @@
+"""Where do files say how positions enter attention? In config.json's old and new form, and in GGUF keys."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from greenlight.errors import FormatError, UnsupportedError
+from greenlight.formats.quants import dequantize
+from greenlight.formats.tensors import Tensor
+from greenlight.model.fields import Fields
+from greenlight.model.rope import (
+    FactorScaling,
+    LinearScaling,
+    Llama3Scaling,
+    RopeConfig,
+    RopeScaling,
+    YarnScaling,
+    yarn_attention_factor,
+)
+
+DEFAULT_THETA = 10_000.0
+
+
+def rope_from_hf(fields: Fields, max_seq_len: int) -> RopeConfig:
+    """Read `rope_parameters` (transformers 5), or `rope_scaling` beside `rope_theta` (before).
+
+    Raises:
+        UnsupportedError: a way of stretching, or a parameter of one, that is not computed here.
+        FormatError: a parameter is missing or impossible, or the two forms contradict each other.
+    """
+    theta = fields.number("rope_theta", DEFAULT_THETA)
+    fields.refuse_unless("partial_rotary_factor", 1.0, 1)
+    old, new = fields.group("rope_scaling"), fields.group("rope_parameters")
+    if old and new and fields.get("rope_scaling") != fields.get("rope_parameters"):
+        raise FormatError(
+            "rope_scaling and rope_parameters contradict each other",
+            where=fields.where,
+            found=f"{fields.get('rope_scaling')} and {fields.get('rope_parameters')}",
+        )
+    params = new or old
+    if params is None:
+        return RopeConfig(rope_theta=theta)
+    original = fields.integer("original_max_position_embeddings", 0 or max_seq_len)
+    if fields.get("original_max_position_embeddings") is None:
+        original = params.integer("original_max_position_embeddings", max_seq_len)
+    else:
+        params.get("original_max_position_embeddings")
+    kind = params.text("rope_type", params.text("type", "default"))
+    theta = params.number("rope_theta", theta)
+    params.refuse_unless("partial_rotary_factor", 1.0, 1)
+    scaling = _hf_scaling(params, kind, original, max_seq_len)
+    params.get("finetuned")  # how the model was trained, not how it runs
+    if unread := params.unread():
+        raise UnsupportedError(
+            f"rope parameter {unread[0]} is not known for type {kind!r}",
+            where=f"{params.where}, {unread[0]}",
+            found=repr(params.get(unread[0])),
+        )
+    return RopeConfig(rope_theta=theta, scaling=scaling)
+
+
+def _hf_scaling(params: Fields, kind: str, original: int, max_seq_len: int) -> RopeScaling | None:
+    match kind:
+        case "default":
+            return None
+        case "linear":
+            return LinearScaling(factor=params.number("factor"))
+        case "llama3":
+            return Llama3Scaling(
+                factor=params.number("factor"),
+                low_freq_factor=params.number("low_freq_factor"),
+                high_freq_factor=params.number("high_freq_factor"),
+                original_max_seq_len=original,
+            )
+        case "yarn":
+            factor = params.number("factor", max_seq_len / original)
+            mscale, mscale_all_dim = params.number("mscale", 0.0), params.number("mscale_all_dim", 0.0)
+            return YarnScaling(
+                factor=factor,
+                original_max_seq_len=original,
+                attention_factor=params.number(
+                    "attention_factor", yarn_attention_factor(factor, mscale, mscale_all_dim)
+                ),
+                beta_fast=params.number("beta_fast", 0.0) or 32.0,  # transformers reads 0 as absent
+                beta_slow=params.number("beta_slow", 0.0) or 1.0,
+                truncate=params.flag("truncate", True),
+            )
+    raise _unknown(params.where, kind)
+
+
+def rope_from_gguf(fields: Fields, head_dim: int, max_seq_len: int, factors: Tensor | None) -> RopeConfig:
+    """Read {arch}.rope.* keys and the `rope_freqs` tensor.
+
+    Raises:
+        UnsupportedError: a way of stretching, or a parameter of one, that is not computed here.
+        FormatError: a parameter is missing or impossible.
+    """
+    theta = fields.number("rope.freq_base", DEFAULT_THETA)
+    fields.refuse_unless("rope.dimension_count", head_dim)
+    fields.refuse_unless("rope.scale_linear", 1.0)  # the key before rope.scaling.*
+    fields.get("rope.scaling.finetuned")
+    original = fields.integer("rope.scaling.original_context_length", max_seq_len)
+    kind = fields.text("rope.scaling.type", "none")
+    scaling: RopeScaling | None = None
+    match kind:
+        case "none":
+            fields.refuse_unless("rope.scaling.factor", 1.0)
+        case "linear":
+            scaling = LinearScaling(factor=fields.number("rope.scaling.factor"))
+        case "yarn":
+            fields.refuse_unless("rope.scaling.yarn_log_multiplier", 0.0)
+            factor = fields.number("rope.scaling.factor")
+            scaling = YarnScaling(
+                factor=factor,
+                original_max_seq_len=original,
+                attention_factor=yarn_attention_factor(factor) * fields.number("rope.scaling.attn_factor", 1.0),
+                beta_fast=fields.number("rope.scaling.yarn_beta_fast", 32.0),
+                beta_slow=fields.number("rope.scaling.yarn_beta_slow", 1.0),
+            )
+        case _:
+            raise _unknown(f"{fields.where}, {fields.prefix}rope.scaling.type", kind)
+    if factors is None:
+        return RopeConfig(rope_theta=theta, scaling=scaling)
+    if scaling is not None:
+        raise UnsupportedError(
+            "rope_freqs beside another way of stretching is not supported", where=fields.where, found=kind
+        )
+    values = np.atleast_1d(dequantize(factors)).astype(float).tolist()
+    return RopeConfig(rope_theta=theta, scaling=FactorScaling(factors=tuple(values)))
+
+
+def _unknown(where: str, kind: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"rope type {kind!r} is not supported",
+        where=where,
+        found=f"{kind}; supported are default, linear, llama3 and yarn",
+        do="use another model; computing this one without it would be silently wrong",
+    )

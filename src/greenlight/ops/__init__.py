@@ -1,0 +1,38 @@
+"""Which set of operations runs a model here?"""
+
+from __future__ import annotations
+
+import os
+
+from greenlight.errors import UsageError
+from greenlight.ops.numpy_ops import NumpyOps
+from greenlight.ops.protocol import Ops
+
+__all__ = ["Ops", "select_ops"]
+
+NAMES = ("native", "numpy")
+
+
+def select_ops(name: str | None = None) -> Ops:
+    """The ops of that name; without one, what GREENLIGHT_OPS names; without that, native where it was built.
+
+    Numpy ops chosen because native ones are missing carry the reason as `reason`.
+
+    Raises:
+        UsageError: no ops have that name, or native ones were asked for and cannot be loaded.
+    """
+    asked = name or os.environ.get("GREENLIGHT_OPS") or None
+    if asked not in (None, *NAMES):
+        raise UsageError(f"there are no ops called {asked!r}", found=asked, do=f"use one of {', '.join(NAMES)}")
+    if asked == "numpy":
+        return NumpyOps()
+    try:
+        from greenlight.ops.native import NativeOps
+
+        return NativeOps()
+    except ImportError as error:
+        if asked == "native":
+            raise UsageError(
+                "the native ops cannot be loaded", found=str(error), do="install a C++20 compiler, then reinstall"
+            ) from error
+        return NumpyOps(reason=f"the native module cannot be loaded: {error}")

@@ -1,0 +1,284 @@
+"""What does each operation compute? The reference: plain float32 numpy, to be read, and to judge other ops by.
+
+Weights are widened to float32 when packed and products run through numpy's BLAS, so this is also what runs where the
+native module could not be built: correct, and several times slower and larger.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenlight.formats.quants import dequantize
+from greenlight.formats.tensors import Tensor
+from greenlight.ops.protocol import PAGE_SIZE, Activation, AttentionSpec, Batch, KVSpec, RopeSpec
+
+Floats = NDArray[np.float32]
+
+_QUERY_CHUNK = 256
+"""Queries scored at a time, so that scores of a long prompt need (H, chunk, S) and not (H, T, S)."""
+
+_ROW_CHUNK = 128
+"""Rows whose logits are held at a time when only one log-probability of each is wanted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear:
+    """A packed linear."""
+
+    weight: Floats
+    """(N, C)."""
+
+    bias: Floats | None
+    """(N,), or None."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PageStore:
+    """Keys (already rotated) and values of all layers, by page."""
+
+    keys: tuple[Floats, ...]
+    """Per layer, (pages, PAGE_SIZE, K, D)."""
+
+    values: tuple[Floats, ...]
+    """Per layer, (pages, PAGE_SIZE, K, D)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumpyStep:
+    """One forward pass."""
+
+    batch: Batch
+    """Its tokens and where they belong."""
+
+    pages: PageStore
+    """Where keys and values are kept."""
+
+    row_pages: NDArray[np.int32]
+    """Page of each row, (T,)."""
+
+    rotations: dict[RopeSpec, tuple[Floats, Floats]] = field(default_factory=dict)
+    """cos and sin of each row, (T, 1, pairs), computed once per step."""
+
+
+class NumpyOps:
+    """The `Ops` protocol in numpy."""
+
+    name = "numpy"
+    batch_invariant = False
+    """BLAS may sum in another order for another number of rows."""
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.identity = f"numpy/{'.'.join(np.__version__.split('.')[:2])}"
+        self.reason = reason
+        """Why these ops run where native ones were wanted; None where they were asked for."""
+
+    # Packing
+
+    def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Linear:
+        """Weights (N_i, C) stacked by rows, as float32; a missing bias beside a present one counts as zeros."""
+        weight = (
+            np.concatenate([dequantize(tensor) for tensor in weights]) if len(weights) > 1 else dequantize(weights[0])
+        )
+        if all(bias is None for bias in biases):
+            return Linear(weight, None)
+        parts = [
+            np.zeros(tensor.shape[0], np.float32) if bias is None else dequantize(bias)
+            for tensor, bias in zip(weights, biases, strict=True)
+        ]
+        return Linear(weight, np.concatenate(parts))
+
+    def pack_gate_up(self, gate: Tensor, up: Tensor, biases: tuple[Tensor | None, Tensor | None]) -> Linear:
+        """Gate above up, (2F, C)."""
+        return self.pack_linear([gate, up], biases)
+
+    def pack_norm(self, weight: Tensor) -> Floats:
+        """A norm's weight, (C,)."""
+        return dequantize(weight)
+
+    def pack_embedding(self, weight: Tensor) -> Tensor:
+        """The rows as they are: only those looked up are widened."""
+        return weight
+
+    # Pages
+
+    def new_pages(self, n_pages: int, layers: Sequence[KVSpec]) -> PageStore:
+        """Zeroed float32 storage."""
+        shapes = [(n_pages, PAGE_SIZE, layer.n_kv_heads, layer.head_dim) for layer in layers]
+        return PageStore(
+            keys=tuple(np.zeros(shape, np.float32) for shape in shapes),
+            values=tuple(np.zeros(shape, np.float32) for shape in shapes),
+        )
+
+    def copy_page(self, pages: PageStore, source: int, target: int) -> None:
+        """Copy one page of every layer."""
+        for store in (*pages.keys, *pages.values):
+            store[target] = store[source]
+
+    # The pass
+
+    def begin(self, batch: Batch, pages: PageStore) -> NumpyStep:
+        """Find each row's page."""
+        sequence = np.repeat(np.arange(len(batch.past)), np.diff(batch.starts))
+        row_pages = batch.page_tables[sequence, batch.positions // PAGE_SIZE]
+        assert row_pages.min(initial=0) >= 0, "a page table does not reach its sequence's new positions"
+        return NumpyStep(batch, pages, row_pages)
+
+    def embed(self, step: NumpyStep, embedding: Tensor, scale: float = 1.0) -> Floats:
+        """Rows of the embedding for the batch's tokens, times scale, (T, C)."""
+        rows = dequantize(embedding.take_rows(step.batch.tokens))
+        return rows if scale == 1.0 else rows * np.float32(scale)
+
+    def rms_norm(self, step: NumpyStep, x: Floats, weight: Floats, eps: float) -> Floats:
+        """Rows x / sqrt(mean(x²) + eps) * weight, (T, C)."""
+        mean_square: Floats = np.mean(np.square(x), axis=-1, keepdims=True)
+        return weight * (x / np.sqrt(mean_square + np.float32(eps)))
+
+    def linear(self, step: NumpyStep, x: Floats, weight: Linear) -> Floats:
+        """Rows x @ weight.T + bias, (T, N)."""
+        y = x @ weight.weight.T
+        return y if weight.bias is None else y + weight.bias
+
+    def add(self, step: NumpyStep, x: Floats, y: Floats) -> Floats:
+        """The sum x + y."""
+        return x + y
+
+    def gate_up(self, step: NumpyStep, x: Floats, weight: Linear, activation: Activation) -> Floats:
+        """activation(gate(x)) * up(x), (T, F)."""
+        gate, up = np.split(self.linear(step, x, weight), 2, axis=-1)
+        return activate(gate, activation) * up
+
+    def attention(self, step: NumpyStep, qkv: Floats, layer: int, spec: AttentionSpec) -> Floats:
+        """Rotate, write new keys and values to the pages, attend causally to all positions seen, (T, H·D)."""
+        H, K, D = spec.n_heads, spec.n_kv_heads, spec.head_dim
+        q, k, v = np.split(qkv.reshape(len(qkv), H + 2 * K, D), [H, H + K], axis=1)  # (T, H | K | K, D)
+        if spec.rope is not None:
+            q, k = self._rotate(step, q, spec.rope), self._rotate(step, k, spec.rope)
+        batch, keys, values = step.batch, step.pages.keys[layer], step.pages.values[layer]
+        slots = batch.positions % PAGE_SIZE
+        keys[step.row_pages, slots], values[step.row_pages, slots] = k, v
+        mixed = np.empty((len(qkv), H * D), np.float32)
+        for b, past in enumerate(batch.past):
+            start, end = batch.starts[b], batch.starts[b + 1]
+            seen = past + end - start
+            held = batch.page_tables[b, : -(-seen // PAGE_SIZE)]
+            mixed[start:end] = attend(
+                q[start:end],
+                keys[held].reshape(-1, K, D)[:seen],
+                values[held].reshape(-1, K, D)[:seen],
+                scale=spec.scale,
+            )
+        return mixed
+
+    def _rotate(self, step: NumpyStep, x: Floats, rope: RopeSpec) -> Floats:
+        if rope not in step.rotations:
+            angles = step.batch.positions.astype(np.float32)[:, None] * np.array(rope.inv_freq, np.float32)
+            scale = np.float32(rope.scale)
+            step.rotations[rope] = (np.cos(angles)[:, None] * scale, np.sin(angles)[:, None] * scale)
+        return rotate(x, *step.rotations[rope])
+
+    # Fused forms: here, the compositions that they stand for
+
+    def norm_linear(self, step: NumpyStep, x: Floats, norm: Floats, eps: float, weight: Linear) -> Floats:
+        """linear(rms_norm(x)), (T, N)."""
+        return self.linear(step, self.rms_norm(step, x, norm, eps), weight)
+
+    def norm_gate_up(
+        self, step: NumpyStep, x: Floats, norm: Floats, eps: float, weight: Linear, act: Activation
+    ) -> Floats:
+        """gate_up(rms_norm(x)), (T, F)."""
+        return self.gate_up(step, self.rms_norm(step, x, norm, eps), weight, act)
+
+    def linear_add(self, step: NumpyStep, x: Floats, weight: Linear, residual: Floats) -> Floats:
+        """The sum residual + linear(x), (T, C)."""
+        return residual + self.linear(step, x, weight)
+
+    # Results
+
+    def rows(self, step: NumpyStep, x: Floats) -> Floats:
+        """The rows that the batch asks outputs for, (R, C)."""
+        return x[step.batch.outputs]
+
+    def to_numpy(self, x: Floats) -> Floats:
+        """A copy of an array's values."""
+        return x.copy()
+
+    def token_logprobs(
+        self, step: NumpyStep, x: Floats, head: Linear, targets: NDArray[np.int32]
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """Log-softmax of the head's logits at one target per row, and whether it was the most likely, (R,) each."""
+        logprobs, greedy = np.empty(len(x), np.float32), np.empty(len(x), np.bool_)
+        for start in range(0, len(x), _ROW_CHUNK):
+            chunk = slice(start, start + _ROW_CHUNK)
+            logits = self.linear(step, x[chunk], head)
+            wanted = np.take_along_axis(logits, targets[chunk, None], axis=1)[:, 0]
+            peak = logits.max(axis=1, keepdims=True)
+            total = np.exp(logits - peak).sum(axis=1, dtype=np.float64)
+            logprobs[chunk] = wanted - peak[:, 0] - np.log(total)
+            greedy[chunk] = logits.argmax(axis=1) == targets[chunk]
+        return logprobs, greedy
+
+
+def attend(q: Floats, k: Floats, v: Floats, *, scale: float) -> Floats:
+    """Causal grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245).
+
+    Args:
+        q: queries of the newest T positions, (T, H, D).
+        k: keys of every position seen so far, (S, K, D); H is a multiple of K.
+        v: values, (S, K, D).
+        scale: factor on q·k, usually D ** -0.5.
+
+    Returns:
+        Mixed values, (T, H·D).
+    """
+    (T, H, D), (S, K, _) = q.shape, k.shape
+    q = q.reshape(T, K, H // K, D).transpose(1, 2, 0, 3)  # (K, H/K, T, D): a query head finds its kv head
+    k, v = k.transpose(1, 2, 0)[:, None], v.transpose(1, 0, 2)[:, None]  # (K, 1, D, S), (K, 1, S, D)
+    mixed = np.empty((T, K, H // K, D), np.float32)
+    for start in range(0, T, _QUERY_CHUNK):
+        rows = slice(start, min(start + _QUERY_CHUNK, T))
+        scores = (q[:, :, rows] @ k) * np.float32(scale)  # (K, H/K, rows, S)
+        # The last query sees the last key: with a cache the mask hangs from the end, not from the start.
+        scores[..., ~np.tri(rows.stop - start, S, S - T + start, dtype=np.bool_)] = -np.inf
+        mixed[rows] = (softmax(scores) @ v).transpose(2, 0, 1, 3)
+    return mixed.reshape(T, H * D)
+
+
+def softmax(scores: Floats) -> Floats:
+    """Softmax over the last axis; no row is all -inf, since every query sees itself."""
+    weights: Floats = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    total: Floats = weights.sum(axis=-1, keepdims=True)
+    return weights / total
+
+
+def rotate(x: Floats, cos: Floats, sin: Floats) -> Floats:
+    """Turn each pair (i, i + pairs) of the first 2·pairs dims by its angle; dims beyond stay.
+
+    Args:
+        x: queries or keys, (T, heads, D).
+        cos: of each row's angles, (T, 1, pairs).
+        sin: likewise.
+    """
+    pairs = cos.shape[-1]
+    first, second, rest = x[..., :pairs], x[..., pairs : 2 * pairs], x[..., 2 * pairs :]
+    return np.concatenate([first * cos - second * sin, second * cos + first * sin, rest], axis=-1)
+
+
+def activate(x: Floats, activation: Activation) -> Floats:
+    """silu: x σ(x); gelu: x Φ(x); gelu_tanh: its tanh form (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
+    if activation == "silu":
+        with np.errstate(over="ignore"):  # exp of a large -x is inf, and x / inf the right 0
+            silu: Floats = x / (1 + np.exp(-x))
+            return silu
+    if activation == "gelu_tanh":
+        inner = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x**3)
+        gelu: Floats = np.float32(0.5) * x * (1 + np.tanh(inner))
+        return gelu
+    from scipy.special import erf  # exact gelu alone needs scipy, whose import costs a cold start
+
+    exact: Floats = np.float32(0.5) * x * (1 + erf(x / np.float32(math.sqrt(2))))
+    return exact
