@@ -1,0 +1,35 @@
+"""How do chunks of sequences become one ragged batch?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Sequence as List
+
+import numpy as np
+
+from greenlight.engine.sequence import Chunk
+from greenlight.ops.protocol import Batch
+
+
+def make_batch(chunks: List[Chunk], outputs: Iterable[int]) -> Batch:
+    """One batch of chunks, end to end.
+
+    Args:
+        chunks: at least one.
+        outputs: rows whose logits are wanted, ascending.
+    """
+    tokens: list[int] = []
+    starts = [0]
+    for sequence, start, stop in chunks:
+        tokens += sequence.tokens[start:stop]
+        starts.append(len(tokens))
+    tables = np.full((len(chunks), max(len(c.sequence.pages) for c in chunks)), -1, np.int32)  # (B, P)
+    for row, chunk in zip(tables, chunks, strict=True):
+        row[: len(chunk.sequence.pages)] = chunk.sequence.pages
+    return Batch(
+        tokens=np.array(tokens, np.int32),
+        starts=np.array(starts, np.int32),
+        past=np.array([chunk.start for chunk in chunks], np.int32),
+        page_tables=tables,
+        outputs=np.fromiter(outputs, np.int32),
+    )

@@ -1,0 +1,99 @@
+"""How does a prompt become an answer? The state of one `GenerateRequest` from submit to its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from greenlight.text.stream import StreamDecoder
+
+from greenlight.engine.requests import Event, Finish, GenerateRequest, Generation, TokenEvent, TokenLogprob
+from greenlight.engine.sampler import Draw, History, Row
+from greenlight.engine.sequence import Sequence
+from greenlight.engine.stops import StopMatcher
+
+
+class Generating:
+    """Takes one drawn token after the other until the answer ends.
+
+    Args:
+        request: what was asked.
+        sequence: its tokens; drawn ones are appended.
+        text: turns tokens into text.
+        eos_ids: tokens that end an answer.
+        max_seq_len: positions the model has.
+    """
+
+    def __init__(
+        self,
+        request: GenerateRequest,
+        sequence: Sequence,
+        text: StreamDecoder,
+        eos_ids: Collection[int],
+        max_seq_len: int,
+    ) -> None:
+        self.request, self.sequence = request, sequence
+        self._text, self._stops = text, StopMatcher(request.sampling.stop)
+        self._eos_ids = () if request.sampling.ignore_eos else eos_ids
+        self._max_tokens, self._max_seq_len = request.sampling.max_tokens, max_seq_len
+        self._history = History(request.prompt) if request.sampling.penalised else None
+        self._pieces: list[str] = []
+        self._tokens: list[int] = []
+        self._logprobs: list[TokenLogprob] = []
+        self._cached_tokens = 0
+        self._submitted = time.perf_counter()
+        self._first_token: float | None = None
+
+    @property
+    def row(self) -> Row:
+        """What the sampler must know for the next token."""
+        return Row(self.request.sampling, len(self.sequence.tokens), self._history)
+
+    def accept(self, draw: Draw) -> list[Event]:
+        """Add a token; the last of the returned events is the `Generation` if the answer ended."""
+        if self._first_token is None:
+            self._first_token = time.perf_counter()
+            self._cached_tokens = self.sequence.n_cached
+        token = draw.token
+        self.sequence.tokens.append(token)
+        self._tokens.append(token)
+        if draw.logprob is not None:
+            self._logprobs.append(TokenLogprob(token, draw.logprob, draw.top))
+        if self._history is not None:
+            self._history.add(token)
+        text = "" if token in self._eos_ids else self._stops.push(self._text.push(token))
+        finish = self._finish(token)
+        if finish is not None and finish != "stop_string":
+            text += self._stops.push(self._text.flush())
+            if self._stops.stopped:  # the last bytes, shown as they are, completed a stop string
+                finish = "stop_string"
+            text += self._stops.flush()
+        self._pieces.append(text)
+        event = TokenEvent(self.request.id, token, text, draw.logprob)
+        return [event] if finish is None else [event, self.end(finish)]
+
+    def end(self, finish: Finish) -> Generation:
+        """The answer as it stands."""
+        first = self._first_token
+        return Generation(
+            id=self.request.id,
+            tokens=tuple(self._tokens),
+            text="".join(self._pieces),
+            finish=finish,
+            logprobs=tuple(self._logprobs),
+            prompt_tokens=len(self.request.prompt),
+            cached_tokens=self._cached_tokens,
+            first_token_s=None if first is None else first - self._submitted,
+            total_s=time.perf_counter() - self._submitted,
+        )
+
+    def _finish(self, token: int) -> Finish | None:
+        if token in self._eos_ids:
+            return "stop"
+        if self._stops.stopped:
+            return "stop_string"
+        if len(self._tokens) == self._max_tokens:
+            return "length"
+        if len(self.sequence.tokens) == self._max_seq_len:
+            return "context"
+        return None

@@ -1,0 +1,127 @@
+"""A model whose every answer depends on every position that its pages should hold, and that looks at how it is used.
+
+It keeps, per position, a hash of all tokens up to there, as real keys and values depend on all tokens before. Logits
+are noise keyed by the sum of the hashes read back through the page table: a page that was lost, shared wrongly,
+overwritten too early or copied from elsewhere changes them.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from greenlight.ops.protocol import PAGE_SIZE, KVSpec
+
+_MASK = 2**64 - 1
+
+
+class FakeOps:
+    name, identity, batch_invariant = "fake", "fake", True
+
+    def __init__(self):
+        self.n_copies = 0
+
+    def copy_page(self, pages, source, target):
+        assert source != target
+        self.n_copies += 1
+        pages[target] = pages[source]
+
+
+class FakeDecoder:
+    def __init__(self, vocab_size=97, max_seq_len=256):
+        self.config = SimpleNamespace(vocab_size=vocab_size, max_seq_len=max_seq_len)
+        self.ops = FakeOps()
+        self.kv_layers = (KVSpec(n_kv_heads=1, head_dim=2),)
+        self.n_passes = self.n_tokens = self.most_tokens = 0
+
+    def memory(self, context, sequences=1):
+        return SimpleNamespace(kv_bytes=context * sequences * 8)
+
+    def new_pages(self, n_pages):
+        return np.zeros((n_pages, PAGE_SIZE), np.uint64)
+
+    def forward(self, batch, pages):
+        self._check(batch, len(pages))
+        states = self._run(batch, pages)
+        out = [self._logits(states[row]) for row in batch.outputs]
+        return np.array(out, np.float32).reshape(-1, self.config.vocab_size)
+
+    def score(self, batch, pages, targets):
+        assert targets.dtype == np.int32
+        logits = self.forward(batch, pages).astype(np.float64)
+        assert len(logits) == len(targets)
+        logprobs = np.array([log_softmax(row)[t] for row, t in zip(logits, targets, strict=True)], np.float32)
+        return logprobs, logits.argmax(axis=1) == targets if len(targets) else np.zeros(0, np.bool_)
+
+    def _run(self, batch, pages):
+        states = []
+        for b, past in enumerate(batch.past.tolist()):
+            tokens = batch.tokens[batch.starts[b] : batch.starts[b + 1]].tolist()
+            table = batch.page_tables[b]
+            for position, token in enumerate(tokens, past):
+                page, slot = table[position // PAGE_SIZE], position % PAGE_SIZE
+                before = int(pages[table[(position - 1) // PAGE_SIZE], (position - 1) % PAGE_SIZE]) if position else 1
+                pages[page, slot] = mix(before * 31 + token + 1)
+            flat = pages[table[table >= 0]].reshape(-1)[: past + len(tokens)]
+            states += np.cumsum(flat)[past:].tolist()
+        return states
+
+    def _logits(self, state):
+        noise = np.random.Generator(np.random.Philox(state)).standard_normal(self.config.vocab_size)
+        return np.round(noise * 4) / 2  # halves: equal logits are common
+
+    def _check(self, batch, n_pages):
+        lengths = np.diff(batch.starts)
+        assert len(batch.past) == len(batch.page_tables) == len(lengths) > 0
+        assert lengths.min() > 0
+        assert batch.starts[0] == 0
+        assert batch.starts[-1] == len(batch.tokens)
+        assert all(getattr(batch, f).dtype == np.int32 for f in ("tokens", "starts", "past", "page_tables", "outputs"))
+        assert batch.tokens.min() >= 0
+        assert batch.tokens.max() < self.config.vocab_size
+        assert (np.diff(batch.outputs) >= 0).all()
+        assert len(batch.outputs) == 0 or 0 <= batch.outputs[0] <= batch.outputs[-1] < len(batch.tokens)
+        written, seen = {}, {}
+        for b, (past, length) in enumerate(zip(batch.past.tolist(), lengths.tolist(), strict=True)):
+            assert past + length <= self.config.max_seq_len
+            table = batch.page_tables[b].tolist()
+            used = -(-(past + length) // PAGE_SIZE)
+            held = [page for page in table if page >= 0]
+            assert table[: len(held)] == held, "padding comes last"
+            assert len(set(held)) == len(held) >= used
+            assert max(held) < n_pages
+            for index in range(used):
+                seen.setdefault(table[index], set()).add(b)
+                if index >= past // PAGE_SIZE:
+                    written.setdefault(table[index], set()).add(b)
+        for page, writers in written.items():
+            assert len(writers) == 1 and seen[page] == writers, "a page that is written to belongs to one sequence"
+        self.n_passes += 1
+        self.n_tokens += len(batch.tokens)
+        self.most_tokens = max(self.most_tokens, len(batch.tokens))
+
+
+class FakeTokenizer:
+    """Ids 0 and 1 begin and end text; then letters, pairs of letters, and halves of two-byte characters."""
+
+    bos_id = 0
+    eos_ids = frozenset({1})
+    special_ids = frozenset({0, 1})
+    strips_space = False
+
+    def __init__(self, vocab_size=97):
+        letters = [bytes([c]) for c in b"abcdefghijklmnopqrstuvwxyz .,"]
+        pairs = [a + b for a in letters[:7] for b in letters[:7]]
+        self._bytes = [b"", b"", *letters, *pairs, b"\xc3", b"\xa9", b"\xe2\x82", b"\xac"]
+        self._bytes += [b"~%d" % i for i in range(len(self._bytes), vocab_size)]
+
+    def token_bytes(self, token):
+        return self._bytes[token]
+
+
+def mix(x):
+    x = ((x & _MASK) ^ ((x & _MASK) >> 31)) * 0x9E3779B97F4A7C15 & _MASK
+    return (x ^ (x >> 29)) * 0xBF58476D1CE4E5B9 & _MASK
+
+
+def log_softmax(row):
+    return row - row.max() - np.log(np.exp(row - row.max()).sum())
