@@ -1,0 +1,1 @@
+"""Graders, metrics and statistics: pure functions of stored text and numbers."""
