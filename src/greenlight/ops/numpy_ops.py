@@ -136,7 +136,8 @@ class NumpyOps:
     def rms_norm(self, step: NumpyStep, x: Floats, weight: Floats, eps: float) -> Floats:
         """Rows x / sqrt(mean(x²) + eps) * weight, (T, C)."""
         mean_square: Floats = np.mean(np.square(x), axis=-1, keepdims=True)
-        return weight * (x / np.sqrt(mean_square + np.float32(eps)))
+        normed: Floats = weight * (x / np.sqrt(mean_square + np.float32(eps)))
+        return normed
 
     def linear(self, step: NumpyStep, x: Floats, weight: Linear) -> Floats:
         """Rows x @ weight.T + bias, (T, N)."""

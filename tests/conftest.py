@@ -1,0 +1,22 @@
+"""What every test may ask for: the default model's file, where this machine has it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DEFAULT_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture(scope="session")
+def default_model() -> Path:
+    """The default model: GREENLIGHT_TEST_MODEL, or the cache's copy; tests that need it skip by name without."""
+    if path := os.environ.get("GREENLIGHT_TEST_MODEL"):
+        return Path(path)
+    home = Path(os.environ.get("GREENLIGHT_HOME", "~/.cache/greenlight")).expanduser()
+    found = sorted(home.rglob(DEFAULT_MODEL))
+    if not found:
+        pytest.skip(f"{DEFAULT_MODEL} is not in the cache: greenlight pull smollm2")
+    return found[0]
