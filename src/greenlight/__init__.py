@@ -1,0 +1,92 @@
+"""greenlight: should this model ship? An answer with its evidence.
+
+Every verb of the command line is a function here. Names are loaded when they are used, so that `import greenlight`
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from greenlight.compose import Loaded, Observer, Review, Settings, decide, load, plan, report, verify
+    from greenlight.compose import assess_reference as assess
+    from greenlight.compose import lock_reference as lock
+    from greenlight.compose import review_reference as review
+    from greenlight.compose.conversation import Conversation
+    from greenlight.compose.inspection import inspect
+    from greenlight.compose.machine import diagnose as doctor
+    from greenlight.engine import GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest
+    from greenlight.errors import GreenlightError
+    from greenlight.hub import list_models, pull, remove
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Conversation": "greenlight.compose.conversation",
+    "GenerateRequest": "greenlight.engine",
+    "Generation": "greenlight.engine",
+    "GreenlightError": "greenlight.errors",
+    "Loaded": "greenlight.compose",
+    "Observer": "greenlight.compose",
+    "Review": "greenlight.compose",
+    "SamplingParams": "greenlight.engine",
+    "ScoreRequest": "greenlight.engine",
+    "Scored": "greenlight.engine",
+    "Settings": "greenlight.compose",
+    "assess": "greenlight.compose:assess_reference",
+    "decide": "greenlight.compose",
+    "doctor": "greenlight.compose.machine:diagnose",
+    "inspect": "greenlight.compose.inspection",
+    "list_models": "greenlight.hub",
+    "load": "greenlight.compose",
+    "lock": "greenlight.compose:lock_reference",
+    "plan": "greenlight.compose",
+    "pull": "greenlight.hub",
+    "remove": "greenlight.hub",
+    "report": "greenlight.compose",
+    "review": "greenlight.compose:review_reference",
+    "verify": "greenlight.compose",
+}
+
+__all__ = [
+    "Conversation",
+    "GenerateRequest",
+    "Generation",
+    "GreenlightError",
+    "Loaded",
+    "Observer",
+    "Review",
+    "SamplingParams",
+    "ScoreRequest",
+    "Scored",
+    "Settings",
+    "__version__",
+    "assess",
+    "decide",
+    "doctor",
+    "inspect",
+    "list_models",
+    "load",
+    "lock",
+    "plan",
+    "pull",
+    "remove",
+    "report",
+    "review",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'greenlight' has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    value = getattr(import_module(module), attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,77 @@
+"""Can the instrument be trusted? Checks made on every run: graders on planted answers, the template, batch against alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from greenlight.assess.runner import Subject, conversation, item_seed
+from greenlight.assess.suites import Item, Message, Suite, gold
+from greenlight.engine import GenerateRequest
+from greenlight.evidence import JSON
+from greenlight.measure.graders import grade
+
+BATCH_ITEMS = 20
+"""Items asked twice, alone and together."""
+
+BATCH_TOKENS = 12
+"""Tokens compared per item."""
+
+PROBE = (
+    Message("system", "Answer in one word."),
+    Message("user", "Name a colour."),
+    Message("assistant", "Blue."),
+    Message("user", "Name another one."),
+)
+"""A conversation with every role that the suites use."""
+
+
+def check_grader(suite: Suite, items: Sequence[Item]) -> dict[str, float]:
+    """Mean score of gold answers through the suite's own grader, and of gold answers given to the next item."""
+    answers = [gold(item) for item in items]
+    shifted = answers[1:] + answers[:1]
+    own = [grade(suite.grader, item.key, answer).score for item, answer in zip(items, answers, strict=True)]
+    other = [grade(suite.grader, item.key, answer).score for item, answer in zip(items, shifted, strict=True)]
+    return {"gold": _mean(own), "shuffled": _mean(other)}
+
+
+def check_template(text: str, tokens: Sequence[int], bos_id: int | None) -> dict[str, JSON]:
+    """Look for each content of the probe conversation once, in order, and for at most one BOS at the start.
+
+    Args:
+        text: the probe as rendered.
+        tokens: the same as the model sees it.
+        bos_id: the token that begins a text; None where the model has none.
+    """
+    places = [text.find(message.content) for message in PROBE]
+    in_order = all(place >= 0 for place in places) and places == sorted(places)
+    # A template may open every turn with the token that is also named BOS; what must not happen is two at the start.
+    doubled = bos_id is not None and list(tokens[:2]) == [bos_id, bos_id]
+    ok = in_order and not doubled
+    reason = "every turn rendered once, in order" if ok else "a turn is lost or reordered, or BOS is doubled"
+    return {"ok": ok, "bos": list(tokens).count(bos_id) if bos_id is not None else 0, "text": reason}
+
+
+def check_batch(subject: Subject, items: Sequence[Item]) -> dict[str, int]:
+    """Ask the same items alone and together; count those whose tokens are the same."""
+    requests = list(_probes(subject, items[:BATCH_ITEMS]))
+    together = {result.id: result.tokens for result in subject.engine.generate(requests)}
+    alone = {}
+    for request in requests:
+        [result] = subject.engine.generate([replace(request, id=f"{request.id}/alone")])
+        alone[request.id] = result.tokens
+    identical = sum(together[request.id] == alone[request.id] for request in requests)
+    return {"items": len(requests), "identical": identical}
+
+
+def _probes(subject: Subject, items: Sequence[Item]) -> Iterator[GenerateRequest]:
+    for item in items:
+        sampling = replace(subject.sampling, max_tokens=BATCH_TOKENS, seed=item_seed(subject.seed, item.id))
+        prompt = subject.render(conversation(item, subject.system))
+        yield GenerateRequest(id=f"batch/{item.id}", prompt=prompt, sampling=sampling)
+
+
+def _mean(scores: Sequence[float | None]) -> float:
+    return sum(score or 0.0 for score in scores) / len(scores) if scores else 0.0
+
+

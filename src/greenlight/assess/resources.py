@@ -1,0 +1,83 @@
+"""What does the model cost to run on this machine? Time to first token, prefill and decode speed, memory, size."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from greenlight.engine import Engine, Generation, GenerateRequest, SamplingParams, TokenEvent
+from greenlight.evidence import JSON
+
+PREFILL_TOKENS = 512
+"""Length of the long prompt."""
+
+CHAT_TOKENS = 32
+"""Length of the short prompt, about one question."""
+
+DECODE_TOKENS = 64
+"""Tokens generated after the short prompt."""
+
+REPEATS = 5
+"""Rounds; the median of each figure is what a criterion reads."""
+
+
+def measure_resources(engine: Engine, text_tokens: Sequence[int], *, size_bytes: int, load_s: float) -> dict[str, JSON]:
+    """Run the fixed prompt mix alone on an idle engine.
+
+    Args:
+        engine: runs the model; its prefix cache must not hold the prompts, so each round uses other tokens.
+        text_tokens: tokens of ordinary text, at least PREFILL_TOKENS.
+        size_bytes: bytes of the model's files.
+        load_s: seconds that loading took.
+
+    Returns:
+        The raw figures of each round; seconds, tokens per second, bytes.
+    """
+    long = _stretch(text_tokens, min(PREFILL_TOKENS, engine.limits.max_seq_len // 2))
+    short = _stretch(text_tokens, min(CHAT_TOKENS, engine.limits.max_seq_len // 4))
+    runs = [_round(engine, long, short, number) for number in range(REPEATS)]
+    return {
+        "format": "greenlight.resources/1",
+        "runs": runs,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "size_bytes": size_bytes,
+        "load_s": load_s,
+    }
+
+
+def peak_memory_bytes() -> int:
+    """Most memory this process ever held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _stretch(tokens: Sequence[int], length: int) -> tuple[int, ...]:
+    repeats = -(-length // len(tokens))
+    return tuple(list(tokens) * repeats)[:length]
+
+
+def _round(engine: Engine, long: tuple[int, ...], short: tuple[int, ...], number: int) -> dict[str, float]:
+    # Rotating the prompt makes each round's first token new, so that no round is served from the prefix cache.
+    rotate = number + 1
+    prefill = _timed(engine, f"prefill-{number}", long[rotate:] + long[:rotate], 1)
+    chat = _timed(engine, f"decode-{number}", short[rotate:] + short[:rotate], DECODE_TOKENS)
+    decoded = len(chat.tokens) - 1
+    return {
+        "first_token_s": chat.first_token_s,
+        "decode_tok_s": decoded / (chat.total_s - chat.first_token_s),
+        "prefill_tok_s": len(long) / prefill.first_token_s,
+    }
+
+
+def _timed(engine: Engine, name: str, prompt: tuple[int, ...], max_tokens: int) -> Generation:
+    sampling = replace(SamplingParams(), max_tokens=max_tokens, ignore_eos=True)
+    start = time.perf_counter()
+    result = None
+    for event in engine.stream(GenerateRequest(id=f"resources/{name}/{start}", prompt=prompt, sampling=sampling)):
+        if not isinstance(event, TokenEvent):
+            result = event
+    assert result is not None
+    return result

@@ -1,0 +1,223 @@
+"""How is a suite put to a model? Ask in the exam's order, grade, journal each answer, stop when the verdict is certain."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+from greenlight.assess.suites import Item, Message, Suite
+from greenlight.engine import Engine, Generation, GenerateRequest, SamplingParams, Scored, ScoreRequest
+from greenlight.errors import EvidenceError
+from greenlight.evidence import JSON, Journal
+from greenlight.measure.graders import Answer, grade
+
+Ending = Literal["complete", "certain", "out of time"]
+
+
+class Watcher(Protocol):
+    """Follows the answers of one suite in the exam's order and says when more of them cannot change the outcome."""
+
+    def add(self, sample: Mapping[str, JSON]) -> None:
+        """Take the next sample of the exam's order."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether every criterion on this suite has its verdict."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What is assessed: a model, and with it the system prompt and sampling settings it would be released with."""
+
+    engine: Engine
+    """Runs the model."""
+
+    render: Callable[[Sequence[Message]], tuple[int, ...]]
+    """Messages to prompt tokens, through the model's own chat template."""
+
+    encode: Callable[[str], tuple[int, ...]]
+    """Plain text to tokens, for the choices of a multiple-choice item."""
+
+    system: str | None
+    """System prompt put before every item that has none of its own; an item's own system message follows it."""
+
+    sampling: SamplingParams
+    """Temperature and the like; the seed and the length are set per item."""
+
+    seed: int
+    """The lock's seed: an item's sampling seed is drawn from it and the item's id."""
+
+
+class Progress(NamedTuple):
+    """What the runner tells after each finished item."""
+
+    suite: str
+    n_done: int
+    n_items: int
+    sample: Mapping[str, JSON]
+
+
+class _Asked(NamedTuple):
+    """What is remembered of an item while the model answers it."""
+
+    n_prompt: int
+    at: float
+
+
+class SuiteRun(NamedTuple):
+    """How a suite's run ended."""
+
+    ending: Ending
+    n_done: int
+    n_used: int
+    wall_s: float
+
+
+def item_seed(seed: int, item_id: str) -> int:
+    """A 63-bit sampling seed that depends on the lock and the item alone."""
+    digest = hashlib.sha256(f"{seed:x}/{item_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def conversation(item: Item, system: str | None) -> tuple[Message, ...]:
+    """The item's messages under the assessed system prompt; an item's own system message is appended to it."""
+    if system is None:
+        return item.messages
+    messages = list(item.messages)
+    if messages and messages[0].role == "system":
+        system = f"{system}\n\n{messages.pop(0).content}"
+    return (Message("system", system), *messages)
+
+
+class SuiteRunner:
+    """Puts one suite's items to a subject; resumes from what its journal already holds."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        items: Sequence[Item],
+        subject: Subject,
+        *,
+        journal: Journal,
+        timings: Journal,
+        watcher: Watcher,
+    ) -> None:
+        self._suite, self._items, self._subject = suite, items, subject
+        self._journal, self._timings, self._watcher = journal, timings, watcher
+        self._index = {item.id: index for index, item in enumerate(items)}
+        self._done: dict[int, Mapping[str, JSON]] = {}
+        self._n_used = 0
+        self._in_flight: dict[str, _Asked] = {}
+        for entry in journal.entries:
+            self._adopt(entry)
+
+    def run(self, *, deadline: float | None = None, on_progress: Callable[[Progress], None] | None = None) -> SuiteRun:
+        """Ask until every item is answered, the verdict is certain, or the clock (time.monotonic) passes the deadline.
+
+        Items still in flight at the end are cancelled; finished ones beyond the deciding prefix stay in the journal.
+        """
+        start = time.monotonic()
+        waiting = (item for index, item in enumerate(self._items) if index not in self._done)
+        try:
+            ending = self._loop(waiting, deadline, on_progress)
+        finally:
+            for request_id in self._in_flight:
+                self._subject.engine.cancel(request_id)
+            self._in_flight.clear()
+        return SuiteRun(ending, len(self._done), self._n_used, time.monotonic() - start)
+
+    def _loop(
+        self, waiting: Iterator[Item], deadline: float | None, on_progress: Callable[[Progress], None] | None
+    ) -> Ending:
+        engine = self._subject.engine
+        while True:
+            self._advance()
+            if self._watcher.certain:
+                return "certain"
+            if len(self._done) == len(self._items):
+                return "complete"
+            if deadline is not None and time.monotonic() >= deadline:
+                return "out of time"
+            while len(self._in_flight) < engine.max_sequences and (item := next(waiting, None)) is not None:
+                self._submit(item)
+            for event in engine.step():
+                if isinstance(event, Generation | Scored):
+                    sample = self._record(event)
+                    if on_progress:
+                        on_progress(Progress(self._suite.name, len(self._done), len(self._items), sample))
+
+    def _advance(self) -> None:
+        """Feed the watcher the longest prefix of the exam's order whose items are all finished."""
+        while not self._watcher.certain and (sample := self._done.get(self._n_used)) is not None:
+            self._watcher.add(sample)
+            self._n_used += 1
+
+    def _submit(self, item: Item) -> None:
+        subject = self._subject
+        prompt = subject.render(conversation(item, subject.system))
+        self._in_flight[item.id] = _Asked(len(prompt), time.perf_counter())
+        if self._suite.kind == "choice":
+            continuations = tuple(subject.encode(choice) for choice in item.choices)
+            subject.engine.submit(ScoreRequest(id=item.id, prompt=prompt, continuations=continuations))
+        else:
+            sampling = replace(
+                subject.sampling, max_tokens=self._suite.answer_tokens, seed=item_seed(subject.seed, item.id)
+            )
+            subject.engine.submit(GenerateRequest(id=item.id, prompt=prompt, sampling=sampling))
+
+    def _record(self, result: Generation | Scored) -> Mapping[str, JSON]:
+        index = self._index[result.id]
+        item = self._items[index]
+        asked = self._in_flight.pop(item.id)
+        answer = _answer(result)
+        grading = grade(self._suite.grader, item.key, answer)
+        sample = {
+            "item": item.id,
+            "index": index,
+            "prompt_sha256": item.prompt_sha256,
+            "output": answer.text,
+            "finish": answer.finish,
+            "n_prompt": asked.n_prompt,
+            "n_output": len(result.tokens) if isinstance(result, Generation) else 0,
+            "choice_logprobs": [list(logprobs) for logprobs in answer.choice_logprobs],
+            "grade": {"label": grading.label, "score": grading.score, "parsed": grading.parsed},
+        }
+        self._journal.append(sample)
+        self._timings.append(
+            {
+                "suite": self._suite.name,
+                "item": item.id,
+                "first_token_s": result.first_token_s if isinstance(result, Generation) else None,
+                "total_s": time.perf_counter() - asked.at,
+            }
+        )
+        self._done[index] = sample
+        return sample
+
+    def _adopt(self, entry: Mapping[str, JSON]) -> None:
+        """Take over a sample of an earlier, interrupted run after checking that it answers this exam's item."""
+        index = self._index.get(str(entry.get("item")))
+        if index is None or entry.get("prompt_sha256") != self._items[index].prompt_sha256 or index in self._done:
+            raise EvidenceError(
+                "a journal holds an answer to a question that this exam does not ask",
+                where=str(self._journal.path),
+                found=f"item {entry.get('item')!r}",
+                do="resume with the lock that started this run, or choose another folder",
+            )
+        self._done[index] = entry
+
+
+def _answer(result: Generation | Scored) -> Answer:
+    if isinstance(result, Scored):
+        return Answer(choice_logprobs=tuple(result.logprobs), finish="scored")
+    return Answer(text=result.text, finish=result.finish)
+
+
+def open_journals(folder: Path, suite: str, lock_id: str) -> tuple[Journal, Journal]:
+    """The sample journal of one suite and the timings journal of the run."""
+    samples = Journal(folder / "samples" / f"{suite}.jsonl", "samples", {"lock": lock_id, "suite": suite})
+    return samples, Journal(folder / "timings.jsonl", "timings", {})

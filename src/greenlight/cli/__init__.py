@@ -1,0 +1,40 @@
+"""The command line: one file per verb; this one turns problems into messages and exit statuses."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def main() -> NoReturn:
+    """Run the command line of this process; never shows a traceback for a problem its user can act on."""
+    from greenlight.cli.app import app
+    from greenlight.errors import GreenlightError, UsageError
+
+    try:
+        app()
+    except GreenlightError as error:
+        _report(error)
+        sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR)
+    except KeyboardInterrupt:
+        print("\ninterrupted; what was reported as done is on disk", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is wrong, and nothing more can be said.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+def _report(error: object) -> None:
+    from greenlight.errors import GreenlightError
+
+    assert isinstance(error, GreenlightError)
+    if "--json" in sys.argv:
+        import json
+
+        print(json.dumps(error.to_json(), ensure_ascii=False), file=sys.stderr)
+    else:
+        print(f"error: {error}", file=sys.stderr)

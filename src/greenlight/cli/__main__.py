@@ -1,0 +1,6 @@
+"""python -m greenlight.cli: the same as the greenlight command."""
+
+from greenlight.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""greenlight decide, report: the verdict of a run under its own lock, and the page that explains it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from greenlight.cli.app import AsJson, Run, emit, verb
+
+
+@verb("decide", examples="greenlight decide runs/smollm2-1a2b3c4d --check")
+def decide(
+    run: Run,
+    policy: Annotated[str | None, typer.Option(help="Another policy, shown beside the locked one, never instead.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit 0 GO, 10 GO WITH CONDITIONS, 20 HOLD, 30 NO-GO.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The verdict under the lock in RUN; writes decision.json, report.html and manifest.json."""
+    from greenlight import compose
+    from greenlight.cli.view import row_line, verdict_text
+    from greenlight.gate.decision import VERDICT_EXIT
+
+    folder = Path(run)
+    decision = compose.decide(folder)
+    compose.report(folder)
+    other = compose.decide_under(folder, policy) if policy else None
+
+    def text() -> str:
+        lines = [row_line(row) for row in decision["rows"]] + [verdict_text(decision, folder)]
+        if other:
+            lines += ["", f"under {other['policy']['name']} (not the locked policy): {other['verdict']}"]
+            lines += [row_line(row) for row in other["rows"]]
+        return "\n".join(lines)
+
+    emit({**decision, "other": other} if other else decision, as_json=as_json, text=text)
+    if check:
+        raise typer.Exit(VERDICT_EXIT[decision["verdict"]])
+
+
+@verb("report", examples="greenlight report reviews/smollm2-7f3a09c1")
+def report(run: Run, as_json: AsJson = False) -> None:
+    """Write report.html, one file that needs nothing from outside."""
+    from greenlight import compose
+
+    path = compose.report(Path(run))
+    emit({"report": str(path)}, as_json=as_json, text=lambda: str(path))

@@ -1,0 +1,52 @@
+"""Which options do several verbs share? The settings that are released with a model, and where a run goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from greenlight.compose.exam import Settings
+
+System = Annotated[
+    str | None,
+    typer.Option("--system", metavar="TEXT|@FILE", help="System prompt that is released with the model; @FILE reads a file."),
+]
+Temperature = Annotated[float, typer.Option(help="Sampling temperature; 0 takes the most likely token.")]
+TopK = Annotated[int, typer.Option(help="Keep the k most likely tokens; 0 keeps all.")]
+TopP = Annotated[float, typer.Option(help="Keep the most likely tokens up to this probability.")]
+MinP = Annotated[float, typer.Option(help="Drop tokens less likely than this share of the most likely one.")]
+RepetitionPenalty = Annotated[float, typer.Option(help="Divide the logits of tokens already seen by this; 1 is off.")]
+Policy = Annotated[str, typer.Option("--policy", help="A shipped policy (starter) or a TOML file.")]
+Minutes = Annotated[float | None, typer.Option(min=0.05, help="Time budget; rows it leaves open are INCONCLUSIVE.")]
+IncludeHarmful = Annotated[
+    bool, typer.Option("--include-harmful", help="Keep the text of harmful prompts in the evidence, not only id and hash.")
+]
+Ops = Annotated[str | None, typer.Option(help="native or numpy; the faster one that runs here by default.")]
+
+
+def read_system(system: str | None) -> str | None:
+    """The system prompt itself: the text, or what is in the file that @FILE names."""
+    from greenlight.errors import UsageError
+
+    if system is None or not system.startswith("@"):
+        return system
+    try:
+        return Path(system[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("the system prompt cannot be read", where=system[1:], found=str(error)) from error
+
+
+def settings(
+    system: str | None, temperature: float, top_k: int, top_p: float, min_p: float, repetition_penalty: float
+) -> Settings:
+    """What is assessed besides the weights."""
+    from greenlight.compose.exam import Settings
+    from greenlight.engine import SamplingParams
+
+    sampling = SamplingParams(
+        temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty
+    )
+    return Settings(read_system(system), sampling)

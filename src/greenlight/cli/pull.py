@@ -1,0 +1,54 @@
+"""greenlight pull, list, rm: what is in the cache, and how it gets there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from greenlight.cli.app import AsJson, Ref, emit, verb
+
+
+@verb("pull", examples="greenlight pull smollm2\n\ngreenlight pull hf:owner/name@main:model.Q4_0.gguf")
+def pull(
+    ref: Ref,
+    source: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="Take a local copy; its digest is checked.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a model, check its digest, keep it in the cache."""
+    from greenlight import hub
+    from greenlight.cli.view import TerminalView
+
+    with TerminalView("pull", quiet=as_json) as view:
+        path = hub.pull(hub.parse_reference(ref), source_file=source, progress=view.pulling)
+    emit({"reference": ref, "path": str(path)}, as_json=as_json, text=lambda: f"{ref}  {path}")
+
+
+@verb("list", examples="greenlight list --json")
+def list_models(as_json: AsJson = False) -> None:
+    """What the catalog names, and what is in the cache."""
+    from greenlight import hub
+
+    entries = hub.list_models()
+    emit(entries, as_json=as_json, text=lambda: "\n".join(_line(entry) for entry in entries))
+
+
+@verb("rm", examples="greenlight rm smollm2")
+def remove(ref: Ref, as_json: AsJson = False) -> None:
+    """Remove a model from the cache."""
+    from greenlight import hub
+
+    freed = hub.remove(hub.parse_reference(ref))
+    emit(
+        {"reference": ref, "freed_bytes": freed},
+        as_json=as_json,
+        text=lambda: f"removed {ref}, {freed / 1e6:,.0f} MB freed",
+    )
+
+
+def _line(entry: dict[str, object]) -> str:
+    size = entry["size_bytes"]
+    megabytes = f"{size / 1e6:,.0f} MB" if isinstance(size, int | float) else ""
+    state = "in the cache" if entry["cached"] else "not pulled"
+    return f"{entry['reference']!s:<32} {megabytes:>10}  {state:<13} {entry['title'] or ''}".rstrip()

@@ -1,0 +1,27 @@
+"""greenlight verify: recompute every number of a bundle from its samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from greenlight.cli.app import AsJson, Run, emit, verb
+
+
+@verb("verify", examples="greenlight verify reviews/smollm2-7f3a09c1")
+def verify(run: Run, as_json: AsJson = False) -> None:
+    """Recompute every number without model or network: SAME, or the first difference and exit 1."""
+    from greenlight import compose
+
+    result = compose.verify(Path(run))
+    emit(result._asdict(), as_json=as_json, text=lambda: _text(result.same, result.difference, result.checks, result.notes))
+    if not result.same:
+        raise typer.Exit(1)
+
+
+def _text(same: bool, difference: str | None, checks: tuple[str, ...], notes: tuple[str, ...]) -> str:
+    lines = ["SAME" if same else f"DIFFERENT  {difference}"]
+    lines += [f"  checked  {check}" for check in checks]
+    lines += [f"  note     {note}" for note in notes]
+    return "\n".join(lines)

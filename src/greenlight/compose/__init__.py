@@ -1,0 +1,28 @@
+"""How do the stages meet? Functions that take a reference or a folder and play several stages in order."""
+
+from __future__ import annotations
+
+from greenlight.compose.exam import Settings, lock, plan, redraw
+from greenlight.compose.models import Loaded, load
+from greenlight.compose.observer import Observer
+from greenlight.compose.review import Review, assess, decide, report, review
+from greenlight.compose.verbs import assess_reference, lock_reference, review_reference, verify
+
+__all__ = [
+    "Loaded",
+    "Observer",
+    "Review",
+    "Settings",
+    "assess",
+    "assess_reference",
+    "decide",
+    "load",
+    "lock",
+    "lock_reference",
+    "plan",
+    "redraw",
+    "report",
+    "review",
+    "review_reference",
+    "verify",
+]

@@ -1,0 +1,173 @@
+"""How is an exam fixed before the first answer? Policy, suites and model become a plan and a lock."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from greenlight.assess.suites import SUITES, Item, Suite
+from greenlight.compose.models import Loaded
+from greenlight.engine import SamplingParams
+from greenlight.errors import LockError, UsageError
+from greenlight.evidence import JSON, sha256_json
+from greenlight.gate.lock import Kind, draw_seed, make_lock
+from greenlight.gate.plan import Plan, SuiteFacts, make_plan
+from greenlight.gate.policy import Policy, load_policy
+from greenlight.measure.refusal import calibration
+
+
+class Settings(NamedTuple):
+    """What is released with the weights, so part of what is assessed."""
+
+    system: str | None
+    sampling: SamplingParams
+
+    def to_json(self, ops: str) -> dict[str, JSON]:
+        """As the lock records it; the seed and the length of answers are set per item."""
+        sampling = asdict(self.sampling)
+        for name in ("seed", "max_tokens", "logprobs", "ignore_eos"):
+            del sampling[name]
+        sampling["stop"] = list(sampling["stop"])
+        return {"system": self.system, "sampling": sampling, "ops": ops}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, JSON]) -> Settings:
+        """The settings a lock records."""
+        from greenlight.engine import SamplingParams
+
+        sampling = {**value["sampling"], "stop": tuple(value["sampling"]["stop"])}
+        return cls(value["system"], SamplingParams(**sampling))
+
+
+
+
+class Exam(NamedTuple):
+    """A drawn suite: what is asked, in the order of the lock."""
+
+    suite: Suite
+    items: tuple[Item, ...]
+
+    def facts(self) -> SuiteFacts:
+        """What planning and deciding need to know of it."""
+            return SuiteFacts.of(
+            name=self.suite.name,
+            version=self.suite.version,
+            kind=self.suite.kind,
+            answer_tokens=self.suite.answer_tokens,
+            items=[item.to_json() for item in self.items],
+        )
+
+    def entry(self) -> dict[str, JSON]:
+        """How a lock names it."""
+        return {
+            "suite": self.suite.name,
+            "version": self.suite.version,
+            "n": len(self.items),
+            "grader": self.suite.grader,
+            "answer_tokens": self.suite.answer_tokens,
+            "items_sha256": sha256_json([item.to_json() for item in self.items]),
+        }
+
+
+def _suites_of(policy: Policy, only: Sequence[str] | None = None) -> list[Suite]:
+    """The suites that a policy's criteria read, in policy order."""
+    names = [name for name in policy.suites() if only is None or name in only]
+    if only is not None and (unknown := sorted(set(only) - set(names))):
+        raise UsageError(
+            f"the policy {policy.name} has no assessment called {unknown[0]}",
+            found=", ".join(unknown),
+            do=f"choose from {', '.join(policy.suites())}",
+        )
+    missing = [name for name in names if name not in SUITES]
+    if missing:
+        raise UsageError(
+            f"this version has no assessment called {missing[0]}",
+            where=f"policy {policy.name}",
+            do=f"choose from {', '.join(SUITES)}, resources",
+        )
+    return [SUITES[name] for name in names]
+
+
+def plan(policy: str | Path = "starter") -> Plan:
+    """What an exam under this policy would take, and whether a perfect model could pass it, before anything is run.
+
+    Raises:
+        PolicyError: the policy asks for something that no number of its items can show.
+    """
+    rules = load_policy(policy)
+    exams = [Exam(suite, suite.draw(0, None)) for suite in _suites_of(rules)]
+    return make_plan(rules, {exam.suite.name: exam.facts() for exam in exams})
+
+
+def lock(
+    policy: str | Path,
+    loaded: Loaded,
+    settings: Settings,
+    *,
+    kind: Kind = "rehearsal",
+) -> dict[str, JSON]:
+    """Fix policy, model, settings and exam by digest, before the first sample.
+
+    Args:
+        policy: a file, or the name of a shipped one.
+        loaded: the model with its identity.
+        settings: system prompt and sampling.
+        kind: `exam` adds a nonce and is one attempt; `rehearsal` repeats exactly; `exploratory` can never be a GO.
+    """
+    rules = load_policy(policy)
+    suites = _suites_of(rules)
+    nonce = secrets.token_hex(16) if kind == "exam" else None
+    fixed = {
+        "model": loaded.identity(),
+        "template_sha256": loaded.template_sha256,
+        "settings": settings.to_json(loaded.model.decoder.ops.identity),
+    }
+    seed = draw_seed(rules, suites=[(suite.name, suite.version) for suite in suites], nonce=nonce, **fixed)
+    exams = [Exam(suite, suite.draw(seed, None)) for suite in suites]
+    return make_lock(
+        rules,
+        suites=[exam.entry() for exam in exams],
+        kind=kind,
+        nonce=nonce,
+        calibrations={name: sha256_json(value) for name, value in calibrations().items()},
+        **fixed,
+    )
+
+
+def exams_of(lock_value: Mapping[str, JSON]) -> list[Exam]:
+    """Draw the exam of a lock again.
+
+    Raises:
+        LockError: this version draws other items than the lock fixed.
+    """
+    seed, exams = int(lock_value["seed"], 16), []
+    for entry in lock_value["suites"]:
+        suite = SUITES.get(entry["suite"])
+        exam = Exam(suite, suite.draw(seed, entry["n"])) if suite else None
+        if exam is None or exam.entry() != entry:
+            raise LockError(
+                "this version of greenlight does not draw the exam that was locked",
+                where=f"suite {entry['suite']}, version {entry['version']}",
+                found=f"version {suite.version}" if suite else "no such suite",
+                do="use the version that made the lock, or make a new lock: greenlight lock",
+            )
+        exams.append(exam)
+    return exams
+
+
+def redraw(lock_value: Mapping[str, JSON]) -> dict[str, list[dict[str, JSON]]]:
+    """The items that a lock's seed draws with the suites of this version; a suite of another version is left out."""
+    seed = int(lock_value["seed"], 16)
+    return {
+        entry["suite"]: [item.to_json() for item in SUITES[entry["suite"]].draw(seed, entry["n"])]
+        for entry in lock_value["suites"]
+        if entry["suite"] in SUITES and SUITES[entry["suite"]].version == entry["version"]
+    }
+
+
+def calibrations() -> dict[str, JSON]:
+    """What is known of each judge's error, as shipped with the package."""
+    return {"refusal": calibration()}

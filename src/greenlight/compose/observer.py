@@ -1,0 +1,37 @@
+"""Who is told while long work goes on? One class with a method per event; the command line draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from greenlight.evidence import JSON
+
+if TYPE_CHECKING:
+    from greenlight.gate.plan import Plan
+
+
+class Observer:
+    """Told what happens during long work; the command line draws it, a library user may ignore it."""
+
+    def pulling(self, done_bytes: int, total_bytes: int | None) -> None:
+        """Bytes of a download so far."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan stands, before anything is asked."""
+
+    def locked(self, lock: Mapping[str, JSON], folder: Path) -> None:
+        """The policy, the model and the exam are fixed; evidence goes to this folder."""
+
+    def suite_started(self, suite: str, n_items: int, n_done: int) -> None:
+        """A suite's items are about to be asked; n_done were answered by an earlier, interrupted run."""
+
+    def progress(self, suite: str, n_done: int, n_items: int) -> None:
+        """One more item is finished and on disk."""
+
+    def suite_ended(self, suite: str, rows: Sequence[Mapping[str, JSON]], wall_s: float) -> None:
+        """A suite is over; its rows as they stand."""
+
+    def decided(self, decision: Mapping[str, JSON], folder: Path) -> None:
+        """The verdict is written."""
