@@ -1,0 +1,175 @@
+"""What vocabulary does a Hugging Face folder describe? tokenizer.json, and the small files beside it.
+
+Files: tokenizer.json (the tokenizers library's own format), tokenizer_config.json and special_tokens_map.json (names of
+special tokens), generation_config.json (more ends), chat_template.jinja or the template in tokenizer_config.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from greenlight.errors import TextError, UnsupportedError
+from greenlight.text import alphabet
+from greenlight.text.endings import end_ids
+from greenlight.text.gguf_vocabulary import library_encoder
+from greenlight.text.sentencepiece import SPACE
+from greenlight.text.tokenizer import AddedToken, PlainEncoder, Vocabulary
+
+_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
+_DECODERS = {"ByteLevel", "Sequence", "Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"}
+
+
+def folder_vocabulary(folder: Path) -> Vocabulary:
+    """The vocabulary in a Hugging Face folder.
+
+    Raises:
+        TextError: no tokenizer.json, or a file that cannot be read.
+        UnsupportedError: a model other than BPE, or a decoder whose bytes cannot be told token by token.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise TextError(
+            "the folder has no tokenizer.json",
+            where=str(folder),
+            do="save the tokenizer in the fast format, or use a GGUF file of the model",
+        )
+    try:
+        library = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for whatever is wrong with the file
+        raise TextError("tokenizer.json cannot be read", where=str(path), found=str(error)) from error
+    if not isinstance(library.model, tokenizers.models.BPE):
+        raise UnsupportedError(
+            "this kind of tokenizer is not supported",
+            where=f"{path}, model",
+            found=f"{type(library.model).__name__}, supported: BPE",
+        )
+    config = {**_read(folder / "special_tokens_map.json"), **_read(folder / "tokenizer_config.json")}
+    return _describe(folder, library, config)
+
+
+def _describe(folder: Path, library: Any, config: Mapping[str, Any]) -> Vocabulary:
+    added = [_added(id, token, library, folder) for id, token in sorted(library.get_added_tokens_decoder().items())]
+    ids = {token.text: token.id for token in added}
+    model_vocab = library.get_vocab(with_added_tokens=False)
+    pieces: list[str | None] = [None] * (1 + max([*model_vocab.values(), *ids.values()], default=-1))
+    for piece, id in [*model_vocab.items(), *ids.items()]:
+        pieces[id] = piece
+    named = {name: text for name in _NAMES if (text := _text(config.get(name))) in ids}
+    bos_id = ids.get(named.get("bos_token", ""))
+    named_ends = [ids[named["eos_token"]]] if "eos_token" in named else []
+    more_ends = _read(folder / "generation_config.json").get("eos_token_id") or []
+    more_ends = [more_ends] if isinstance(more_ends, int) else more_ends
+    byte_level, strips_space = _decoding(library, folder)
+    return Vocabulary(
+        pieces=pieces,
+        spell=alphabet.to_bytes if byte_level else _spell_with_spaces,
+        added=added,
+        first=_plain(library, at_start=True),
+        later=_plain(library, at_start=False),
+        strips_space=strips_space,
+        unk_id=model_vocab.get(library.model.unk_token or ""),
+        bos_id=bos_id,
+        eos_ids=end_ids({t.text: t.id for t in added if t.special}, [*named_ends, *more_ends]),
+        add_bos=bos_id is not None and _adds_bos(library, config, bos_id),
+        named=named,
+        chat_template=_template(folder, config),
+    )
+
+
+def _added(id: int, token: Any, library: Any, folder: Path) -> AddedToken:
+    normalised = library.normalizer.normalize_str(token.content) if library.normalizer and token.normalized else None
+    if normalised not in (None, token.content):
+        raise UnsupportedError(
+            "an added token is rewritten before it is looked for",
+            where=f"{folder / 'tokenizer.json'}, added_tokens",
+            found=f"{token.content!r} becomes {normalised!r}",
+        )
+    return AddedToken(token.content, id, token.special, token.lstrip, token.rstrip, token.single_word)
+
+
+def _plain(library: Any, *, at_start: bool) -> PlainEncoder:
+    """The library's pipeline without added tokens, as it treats text at the start or after an added token."""
+    encoder = tokenizers.Tokenizer(library.model)
+    if library.normalizer is not None:
+        encoder.normalizer = library.normalizer
+    splits = library.pre_tokenizer
+    if splits is not None:
+        if (
+            not at_start
+            and isinstance(splits, tokenizers.pre_tokenizers.Metaspace)
+            and splits.prepend_scheme == "first"
+        ):
+            splits = tokenizers.pre_tokenizers.Metaspace(splits.replacement, "never", splits.split)
+        encoder.pre_tokenizer = splits
+    return library_encoder(encoder)
+
+
+def _decoding(library: Any, folder: Path) -> tuple[bool, bool]:
+    """Whether tokens spell bytes in GPT-2's alphabet, and whether decoding takes a first space away."""
+    state = json.loads(library.decoder.__getstate__()) if library.decoder is not None else {"type": "none"}
+    steps = state["decoders"] if state["type"] == "Sequence" else [state]
+    kinds = {step["type"] for step in steps}
+    strip = any(step["type"] == "Strip" and step["content"] == " " and step["start"] for step in steps)
+    metaspace = any(step["type"] == "Metaspace" and step["prepend_scheme"] != "never" for step in steps)
+    if kinds == {"ByteLevel"}:
+        return True, False
+    spaces = any(step.get("pattern") == {"String": SPACE} and step["content"] == " " for step in steps)
+    if kinds <= _DECODERS - {"ByteLevel"} and (spaces or "Metaspace" in kinds):
+        return False, strip or metaspace
+    raise UnsupportedError(
+        "this tokenizer's decoder is not supported",
+        where=f"{folder / 'tokenizer.json'}, decoder",
+        found=", ".join(sorted(kinds)),
+    )
+
+
+def _spell_with_spaces(piece: str) -> bytes:
+    if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
+        return bytes([int(piece[3:5], 16)])
+    return piece.replace(SPACE, " ").encode()
+
+
+def _adds_bos(library: Any, config: Mapping[str, Any], bos_id: int) -> bool:
+    if isinstance(config.get("add_bos_token"), bool):
+        return bool(config["add_bos_token"])
+    ids: list[int] = library.encode("").ids
+    return ids[:1] == [bos_id]
+
+
+def _template(folder: Path, config: Mapping[str, Any]) -> str | None:
+    path = folder / "chat_template.jinja"
+    if path.is_file():
+        return _read_text(path)
+    template = config.get("chat_template")
+    if isinstance(template, Sequence) and not isinstance(template, str):
+        template = next((entry["template"] for entry in template if entry.get("name") == "default"), None)
+    return template
+
+
+def _text(token: Any) -> str:
+    """A special token as configs write it: its text, or an object with the text in it."""
+    return str(token["content"]) if isinstance(token, Mapping) else str(token)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(_read_text(path))
+    except ValueError as error:
+        raise TextError("a tokenizer setting is not JSON", where=str(path), found=str(error)) from error
+    if not isinstance(value, dict):
+        raise TextError("a tokenizer setting is not a JSON object", where=str(path), found=type(value).__name__)
+    return value
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TextError("a tokenizer file cannot be read", where=str(path), found=str(error)) from error

@@ -1,0 +1,188 @@
+"""What vocabulary does GGUF metadata describe? Keys and token types are those of the GGUF specification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tokenizers
+
+from greenlight.errors import TextError, UnsupportedError
+from greenlight.text import alphabet
+from greenlight.text.endings import END_TEXTS, end_ids
+from greenlight.text.pretokenize import normalizer, pre_kind, pre_tokenizer
+from greenlight.text.sentencepiece import SPACE, SentencePieceBpe
+from greenlight.text.tokenizer import AddedToken, PlainEncoder, Vocabulary
+
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 1, 2, 3, 4, 6
+_NAMES = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
+_END_KEYS = ("eos", "eot", "eom")
+
+
+def gguf_vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
+    """The vocabulary in a GGUF file's metadata.
+
+    Raises:
+        UnsupportedError: `tokenizer.ggml.model` or `tokenizer.ggml.pre` is of a kind that is not known here.
+        TextError: lists of different lengths, ids outside the vocabulary, repeated tokens, broken merges.
+    """
+    builders = {"gpt2": _byte_level, "llama": _sentencepiece}
+    model = _get(metadata, "model", str)
+    if model not in builders:
+        raise UnsupportedError(
+            "this kind of tokenizer is not supported",
+            where="tokenizer.ggml.model",
+            found=f"{model!r}, supported: {', '.join(builders)}",
+            do="use the model's Hugging Face folder with tokenizer.json",
+        )
+    return builders[model](metadata)
+
+
+def _byte_level(metadata: Mapping[str, Any]) -> Vocabulary:
+    kind = pre_kind(metadata.get("tokenizer.ggml.pre"))
+    pieces, types = _pieces(metadata)
+    added = _added(pieces, types)
+    vocab = {piece: id for id, piece in enumerate(pieces)}
+    for token in added:
+        if token.special:
+            # No text is spelled with a raw NUL, so that no merge and no whole-word match can end in a special token.
+            vocab["\0" + token.text] = vocab.pop(token.text)
+    try:
+        merges = [tuple(merge.split(" ")) for merge in _get(metadata, "merges", Sequence)]
+        model = tokenizers.models.BPE(vocab, merges, ignore_merges=kind.ignore_merges)
+    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for merges that are not two known pieces
+        raise TextError("the merges do not fit the tokens", where="tokenizer.ggml.merges", found=str(error)) from error
+    encoder = tokenizers.Tokenizer(model)
+    encoder.pre_tokenizer = pre_tokenizer(kind)
+    if (form := normalizer(kind)) is not None:
+        encoder.normalizer = form
+    return _vocabulary(metadata, pieces, added, library_encoder(encoder), alphabet.to_bytes, add_bos=kind.add_bos)
+
+
+def _sentencepiece(metadata: Mapping[str, Any]) -> Vocabulary:
+    if metadata.get("tokenizer.ggml.remove_extra_whitespaces"):
+        raise UnsupportedError("this tokenizer rewrites whitespace", where="tokenizer.ggml.remove_extra_whitespaces")
+    pieces, types = _pieces(metadata)
+    scores = _get(metadata, "scores", Sequence)
+    if len(scores) != len(pieces):
+        raise _lengths("scores", len(scores), len(pieces))
+    added = _added(pieces, types)
+    not_text = {_CONTROL, _UNKNOWN, _BYTE, _USER_DEFINED}
+    mergeable = {
+        piece: (id, float(score))
+        for id, (piece, type_, score) in enumerate(zip(pieces, types, scores, strict=True))
+        if type_ not in not_text
+    }
+    prefix = bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
+    unk_id = int(metadata.get("tokenizer.ggml.unknown_token_id", 0))
+    encoder = SentencePieceBpe(mergeable, _byte_ids(pieces, types), unk_id, add_prefix=prefix)
+    byte_pieces = {pieces[id] for id, type_ in enumerate(types) if type_ == _BYTE}
+    return _vocabulary(
+        metadata,
+        pieces,
+        added,
+        encoder,
+        lambda piece: bytes([int(piece[3:5], 16)]) if piece in byte_pieces else piece.replace(SPACE, " ").encode(),
+        add_bos=True,
+        strips_space=prefix,
+        unk_id=unk_id,
+    )
+
+
+def library_encoder(encoder: tokenizers.Tokenizer) -> PlainEncoder:
+    """Ordinary text to ids through the library, which adds nothing of its own."""
+
+    def encode(text: str) -> Sequence[int]:
+        ids: list[int] = encoder.encode(text, add_special_tokens=False).ids
+        return ids
+
+    return encode
+
+
+def _vocabulary(
+    metadata: Mapping[str, Any],
+    pieces: list[str],
+    added: list[AddedToken],
+    encoder: PlainEncoder,
+    spell: Callable[[str], bytes],
+    *,
+    add_bos: bool,
+    strips_space: bool = False,
+    unk_id: int | None = None,
+) -> Vocabulary:
+    named = {name: id for name, key in _NAMES.items() if (id := _id(metadata, key, len(pieces))) is not None}
+    ends = {id for key in _END_KEYS if (id := _id(metadata, key, len(pieces))) is not None}
+    bos_id = named.get("bos_token")
+    wants_bos = bool(metadata.get("tokenizer.ggml.add_bos_token", add_bos))
+    return Vocabulary(
+        pieces=pieces,
+        spell=spell,
+        added=added,
+        first=encoder,
+        later=encoder,
+        strips_space=strips_space,
+        unk_id=unk_id,
+        bos_id=bos_id,
+        eos_ids=end_ids({token.text: token.id for token in added}, ends),
+        add_bos=wants_bos and bos_id is not None,
+        named={name: pieces[id] for name, id in named.items()},
+        chat_template=metadata.get("tokenizer.chat_template"),
+    )
+
+
+def _pieces(metadata: Mapping[str, Any]) -> tuple[list[str], list[int]]:
+    pieces = list(_get(metadata, "tokens", Sequence))
+    types = list(metadata.get("tokenizer.ggml.token_type", [_NORMAL] * len(pieces)))
+    if len(types) != len(pieces):
+        raise _lengths("token_type", len(types), len(pieces))
+    if len(set(pieces)) != len(pieces):
+        seen: set[str] = set()
+        twice = next(piece for piece in pieces if piece in seen or seen.add(piece))  # type: ignore[func-returns-value]
+        raise TextError("a token is in the vocabulary twice", where="tokenizer.ggml.tokens", found=repr(twice))
+    return pieces, types
+
+
+def _added(pieces: list[str], types: list[int]) -> list[AddedToken]:
+    """Control and user-defined tokens; one that ends a turn is special whatever the file calls it."""
+    return [
+        AddedToken(pieces[id], id, special=type_ != _USER_DEFINED or pieces[id] in END_TEXTS)
+        for id, type_ in enumerate(types)
+        if type_ in (_CONTROL, _UNKNOWN, _USER_DEFINED) and pieces[id]
+    ]
+
+
+def _byte_ids(pieces: list[str], types: list[int]) -> list[int]:
+    ids = {pieces[id]: id for id, type_ in enumerate(types) if type_ == _BYTE}
+    names = [f"<0x{byte:02X}>" for byte in range(256)]
+    if ids and set(ids) != set(names):
+        raise TextError("byte tokens are incomplete", where="tokenizer.ggml.tokens", found=f"{len(ids)} of 256")
+    return [ids[name] for name in names] if ids else []
+
+
+def _id(metadata: Mapping[str, Any], key: str, n_tokens: int) -> int | None:
+    id = metadata.get(f"tokenizer.ggml.{key}_token_id")
+    if id is None:
+        return None
+    if not 0 <= int(id) < n_tokens:
+        raise TextError(
+            "a special token is outside the vocabulary",
+            where=f"tokenizer.ggml.{key}_token_id",
+            found=f"{id}, the vocabulary has {n_tokens}",
+        )
+    return int(id)
+
+
+def _get(metadata: Mapping[str, Any], key: str, kind: type) -> Any:
+    name = f"tokenizer.ggml.{key}"
+    value = metadata.get(name)
+    if value is None:
+        raise TextError("the file has no tokenizer" if key == "model" else "the tokenizer is incomplete", where=name)
+    if kind is str and not isinstance(value, str):
+        raise TextError("a tokenizer entry has the wrong type", where=name, found=type(value).__name__)
+    return value
+
+
+def _lengths(key: str, found: int, expected: int) -> TextError:
+    return TextError(
+        "the tokenizer's lists differ in length", where=f"tokenizer.ggml.{key}", found=f"{found}, tokens has {expected}"
+    )
