@@ -268,7 +268,7 @@ def test_the_same_requests_give_the_same_events_in_the_same_steps(decoder):
 
 
 def test_logits_that_are_not_numbers_are_an_error_not_an_answer(make_engine, decoder, monkeypatch):
-    monkeypatch.setattr(decoder, "_logits", lambda state: np.where(np.arange(97) == 50, np.nan, 0.0))
+    monkeypatch.setattr(decoder, "_logits", lambda states: np.full((len(states), 97), np.nan, np.float32))
     engine = make_engine()
     with pytest.raises(EngineError, match="not finite"):
         list(engine.generate([ask("a", [2])]))

@@ -99,6 +99,21 @@ class Engine:
         return len(self._jobs)
 
     @property
+    def in_flight(self) -> frozenset[str]:
+        """Their ids."""
+        return frozenset(self._jobs)
+
+    @property
+    def n_preempted(self) -> int:
+        """How often a sequence gave up its pages and started again."""
+        return self._scheduler.n_preempted
+
+    @property
+    def n_evicted(self) -> int:
+        """How many pages of known prefixes were given up for others."""
+        return self._tree.n_evicted
+
+    @property
     def n_free_pages(self) -> int:
         """Pages that no request in flight holds; some may keep prefixes until they are needed."""
         return self._pool.n_available

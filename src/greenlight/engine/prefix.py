@@ -37,6 +37,8 @@ class PrefixTree:
         self._enabled = enabled
         self._nodes: dict[int, Node] = {}
         self.root = Node(None, (), -1)
+        self.n_evicted = 0
+        """How many pages were given up for others."""
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -75,3 +77,4 @@ class PrefixTree:
         assert node.parent is not None, "the root has no page"
         del node.parent.children[node.key]
         self._pool.forget(page)
+        self.n_evicted += 1

@@ -1,0 +1,109 @@
+"""The promise of the engine: what a request gets depends on the request and the model, and on nothing else."""
+
+import numpy as np
+import pytest
+from fake_decoder import FakeDecoder, FakeTokenizer
+from workload import make_requests
+
+from greenlight.engine import Engine, GenerateRequest, Generation, ScoreRequest, TokenEvent
+
+N_REQUESTS = 200
+
+CIRCUMSTANCES = {
+    "in one go": {},
+    "without a prefix cache": {"prefix_cache": False},
+    "two at a time in small bites": {"max_sequences": 2, "max_batch_tokens": 7},
+    "many at a time": {"max_sequences": 100, "max_batch_tokens": 4096},
+    "on so few pages that most are evicted": {"n_pages": 24},
+    "on so few pages that most start again": {"n_pages": 7, "max_sequences": 16, "max_batch_tokens": 40},
+    "on few pages without a prefix cache": {"n_pages": 9, "prefix_cache": False, "max_batch_tokens": 100},
+}
+
+
+def run(engine, requests, *, cancel=None):
+    """All results by request, the requests submitted little by little; `cancel` may name one to cancel per step."""
+    results, waiting = {}, list(requests)
+    for n_steps in range(100_000):
+        while waiting and engine.n_in_flight < 40:
+            engine.submit(waiting.pop(0))
+        for event in engine.step():
+            if not isinstance(event, TokenEvent):
+                results[event.id] = event
+        if cancel is not None and (name := cancel(n_steps, engine)) is not None:
+            engine.cancel(name)
+        if engine.idle and not waiting:
+            return results
+    raise AssertionError("the engine stands still")
+
+
+@pytest.fixture(scope="module")
+def requests():
+    return make_requests(N_REQUESTS, 97)
+
+
+@pytest.fixture(scope="module")
+def alone(requests):
+    """What each request gets from an engine of its own."""
+    return {r.id: next(iter(run(Engine(FakeDecoder(), FakeTokenizer()), [r]).values())) for r in requests}
+
+
+def test_the_workload_exercises_what_it_should(alone):
+    answers = [result for result in alone.values() if isinstance(result, Generation)]
+    assert {answer.finish for answer in answers} == {"stop", "stop_string", "length"}
+    assert 0.3 < len(answers) / len(alone) < 0.7
+
+
+@pytest.mark.parametrize("circumstances", CIRCUMSTANCES)
+def test_a_request_gets_what_it_gets_alone(requests, alone, circumstances):
+    decoder = FakeDecoder()
+    engine = Engine(decoder, FakeTokenizer(), **CIRCUMSTANCES[circumstances])
+    order = np.random.default_rng(len(circumstances)).permutation(len(requests))
+    assert run(engine, [requests[i] for i in order]) == alone
+    assert engine.n_free_pages == engine.limits.n_pages
+    if "start again" in circumstances:
+        assert engine.n_preempted > 10
+    if "evicted" in circumstances:
+        assert engine.n_evicted > 50
+
+
+def test_a_second_time_everything_comes_from_the_cache_and_is_the_same(requests, alone):
+    engine = Engine(FakeDecoder(), FakeTokenizer(), n_pages=4000)
+    assert run(engine, requests) == alone
+    again = run(engine, requests)
+    assert again == alone
+    answers = [result for result in again.values() if isinstance(result, Generation)]
+    assert all(answer.cached_tokens == (answer.prompt_tokens - 1) // 32 * 32 for answer in answers)
+
+
+def test_cancelling_some_changes_nothing_for_the_others(requests, alone):
+    rng = np.random.default_rng(5)
+    victims = {request.id for request in requests if rng.random() < 0.4}
+
+    def cancel(n_steps, engine):
+        in_flight = sorted(victims & engine.in_flight)
+        return in_flight[rng.integers(len(in_flight))] if in_flight else None
+
+    engine = Engine(FakeDecoder(), FakeTokenizer(), n_pages=20, max_batch_tokens=64)
+    results = run(engine, requests, cancel=cancel)
+    cancelled = {name for name in alone if name not in results or getattr(results[name], "finish", "") == "cancelled"}
+    assert len(cancelled) > 50
+    assert cancelled <= victims
+    assert {name: results[name] for name in alone if name not in cancelled} == {
+        name: result for name, result in alone.items() if name not in cancelled
+    }
+    for name in cancelled & results.keys():
+        n_tokens = len(results[name].tokens)
+        assert results[name].tokens == alone[name].tokens[:n_tokens]
+        assert alone[name].text.startswith(results[name].text)
+    assert engine.n_free_pages == 20
+
+
+def test_the_three_verbs_agree(requests, alone):
+    answers = [r for r in requests if isinstance(r, GenerateRequest)]
+    questions = [r for r in requests if isinstance(r, ScoreRequest)]
+    engine = Engine(FakeDecoder(), FakeTokenizer())
+    assert {result.id: result for result in engine.generate(answers)} == {r.id: alone[r.id] for r in answers}
+    assert {result.id: result for result in engine.score(questions)} == {r.id: alone[r.id] for r in questions}
+    for request in answers[:20]:
+        *_, answer = engine.stream(request)
+        assert answer == alone[request.id]
