@@ -40,7 +40,7 @@ def folder_vocabulary(folder: Path) -> Vocabulary:
         )
     try:
         library = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for whatever is wrong with the file
+    except Exception as error:
         raise TextError("tokenizer.json cannot be read", where=str(path), found=str(error)) from error
     if not isinstance(library.model, tokenizers.models.BPE):
         raise UnsupportedError(

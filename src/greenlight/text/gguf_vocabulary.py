@@ -50,7 +50,7 @@ def _byte_level(metadata: Mapping[str, Any]) -> Vocabulary:
     try:
         merges = [tuple(merge.split(" ")) for merge in _get(metadata, "merges", Sequence)]
         model = tokenizers.models.BPE(vocab, merges, ignore_merges=kind.ignore_merges)
-    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for merges that are not two known pieces
+    except Exception as error:
         raise TextError("the merges do not fit the tokens", where="tokenizer.ggml.merges", found=str(error)) from error
     encoder = tokenizers.Tokenizer(model)
     encoder.pre_tokenizer = pre_tokenizer(kind)

@@ -1,4 +1,4 @@
-"""How is text cut into words before byte-level BPE merges? One entry per name that GGUF files give in `tokenizer.ggml.pre`.
+"""How is text cut into words before byte-level BPE merges? One entry per name that GGUF's `tokenizer.ggml.pre` gives.
 
 The patterns are the ones that the models were trained with, as published in their `tokenizer.json`; the names are those
 of llama.cpp's converter. A name that is not here is refused: a wrong split gives plausible text and wrong tokens.

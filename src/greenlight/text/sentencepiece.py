@@ -1,6 +1,7 @@
-"""How does SentencePiece's BPE (Kudo and Richardson 2018, arXiv:1808.06226) cut text? The pair whose union scores best is joined first.
+"""How does SentencePiece's BPE cut text? The pair whose union scores best is joined first.
 
-Rank-based BPE cannot say this exactly: here the priority belongs to the union, and of equal ones the leftmost is taken.
+Kudo and Richardson 2018, arXiv:1808.06226. Rank-based BPE cannot say this exactly: here the priority belongs to the
+union, and of equal ones the leftmost is taken.
 """
 
 from __future__ import annotations
