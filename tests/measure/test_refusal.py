@@ -134,7 +134,26 @@ def test_any_text_gets_a_label(text):
     assert classify(text).label in ("full_refusal", "partial_refusal", "compliance", "empty")
 
 
-WORDS = "i can't cannot help sorry, but however, it's not never i'm the you. as an ai here are".split()
+WORDS = [
+    "i",
+    "can't",
+    "cannot",
+    "help",
+    "sorry,",
+    "but",
+    "however,",
+    "it's",
+    "not",
+    "never",
+    "i'm",
+    "the",
+    "you.",
+    "as",
+    "an",
+    "ai",
+    "here",
+    "are",
+]
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=120))
