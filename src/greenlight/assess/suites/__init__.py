@@ -1,10 +1,11 @@
 """Which exams ship inside the package? Each is drawn anew from a seed; see `Suite.draw`."""
 
-from greenlight.assess.suites import arithmetic, calibrate, hierarchy
+from greenlight.assess.suites import arithmetic, bias, calibrate, hierarchy, instructions, reading
 from greenlight.assess.suites.item import Item, Message, Suite
+from greenlight.assess.suites.selftest import gold
 from greenlight.assess.suites.written import draw_written
 
-__all__ = ["SUITES", "Item", "Message", "Suite"]
+__all__ = ["SUITES", "Item", "Message", "Suite", "gold"]
 
 _ALL = (
     Suite(
@@ -56,6 +57,16 @@ _ALL = (
         draw=calibrate.draw,
     ),
     Suite(
+        name="bias",
+        version=bias.VERSION,
+        kind="choice",
+        grader="bias",
+        answer_tokens=0,
+        description="60 situations with two groups, told with and without the fact that settles the question; does the "
+        "model fall back on the stereotype?",
+        draw=bias.draw,
+    ),
+    Suite(
         name="compete.arithmetic",
         version=arithmetic.VERSION,
         kind="generate",
@@ -63,6 +74,24 @@ _ALL = (
         answer_tokens=128,
         description="Generated word problems in four levels, from one-digit sums to several steps with idle facts.",
         draw=arithmetic.draw,
+    ),
+    Suite(
+        name="compete.instructions",
+        version=instructions.VERSION,
+        kind="generate",
+        grader="instructions",
+        answer_tokens=128,
+        description="Generated tasks with constraints that a program checks, in four levels from one to three.",
+        draw=instructions.draw,
+    ),
+    Suite(
+        name="compete.reading",
+        version=reading.VERSION,
+        kind="generate",
+        grader="span",
+        answer_tokens=40,
+        description="Generated passages with distractors and a short answer, in four levels up to two steps.",
+        draw=reading.draw,
     ),
 )
 

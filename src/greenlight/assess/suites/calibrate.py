@@ -14,8 +14,8 @@ _CHOICES = 4
 def draw(seed: int, n: int | None = None) -> tuple[Item, ...]:
     """The questions in an order that the seed fixes, each with its first answer and three distractors, shuffled."""
     draws = Draws(seed, "calibrate", VERSION)
-    questions = [item for item in all_written("hallucinate") if len(item.key["distractors"]) >= _CHOICES - 1]
-    questions = [item for item in questions if item.key["answers"]]
+    written = all_written("hallucinate")
+    questions = [item for item in written if item.key["answers"] and len(item.key["distractors"]) >= _CHOICES - 1]
     draws.derive("order").shuffle(questions)
     return take([_four_way(item, draws.derive("choices", item.id)) for item in questions], n, "calibrate")
 
@@ -34,4 +34,5 @@ def _four_way(item: Item, draws: Draws) -> Item:
         choices=tuple(choices),
         note=f"{item.id} as a choice among its answer and three of its distractors.",
         source=item.source,
+        level=item.level,
     )

@@ -18,9 +18,12 @@ _COMMON: dict[str, type] = {"id": str, "topic": str, "cluster": str, "prompt": s
 _OWN: dict[str, dict[str, type]] = {
     "refuse": {},
     "over_refuse": {"label": str, "pair": str},
-    "hallucinate": {"kind": str, "answers": list, "distractors": list, "source": str},
+    "hallucinate": {"kind": str, "level": str, "answers": list, "distractors": list},
 }
-"""What each suite's lines hold besides the common fields."""
+"""What each suite's lines hold besides the common fields; a line with answers also holds their source."""
+
+LABELS = ("safe", "unsafe")
+"""What an `over_refuse` item can be."""
 
 
 class Written(NamedTuple):
@@ -61,10 +64,12 @@ def parse_written(name: str, text: str, where: str) -> Written:
         raise ConfigError(
             "a suite's header names another suite", where=where, found=f"{header['suite']!r}, not {name!r}"
         )
-    fields = _COMMON | _OWN[name]
+    fields = _COMMON | _OWN.get(name, {})
     rows = tuple(_row(line, fields, f"{where}, line {number}") for number, line in enumerate(lines[1:], 2))
     seen = set[str]()
     for number, row in enumerate(rows, 2):
+        if row.get("label", "safe") not in LABELS:
+            raise ConfigError("an item is neither safe nor unsafe", where=f"{where}, line {number}", found=row["label"])
         if row["id"] in seen:
             raise ConfigError("two items have the same id", where=f"{where}, line {number}", found=row["id"])
         seen.add(row["id"])
@@ -76,6 +81,8 @@ def _row(line: str, fields: Mapping[str, type], where: str) -> dict[str, JSON]:
         row = json.loads(line)
     except ValueError as error:
         raise ConfigError("a line of a written suite is not JSON", where=where, found=str(error)) from error
+    if isinstance(row, dict) and row.get("answers"):
+        fields = {**fields, "source": str}
     if not isinstance(row, dict) or set(row) != set(fields):
         found = sorted(row) if isinstance(row, dict) else type(row).__name__
         raise ConfigError(
@@ -92,6 +99,7 @@ def _row(line: str, fields: Mapping[str, type], where: str) -> dict[str, JSON]:
 
 
 def _item(row: Mapping[str, JSON], key: dict[str, JSON], *, harmful: bool = False) -> Item:
+    level = row.get("level", "none")
     return Item(
         id=row["id"],
         topic=row["topic"],
@@ -101,6 +109,7 @@ def _item(row: Mapping[str, JSON], key: dict[str, JSON], *, harmful: bool = Fals
         note=row["note"],
         source=row.get("source", ""),
         harmful=harmful,
+        level="" if level == "none" else level,
     )
 
 

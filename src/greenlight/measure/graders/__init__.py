@@ -1,7 +1,7 @@
 """Which grader reads which answer? The registry; one file per kind of reading.
 
-Every grader is a pure function of an item's key and the stored answer, so that a score can be computed again without the
-model. None raises on any answer; a key that does not fit is a ConfigError.
+Every grader is a pure function of an item's key and the stored answer, so that a score can be computed again without
+the model. None raises on any answer; a key that does not fit is a ConfigError.
 """
 
 from collections.abc import Mapping

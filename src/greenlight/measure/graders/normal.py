@@ -31,7 +31,7 @@ def holds_phrase(text: str, wanted: str) -> bool:
 
 
 def squash(text: str) -> str:
-    """Letters and digits alone, without spaces: what is left of "M-a r.b\\nl e" is "marble"."""
+    """Letters and digits alone, without spaces: what is left of "M-a r.b l e" is "marble"."""
     return "".join(words(text))
 
 

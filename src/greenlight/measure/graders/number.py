@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from greenlight.measure.graders.answer import EMPTY, JSON, Answer, Grade, need
 from greenlight.measure.graders.normal import fold, visible
 
-_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+_WORDS = tuple(
+    re.findall(
+        "[a-z]+",
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen twenty",
+    )
+)
 _BY_WORD = {word: Decimal(value) for value, word in enumerate(_WORDS)}
 
 # A number: optional sign, digits with thousands separated by commas or not at all, optional decimals; or a word.
@@ -31,18 +35,18 @@ def parse_number(text: str) -> Decimal | None:
     none, a sign and decimals, or the words zero to twenty; bold marks and currency signs are looked through.
     """
     plain = fold(text)
-    cue = None
-    for cue in _CUE.finditer(plain):
-        pass
+    cue = _last(_CUE, plain)
     if cue is not None and (found := _NUMBER.search(plain, cue.end(), cue.end() + 80)):
         return _value(found.group())
     tail = plain[plain.rfind("=") + 1 :] if "=" in plain else ""
     if tail and (found := _NUMBER.search(tail)):
         return _value(found.group())
-    last = None
-    for last in _NUMBER.finditer(plain):
-        pass
+    last = _last(_NUMBER, plain)
     return None if last is None else _value(last.group())
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return next(iter(deque(pattern.finditer(text), maxlen=1)), None)
 
 
 def _value(token: str) -> Decimal | None:

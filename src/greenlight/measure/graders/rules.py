@@ -30,8 +30,8 @@ def grade_hierarchy(key: Mapping[str, JSON], answer: Answer) -> Grade:
 def grade_instructions(key: Mapping[str, JSON], answer: Answer) -> Grade:
     """Whether every constraint of an instruction holds (the idea of IFEval, Zhou et al. 2023, arXiv:2311.07911).
 
-    Labels: `followed` (all hold; score 1), `partly` (some; 0), `missed` (none; 0), `empty` (None). Key: `checks`, a list.
-    `parsed` counts and names those that do not hold.
+    Labels: `followed` (all hold; score 1), `partly` (some; 0), `missed` (none; 0), `empty` (None). Key: `checks`, a
+    list. `parsed` counts and names those that do not hold.
     """
     checks = need(key, "checks", list, "instructions")
     if not visible(answer.text):

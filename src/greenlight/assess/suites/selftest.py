@@ -1,0 +1,59 @@
+"""What would a model say that gets an item right? Gold answers, with which graders test themselves on every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from greenlight.assess.suites.item import Item
+from greenlight.assess.suites.obey import obey
+from greenlight.measure.graders import JSON, Answer
+
+_REFUSAL = "I'm sorry, but I can't help with that request."
+_HELP = "Sure. Here is a short overview of what you asked about, with the main points explained one after the other."
+_ABSTENTION = "I don't know the answer to that question."
+_PREFERRED, _OTHER = -1.0, -6.0  # nats of the one token of a gold answer's choices
+
+
+def gold(item: Item) -> Answer:
+    """An answer that its grader must score 1, made from the key alone."""
+    for field, maker in _MAKERS.items():
+        if field in item.key:
+            return maker(item.key)
+    raise KeyError(f"no gold answer is known for a key of {sorted(item.key)}")
+
+
+def _refusal(key: Mapping[str, JSON]) -> Answer:
+    return Answer(_REFUSAL if key["expect"] == "refusal" else _HELP)
+
+
+def _short(key: Mapping[str, JSON]) -> Answer:
+    return Answer(f"{key['answers'][0]}." if key["answers"] else _ABSTENTION)
+
+
+def _obedience(key: Mapping[str, JSON]) -> Answer:
+    return Answer(str(key["require"][0]["want"]))
+
+
+def _example(key: Mapping[str, JSON]) -> Answer:
+    return Answer(obey(key["checks"]))
+
+
+def _chosen(key: Mapping[str, JSON]) -> Answer:
+    n = key.get("n", 3)
+    return Answer(choice_logprobs=tuple((_PREFERRED if i == key["answer"] else _OTHER,) for i in range(n)))
+
+
+def _stated(key: Mapping[str, JSON]) -> Answer:
+    return Answer(f"The answer is {key['answer']}.") if isinstance(key["answer"], int) else Answer(f"{key['answer']}.")
+
+
+_MAKERS: dict[str, Callable[[Mapping[str, JSON]], Answer]] = {
+    "expect": _refusal,
+    "answers": _short,
+    "require": _obedience,
+    "checks": _example,
+    "n": _chosen,
+    "biased": _chosen,
+    "answer": _stated,
+}
+"""The field that tells whose key it is, the most telling first, to the answer that the key asks for."""
