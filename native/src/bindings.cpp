@@ -1,0 +1,253 @@
+// What does Python see? Handles and operations on them; see src/greenlight/ops/_native.pyi for their types.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <optional>
+#include <tuple>
+
+#include "ops.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace greenlight {
+namespace {
+
+using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Ints = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Table = nb::ndarray<const int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+// A matrix as Python hands it over: type, bytes, rows, bias.
+using PyMatrix = std::tuple<std::string, Bytes, int, std::optional<Floats>>;
+
+Kind kind_named(const std::string& name) {
+    constexpr const char* names[kKinds] = {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0"};
+    for (int i = 0; i < kKinds; ++i) {
+        if (name == names[i]) return static_cast<Kind>(i);
+    }
+    throw std::invalid_argument("no kernels for weights of type " + name);
+}
+
+Glu glu_named(const std::string& name) {
+    if (name == "silu") return Glu::silu;
+    if (name == "gelu") return Glu::gelu;
+    if (name == "gelu_tanh") return Glu::gelu_tanh;
+    throw std::invalid_argument("no activation called " + name);
+}
+
+// A file's bytes must be exactly what rows and inputs say, or kernels would read beyond them.
+void check_size(Kind kind, int64_t rows, int64_t k, size_t bytes) {
+    if (rows < 1 || k < 1) throw std::invalid_argument("a weight needs at least one row and one input");
+    if (rows > INT32_MAX / 2 || k > INT32_MAX / 64) throw std::invalid_argument("a weight is too large");
+    if (k % step_inputs(kind)) throw std::invalid_argument("quantised rows must be whole blocks of 32");
+    if (static_cast<size_t>(rows * (k / step_inputs(kind))) * file_step_bytes(kind) != bytes) {
+        throw std::invalid_argument("a weight has another number of bytes than its shape says");
+    }
+}
+
+Source source_of(const PyMatrix& matrix, int k) {
+    const auto& [type, data, rows, bias] = matrix;
+    const Kind kind = kind_named(type);
+    check_size(kind, rows, k, data.size());
+    if (bias && static_cast<int>(bias->size()) != rows) throw std::invalid_argument("a bias has another length than its weight has rows");
+    return {kind, data.data(), rows, bias ? bias->data() : nullptr};
+}
+
+Linear py_pack_linear(const std::vector<PyMatrix>& matrices, int k) {
+    if (matrices.empty()) throw std::invalid_argument("a linear needs at least one weight");
+    std::vector<Source> sources;
+    for (const PyMatrix& matrix : matrices) sources.push_back(source_of(matrix, k));
+    nb::gil_scoped_release release;
+    return pack_linear(sources, k);
+}
+
+Linear py_pack_gate_up(const PyMatrix& gate, const PyMatrix& up, int k) {
+    const Source first = source_of(gate, k), second = source_of(up, k);
+    if (first.rows != second.rows) throw std::invalid_argument("gate and up have different numbers of rows");
+    nb::gil_scoped_release release;
+    return pack_gate_up(first, second, k);
+}
+
+// The interpreter is let go where an operation takes about a tenth of a millisecond or more. Below that another thread
+// that took it would keep it for a whole switch interval, fifty times as long, at each of a token's 150 operations.
+template <class Fn>
+auto work(int64_t multiplications, const Fn& fn) {
+    constexpr int64_t kWorthLettingGo = 16'000'000;
+    std::optional<nb::gil_scoped_release> release;
+    if (multiplications >= kWorthLettingGo) release.emplace();
+    return fn();
+}
+
+Array product(Context& context, const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight, const Array* residual,
+              Glu glu) {
+    const int64_t size = static_cast<int64_t>(x.rows) * weight.n * weight.k * (weight.paired ? 2 : 1);
+    return work(size, [&] { return context.product(step, x, norm, eps, weight, residual, glu); });
+}
+
+void need_paired(const Linear& weight, bool paired) {
+    if (weight.paired != paired) throw std::invalid_argument(paired ? "gate_up needs a weight from pack_gate_up" : "linear needs a weight from pack_linear");
+}
+
+template <class T>
+std::vector<T> to_vector(const nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>& array) {
+    return std::vector<T>(array.data(), array.data() + array.size());
+}
+
+// An array that owns its memory.
+template <class T>
+nb::ndarray<nb::numpy, T> to_numpy(const T* data, std::initializer_list<size_t> shape) {
+    size_t n = 1;
+    for (const size_t size : shape) n *= size;
+    T* copy = new T[n ? n : 1];
+    std::memcpy(copy, data, n * sizeof(T));
+    nb::capsule owner(copy, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+    return nb::ndarray<nb::numpy, T>(copy, shape, owner);
+}
+
+Step begin(Context& context, std::shared_ptr<Pages> pages, const Ints& tokens, const Ints& starts, const Ints& past, const Table& tables,
+           const Ints& outputs) {
+    if (tables.shape(0) != past.size()) throw std::invalid_argument("page_tables must have one row per sequence");
+    std::vector<int32_t> flat(tables.data(), tables.data() + tables.size());
+    return context.begin(std::move(pages), to_vector(tokens), to_vector(starts), to_vector(past), std::move(flat),
+                         static_cast<int>(tables.shape(1)), to_vector(outputs));
+}
+
+Array attention(Context& context, const Step& step, const Array& qkv, int layer, Heads& heads) {
+    int64_t seen = 0;
+    for (const int32_t position : step.positions) seen += position + 1;
+    return work(2 * seen * heads.n_heads * heads.head_dim, [&] { return context.attention(step, qkv, layer, heads); });
+}
+
+auto token_logprobs(Context& context, const Step& step, const Array& x, const Linear& head, const Ints& targets) {
+    const std::vector<int32_t> wanted = to_vector(targets);
+    const Logprobs result = work(static_cast<int64_t>(x.rows) * head.n * head.k, [&] { return context.token_logprobs(step, x, head, wanted); });
+    return std::make_tuple(to_numpy(result.values.data(), {result.values.size()}), to_numpy(result.greedy.data(), {result.greedy.size()}));
+}
+
+void bind_handles(nb::module_& m) {
+    nb::class_<Array>(m, "Array").def_ro("rows", &Array::rows).def_ro("columns", &Array::columns);
+    nb::class_<Norm>(m, "Norm").def_prop_ro("dim", [](const Norm& norm) { return norm.weight.size(); });
+    nb::class_<Linear>(m, "Linear")
+        .def_ro("n", &Linear::n)
+        .def_ro("k", &Linear::k)
+        .def_prop_ro("n_bytes", &Linear::bytes);
+    nb::class_<Embedding>(m, "Embedding").def_ro("vocabulary", &Embedding::vocabulary).def_ro("dim", &Embedding::dim);
+    nb::class_<Heads>(m, "Heads").def(nb::init<int, int, int, float, std::vector<float>, float>(), "n_heads"_a, "n_kv_heads"_a, "head_dim"_a,
+                                      "scale"_a, "inv_freq"_a, "rope_scale"_a);
+    nb::class_<Pages>(m, "Pages")
+        .def_ro("n_pages", &Pages::n_pages)
+        .def_prop_ro("n_bytes", &Pages::bytes)
+        .def("copy", &Pages::copy, "source"_a, "target"_a);
+    nb::class_<Step>(m, "Step").def_ro("n_rows", &Step::n_rows);
+}
+
+void bind_packing(nb::module_& m) {
+    m.def("pack_linear", py_pack_linear, "matrices"_a, "k"_a);
+    m.def("pack_gate_up", py_pack_gate_up, "gate"_a, "up"_a, "k"_a);
+    m.def("pack_norm", [](const Floats& weight) { return Norm{to_vector(weight)}; }, "weight"_a);
+    m.def(
+        "pack_embedding",
+        [](const std::string& type, const Bytes& data, int vocabulary, int dim) {
+            const Kind kind = kind_named(type);
+            check_size(kind, vocabulary, dim, data.size());
+            return Embedding{kind, data.data(), vocabulary, dim};
+        },
+        "type"_a, "data"_a, "vocabulary"_a, "dim"_a, nb::keep_alive<0, 2>());
+    m.def(
+        "new_pages",
+        [](int n_pages, const std::vector<std::pair<int, int>>& layers, bool half) {
+            if (n_pages < 1) throw std::invalid_argument("storage needs at least one page");
+            std::vector<LayerShape> shapes;
+            for (const auto& [n_kv_heads, head_dim] : layers) {
+                if (n_kv_heads < 1 || head_dim < 1 || head_dim > 512) throw std::invalid_argument("impossible number of kv heads or head_dim");
+                shapes.push_back({n_kv_heads, head_dim});
+            }
+            return std::make_shared<Pages>(n_pages, std::move(shapes), half);
+        },
+        "n_pages"_a, "layers"_a, "half"_a);
+}
+
+void bind_context(nb::module_& m) {
+    nb::class_<Context>(m, "Context")
+        .def(nb::init<const std::string&>(), "isa"_a)
+        .def_prop_ro("isa", &Context::isa)
+        .def_prop_ro("idle_bytes", &Context::idle_bytes)
+        .def("begin", begin, "pages"_a, "tokens"_a, "starts"_a, "past"_a, "page_tables"_a, "outputs"_a)
+        .def("embed", &Context::embed, "step"_a, "embedding"_a, "scale"_a)
+        .def("rms_norm", &Context::rms_norm, "step"_a, "x"_a, "norm"_a, "eps"_a)
+        .def("linear", [](Context& c, const Step& step, const Array& x, const Linear& weight) {
+            need_paired(weight, false);
+            return product(c, step, x, nullptr, 0.0f, weight, nullptr, Glu::silu);
+        }, "step"_a, "x"_a, "weight"_a)
+        .def("linear_add", [](Context& c, const Step& step, const Array& x, const Linear& weight, const Array& residual) {
+            need_paired(weight, false);
+            return product(c, step, x, nullptr, 0.0f, weight, &residual, Glu::silu);
+        }, "step"_a, "x"_a, "weight"_a, "residual"_a)
+        .def("norm_linear", [](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight) {
+            need_paired(weight, false);
+            return product(c, step, x, &norm, eps, weight, nullptr, Glu::silu);
+        }, "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a)
+        .def("gate_up", [](Context& c, const Step& step, const Array& x, const Linear& weight, const std::string& activation) {
+            need_paired(weight, true);
+            return product(c, step, x, nullptr, 0.0f, weight, nullptr, glu_named(activation));
+        }, "step"_a, "x"_a, "weight"_a, "activation"_a)
+        .def("norm_gate_up", [](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight,
+                                const std::string& activation) {
+            need_paired(weight, true);
+            return product(c, step, x, &norm, eps, weight, nullptr, glu_named(activation));
+        }, "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a, "activation"_a)
+        .def("add", &Context::add, "step"_a, "x"_a, "y"_a)
+        .def("attention", attention, "step"_a, "qkv"_a, "layer"_a, "heads"_a)
+        .def("rows", &Context::rows, "step"_a, "x"_a)
+        .def("to_numpy", [](const Context& c, const Array& x) {
+            c.check(x);
+            return to_numpy(x.data(), {static_cast<size_t>(x.rows), static_cast<size_t>(x.columns)});
+        }, "x"_a)
+        .def("from_numpy", [](const Context& c, const Step& step, const nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>& x) {
+            return c.from_floats(step, x.data(), static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)));
+        }, "step"_a, "x"_a)
+        .def("token_logprobs", token_logprobs, "step"_a, "x"_a, "head"_a, "targets"_a)
+        .def("argmax", [](const Context& c, const Array& x) {
+            const std::vector<int32_t> ids = c.argmax(x);
+            return to_numpy(ids.data(), {ids.size()});
+        }, "x"_a)
+        .def("top_k", [](const Context& c, const Array& x, int k) {
+            const auto [ids, values] = c.top_k(x, k);
+            const size_t rows = static_cast<size_t>(x.rows), columns = static_cast<size_t>(k);
+            return std::make_tuple(to_numpy(ids.data(), {rows, columns}), to_numpy(values.data(), {rows, columns}));
+        }, "x"_a, "k"_a)
+        .def("dequantise", [](const Context& c, const std::string& type, const Bytes& data, int64_t n) {
+            const Kind kind = kind_named(type);
+            check_size(kind, 1, n, data.size());
+            std::vector<float> values(n);
+            c.dequantise(kind, data.data(), n, values.data());
+            return to_numpy(values.data(), {values.size()});
+        }, "type"_a, "data"_a, "n"_a);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.doc() = "greenlight's kernels.";
+    m.def("usable_isas", usable_isas);
+    m.def("cpu_features", cpu_features);
+    m.def("threads", [] { return Pool::instance().size(); });
+    m.def("set_threads", [](int n) {
+        if (n < 1 || n > 1024) throw std::invalid_argument("the number of threads must be between 1 and 1024");
+        nb::gil_scoped_release release;
+        Pool::instance().resize(n);
+    }, "n"_a);
+    bind_handles(m);
+    bind_packing(m);
+    bind_context(m);
+}
+
+}  // namespace greenlight

@@ -1,0 +1,98 @@
+#include "dispatch.h"
+
+#include <stdexcept>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+namespace greenlight {
+
+namespace {
+
+struct Features {
+    bool avx2 = false, fma = false, f16c = false, avx512 = false, vnni = false, dotprod = false;
+};
+
+#if defined(__x86_64__)
+// Registers the operating system saves on a context switch (XCR0): a CPU may have AVX-512 and a system not know of it.
+uint64_t saved_registers() {
+    uint32_t low, high;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return static_cast<uint64_t>(high) << 32 | low;
+}
+
+Features detect() {
+    Features found;
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return found;
+    const uint64_t saved = saved_registers();
+    const bool ymm = (saved & 0x6) == 0x6, zmm = (saved & 0xe6) == 0xe6;
+    found.fma = ymm && (c & bit_FMA);
+    found.f16c = ymm && (c & bit_F16C);
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;
+    found.avx2 = ymm && (b & bit_AVX2);
+    const uint32_t needed = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+    found.avx512 = zmm && (b & needed) == needed;
+    found.vnni = zmm && (c & bit_AVX512VNNI);
+    return found;
+}
+#else
+Features detect() {
+    Features found;
+#if defined(__aarch64__) && defined(__APPLE__)
+    found.dotprod = true;  // every Mac with an ARM processor has it
+#elif defined(__aarch64__) && defined(__linux__)
+    found.dotprod = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+#endif
+    return found;
+}
+#endif
+
+std::vector<const Kernels*> usable_kernels() {
+    static const Features features = detect();
+    std::vector<const Kernels*> usable;
+#if defined(__x86_64__)
+    const bool avx2 = features.avx2 && features.fma && features.f16c;
+    if (avx2 && features.avx512 && features.vnni) usable.push_back(&kernels_avx512vnni);
+    if (avx2) usable.push_back(&kernels_avx2);
+#elif defined(__aarch64__)
+    if (features.dotprod) usable.push_back(&kernels_neon);
+#endif
+    usable.push_back(&kernels_portable);
+    return usable;
+}
+
+}  // namespace
+
+std::vector<std::string> usable_isas() {
+    std::vector<std::string> names;
+    for (const Kernels* kernels : usable_kernels()) names.emplace_back(kernels->name);
+    return names;
+}
+
+std::vector<std::string> cpu_features() {
+    const Features found = detect();
+    std::vector<std::string> names;
+    if (found.avx2) names.emplace_back("avx2");
+    if (found.fma) names.emplace_back("fma");
+    if (found.f16c) names.emplace_back("f16c");
+    if (found.avx512) names.emplace_back("avx512");
+    if (found.vnni) names.emplace_back("avx512vnni");
+    if (found.dotprod) names.emplace_back("dotprod");
+    return names;
+}
+
+const Kernels& find_kernels(const std::string& name) {
+    std::string known;
+    for (const Kernels* kernels : usable_kernels()) {
+        if (name.empty() || name == kernels->name) return *kernels;
+        known += (known.empty() ? "" : ", ") + std::string(kernels->name);
+    }
+    throw std::invalid_argument("this CPU and this build know no kernels called '" + name + "'; they have: " + known);
+}
+
+}  // namespace greenlight

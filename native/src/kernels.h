@@ -1,0 +1,99 @@
+// What does an instruction set have to offer? One table of functions per set; everything else is written once.
+#pragma once
+
+#include "layout.h"
+
+namespace greenlight {
+
+// One product of activations with a linear. `quant` and `floats` hold the same rows; only what the weights need is there.
+struct LinearJob {
+    int k;
+    Panels quant_panels, float_panels;
+    const int8_t* quant;
+    const float* quant_meta;
+    const float* floats;
+    float* out;
+    size_t out_stride;
+    int out_column;           // column of the linear that lands at out[0]
+    const float* residual;    // added to the product, or null; laid out like out
+    Glu glu;                  // where segments are paired
+    bool wide;                // many rows: tiles are unpacked once and taken two at a time
+};
+
+// One layer's attention over one ragged step.
+struct AttentionJob {
+    int n_heads, n_kv_heads, head_dim, slabs, half;  // half: rotated pairs, 0 without rope
+    float scale;
+    const float* rope;        // [position][cos half | sin half]
+    const float* qkv;         // (T, (H + 2K)·D)
+    float* q;                 // rotated and scaled, (T, H, D)
+    float* out;               // (T, H·D)
+    void* pages;              // this layer's storage
+    bool half_pages;          // f16, else f32
+    size_t page_stride, head_stride;  // in elements
+    const int32_t* tables;    // (B, table_width)
+    int table_width;
+    const int32_t* sequence_of_row;
+    const int32_t* positions;
+};
+
+// Some consecutive rows of one sequence and one kv head, with the query heads that share it.
+struct AttentionUnit {
+    int sequence, kv_head;
+    int token, n_tokens;      // first row of the step, count
+    int n_keys;               // seen by the last row
+    size_t stride;            // between score rows: n_keys rounded up to whole pages
+    float* scores;            // [n_tokens * H/K][stride]
+    float* inverse;           // 1 / sum of exponentials, per score row
+};
+
+// What is known of a row of logits after some of its columns.
+struct LogitState {
+    float max;
+    int32_t argmax;
+    double sum;               // of exp(logit - max)
+    float target;
+};
+
+struct Kernels {
+    const char* name;
+    int narrow_rows;     // up to so many rows a tile is walked once, straight from memory
+    int wide_rows;       // panel height beyond that
+    int float_rows;      // panel height for float weights
+    int attention_rows;
+
+    void (*dequantise)(Kind kind, const uint8_t* source, int64_t n, float scale, float* out);
+    void (*add)(const float* x, const float* y, int64_t n, float* out);
+    void (*rms_norm)(const float* x, const float* weight, float eps, int n, float* out);
+    void (*quantise_row)(const float* x, int k, int row, int rows, int8_t* quant, float* meta);
+    void (*float_row)(const float* x, int k, int row, int rows, float* panel);
+
+    void (*linear_tiles)(const LinearJob& job, const Segment& segment, int first, int last, uint8_t* scratch);
+
+    void (*rope_and_store)(const AttentionJob& job, int row);
+    void (*scores)(const AttentionJob& job, const AttentionUnit& unit, int first_page, int last_page, float* scratch);
+    void (*softmax)(const AttentionJob& job, const AttentionUnit& unit, int first_row, int last_row);
+    void (*values)(const AttentionJob& job, const AttentionUnit& unit, int first_slab, int last_slab, float* scratch);
+
+    void (*logits)(const float* x, int n, int first_column, int target, LogitState& state);
+};
+
+// Bytes that linear_tiles needs beside its arguments, for k inputs.
+static inline size_t linear_scratch_bytes(int k) { return 2 * (static_cast<size_t>(k) / kBlock + 1) * 640; }
+
+// Floats that scores and values need beside their arguments.
+static inline size_t attention_scratch_floats(int rows, int head_dim) {
+    const size_t dims = static_cast<size_t>(head_dim > kSlab ? head_dim : kSlab);
+    return rows * dims + dims * kPage + kLanes;
+}
+
+#if defined(__x86_64__)
+extern const Kernels kernels_avx512vnni;
+extern const Kernels kernels_avx2;
+#endif
+#if defined(__aarch64__)
+extern const Kernels kernels_neon;
+#endif
+extern const Kernels kernels_portable;
+
+}  // namespace greenlight

@@ -1,0 +1,32 @@
+// The table of one instruction set: included last by each kernels_*.cpp.
+#pragma once
+
+#include "attention.inl"
+
+namespace greenlight {
+
+#define GL_JOIN_(a, b) a##b
+#define GL_JOIN(a, b) GL_JOIN_(a, b)
+#define GL_TEXT_(a) #a
+#define GL_TEXT(a) GL_TEXT_(a)
+
+extern const Kernels GL_JOIN(kernels_, GREENLIGHT_ISA) = {
+    GL_TEXT(GREENLIGHT_ISA),
+    GREENLIGHT_ISA::kNarrowRows,
+    GREENLIGHT_ISA::kWideRows,
+    GREENLIGHT_ISA::kFloatRows,
+    GREENLIGHT_ISA::kAttentionRows,
+    GREENLIGHT_ISA::dequantise,
+    GREENLIGHT_ISA::add,
+    GREENLIGHT_ISA::rms_norm,
+    GREENLIGHT_ISA::quantise_row,
+    GREENLIGHT_ISA::float_row,
+    GREENLIGHT_ISA::linear_tiles,
+    GREENLIGHT_ISA::rope_and_store,
+    GREENLIGHT_ISA::scores,
+    GREENLIGHT_ISA::softmax,
+    GREENLIGHT_ISA::values,
+    GREENLIGHT_ISA::logits,
+};
+
+}  // namespace greenlight

@@ -1,0 +1,86 @@
+// How do weights, activations, keys and values lie in memory? One layout for every instruction set.
+//
+// A linear is cut into tiles of 16 output rows: one vector lane per row, so no sum ever crosses lanes. Within a tile, all
+// bytes follow each other in the order in which they are used: one sequential stream per thread is what memory rewards.
+//
+//   Q4_0, Q4_1  per 32 inputs: 4 lines of [16 rows][4 bytes]; low nibbles are inputs 4j..4j+3, high nibbles 16+4j..,
+//               then 16 f16 scales (and for Q4_1 16 f16 minima)                      288 or 320 bytes
+//   Q8_0        per 32 inputs: 8 lines of [16 rows][4 bytes], stored + 128; 16 f16 scales   544 bytes
+//   floats      per input: 16 values, one per row                                    64 or 32 bytes
+//
+// Activations stand in panels of up to R rows, so that one panel is again one stream:
+//
+//   int8        per 32 inputs: [8 groups][R rows][4 bytes], and apart from them 4 words per row (see ActivationMeta)
+//   floats      per input: [R rows]
+//
+// Keys and values of one page and head: keys [D][32 positions], values [D/32 slabs][32 positions][32 dims].
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace greenlight {
+
+enum class Kind : int { F32, F16, BF16, Q4_0, Q4_1, Q8_0 };
+
+static constexpr int kKinds = 6;
+static constexpr int kLanes = 16;
+static constexpr int kBlock = 32;
+static constexpr int kPage = 32;
+static constexpr int kSlab = 32;
+
+// What the kernels want to know of 32 quantised activations of one row, [block][4][R]: the scale; -8 and -128 times the
+// sum of the integers (weights are stored with that offset, so the integer sum starts there); scale times that sum.
+enum ActivationMeta { kScale = 0, kOffset8 = 1, kOffset128 = 2, kSum = 3, kMetaWords = 4 };
+
+enum class Glu : int { silu, gelu, gelu_tanh };
+
+static constexpr bool is_quantised(Kind kind) { return kind >= Kind::Q4_0; }
+
+// Inputs that share one step of a stream.
+static constexpr int step_inputs(Kind kind) { return is_quantised(kind) ? kBlock : 1; }
+
+// Bytes of `step_inputs` values of one row in a file.
+static constexpr size_t file_step_bytes(Kind kind) {
+    constexpr size_t bytes[kKinds] = {4, 2, 2, 18, 20, 34};
+    return bytes[static_cast<int>(kind)];
+}
+
+// Bytes of `step_inputs` values of 16 rows in a tile.
+static constexpr size_t tile_step_bytes(Kind kind) {
+    constexpr size_t bytes[kKinds] = {64, 32, 32, 288, 320, 544};
+    return bytes[static_cast<int>(kind)];
+}
+
+// Rows of one matrix inside a linear; a linear has several where matrices were stacked.
+struct Segment {
+    Kind kind;             // of its rows; of the gate where paired
+    Kind up_kind;          // of the up projection, where paired
+    bool paired;           // tile t is gate tile t followed by up tile t
+    int n;                 // output columns
+    int n_tiles;           // ceil(n / 16)
+    int column;            // where its outputs start
+    size_t tile_bytes;     // from one tile to the next
+    size_t up_offset;      // from a gate tile to its up tile
+    const uint8_t* data;
+    const float* bias;     // padded to whole tiles, or null
+    const float* up_bias;
+};
+
+// Rows split into panels whose sizes differ by at most one, none above `most`.
+struct Panels {
+    int rows, count, base, extra;
+
+    static Panels split(int rows, int most) {
+        const int count = (rows + most - 1) / most;
+        return {rows, count, rows / count, rows % count};
+    }
+    int first_row(int panel) const { return panel * base + (panel < extra ? panel : extra); }
+    int size(int panel) const { return base + (panel < extra ? 1 : 0); }
+    int panel_of(int row) const {
+        const int large = extra * (base + 1);
+        return row < large ? row / (base + 1) : extra + (row - large) / base;
+    }
+};
+
+}  // namespace greenlight

@@ -1,0 +1,160 @@
+// What may a decoder ask for? The operations on opaque handles: arguments are checked here, work is cut here, kernels do it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dispatch.h"
+#include "memory.h"
+#include "pack.h"
+#include "pool.h"
+
+namespace greenlight {
+
+class Context;
+
+// Rows of floats in an arena buffer, valid until the next step begins; the buffer goes back when the handle dies.
+class Array {
+  public:
+    Array(std::shared_ptr<Arena> arena, const Context* owner, uint64_t step, int rows, int columns);
+    ~Array();
+    Array(Array&&) noexcept = default;
+    Array& operator=(Array&&) = delete;
+
+    float* data() const { return block_.as<float>(); }
+    float* row(int64_t i) const { return data() + i * columns; }
+
+    const Context* owner;
+    uint64_t step;
+    int rows, columns;
+
+  private:
+    std::shared_ptr<Arena> arena_;
+    Block block_;
+};
+
+struct Norm {
+    std::vector<float> weight;
+};
+
+// Rows in the file's own bytes; whoever made it keeps them alive.
+struct Embedding {
+    Kind kind;
+    const uint8_t* data;
+    int vocabulary, dim;
+};
+
+struct LayerShape {
+    int n_kv_heads, head_dim;
+};
+
+// Keys and values of all layers, [layer][page][kv head][keys, values]; see layout.h.
+class Pages {
+  public:
+    Pages(int n_pages, std::vector<LayerShape> layers, bool half);
+    Pages(const Pages&) = delete;
+    void copy(int source, int target);
+
+    size_t head_stride(int layer) const;  // elements
+    size_t page_stride(int layer) const { return layers[layer].n_kv_heads * head_stride(layer); }
+    uint8_t* data(int layer) const { return storage_[layer].as(); }
+    size_t bytes() const;
+
+    const int n_pages;
+    const std::vector<LayerShape> layers;
+    const bool half;
+
+  private:
+    size_t element_bytes() const { return half ? 2 : 4; }
+    std::vector<Block> storage_;
+};
+
+// One kind of attention and its table of rotations, which grows with the positions asked for.
+class Heads {
+  public:
+    Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale);
+    const float* rope(int n_positions);
+    int half() const { return static_cast<int>(inv_freq_.size()); }
+
+    const int n_heads, n_kv_heads, head_dim;
+    const float scale;
+
+  private:
+    std::vector<float> inv_freq_;
+    float rope_scale_;
+    std::vector<float> table_;
+    int n_positions_ = 0;
+};
+
+struct Step {
+    const Context* owner;
+    uint64_t number;
+    std::shared_ptr<Pages> pages;
+    int n_sequences, n_rows, table_width;
+    std::vector<int32_t> tokens, starts, tables, outputs, positions, sequence_of_row;
+};
+
+struct Logprobs {
+    std::vector<float> values;
+    std::vector<uint8_t> greedy;
+};
+
+class Context {
+  public:
+    explicit Context(const std::string& isa);
+
+    std::string isa() const { return kernels_.name; }
+
+    Step begin(std::shared_ptr<Pages> pages, std::vector<int32_t> tokens, std::vector<int32_t> starts,
+               const std::vector<int32_t>& past, std::vector<int32_t> tables, int table_width, std::vector<int32_t> outputs);
+
+    Array embed(const Step& step, const Embedding& embedding, float scale);
+    Array rms_norm(const Step& step, const Array& x, const Norm& norm, float eps);
+    // linear(x), linear(rms_norm(x)), either plus a residual, or the gated pair: whatever is given is done in one go.
+    Array product(const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight, const Array* residual, Glu glu);
+    Array add(const Step& step, const Array& x, const Array& y);
+    Array attention(const Step& step, const Array& qkv, int layer, Heads& heads);
+    Array rows(const Step& step, const Array& x);
+    Logprobs token_logprobs(const Step& step, const Array& x, const Linear& head, const std::vector<int32_t>& targets);
+
+    // A copy of somebody else's values as an array of this step.
+    Array from_floats(const Step& step, const float* values, int rows, int columns) const;
+
+    // First of the largest per row.
+    std::vector<int32_t> argmax(const Array& x) const;
+    // The k largest of each row, largest first, of equals the first: (rows, k) each.
+    std::pair<std::vector<int32_t>, std::vector<float>> top_k(const Array& x, int k) const;
+
+    // Throws unless the array is of this context's present step.
+    void check(const Array& x) const;
+
+    void dequantise(Kind kind, const uint8_t* data, int64_t n, float* out) const { kernels_.dequantise(kind, data, n, 1.0f, out); }
+    size_t idle_bytes() const { return arena_->idle_bytes(); }
+
+  private:
+    void check(const Step& step) const;
+    Array make(const Step& step, int rows, int columns) const;
+    LinearJob plan(int rows, const Linear& weight);
+    // Normalises, quantises and lays out one row of activations as the job's panels want it.
+    void prepare(const LinearJob& job, const Linear& weight, const float* x, int row, const Norm* norm, float eps, float* normed) const;
+    void run_units(const AttentionJob& job, std::vector<AttentionUnit>& units, int thread, Counter& counter);
+    void run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units, int thread);
+    // Bytes that belong to one thread alone, for every thread.
+    void reserve_per_thread(size_t bytes);
+    template <class T>
+    T* own(int thread) const {
+        return reinterpret_cast<T*>(per_thread_.as() + thread * per_thread_bytes_);
+    }
+
+    const Kernels& kernels_;
+    std::shared_ptr<Arena> arena_ = std::make_shared<Arena>();
+    uint64_t step_ = 0;
+    // Scratch memory: it belongs to whoever holds the pool's lock.
+    Block quant_, meta_, floats_, strip_, queries_, scores_, per_thread_;
+    size_t per_thread_bytes_ = 0;
+};
+
+}  // namespace greenlight

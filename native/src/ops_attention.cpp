@@ -1,0 +1,168 @@
+// How is attention cut into work? Into units of some rows and one kv head, and where those are too few, into phases.
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "ops.h"
+
+namespace greenlight {
+
+Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale)
+    : n_heads(n_heads), n_kv_heads(n_kv_heads), head_dim(head_dim), scale(scale), inv_freq_(std::move(inv_freq)), rope_scale_(rope_scale) {
+    if (n_heads < 1 || n_kv_heads < 1 || n_heads % n_kv_heads) {
+        throw std::invalid_argument("query heads must be a multiple of kv heads");
+    }
+    if (head_dim < 1 || head_dim > 512) throw std::invalid_argument("head_dim must be between 1 and 512");
+    if (2 * half() > head_dim) throw std::invalid_argument("rope rotates more dims than a head has");
+}
+
+const float* Heads::rope(int n_positions) {
+    if (n_positions > n_positions_) {
+        const int target = (n_positions + 1023) / 1024 * 1024, n = half();
+        table_.resize(static_cast<size_t>(target) * 2 * n);
+        for (int position = n_positions_; position < target; ++position) {
+            float* row = table_.data() + static_cast<size_t>(position) * 2 * n;
+            for (int i = 0; i < n; ++i) {
+                // The angle in float32, as Hugging Face computes it; sine and cosine of that angle as exact as can be.
+                const double angle = static_cast<float>(position) * inv_freq_[i];
+                row[i] = static_cast<float>(std::cos(angle)) * rope_scale_;
+                row[n + i] = static_cast<float>(std::sin(angle)) * rope_scale_;
+            }
+        }
+        n_positions_ = target;
+    }
+    return table_.data();
+}
+
+namespace {
+
+// Rows that share widened keys: enough that widening costs little, few enough that their scores stay in the cache.
+constexpr int kUnitRows = 48;
+
+std::vector<AttentionUnit> cut(const Step& step, int n_kv_heads, int group) {
+    std::vector<AttentionUnit> units;
+    const int most = std::max(1, kUnitRows / group);
+    for (int b = 0; b < step.n_sequences; ++b) {
+        // The longest units first: the last ones to be taken should be small.
+        for (int last = step.starts[b + 1]; last > step.starts[b]; last -= most) {
+            const int first = std::max(step.starts[b], last - most);
+            const int n_keys = step.positions[last - 1] + 1;
+            const size_t stride = static_cast<size_t>(n_keys + kPage - 1) / kPage * kPage;
+            for (int h = 0; h < n_kv_heads; ++h) units.push_back({b, h, first, last - first, n_keys, stride, nullptr, nullptr});
+        }
+    }
+    return units;
+}
+
+size_t score_floats(const AttentionUnit& unit, int group) {
+    const size_t rows = static_cast<size_t>(unit.n_tokens) * group;
+    return rows * unit.stride + (rows + kLanes - 1) / kLanes * kLanes;
+}
+
+void place(AttentionUnit& unit, int group, float* memory) {
+    unit.scores = memory;
+    unit.inverse = memory + static_cast<size_t>(unit.n_tokens) * group * unit.stride;
+}
+
+// Calls fn(unit, first, last) for this thread's part of all pieces of all units counted through.
+template <class Pieces, class Fn>
+void share_pieces(const std::vector<AttentionUnit>& units, int thread, const Pieces& pieces, const Fn& fn) {
+    int64_t total = 0;
+    for (const AttentionUnit& unit : units) total += pieces(unit);
+    const int n_threads = Pool::instance().size();
+    const int64_t first = total * thread / n_threads, last = total * (thread + 1) / n_threads;
+    int64_t start = 0;
+    for (const AttentionUnit& unit : units) {
+        const int64_t n = pieces(unit), from = std::max(first, start), to = std::min(last, start + n);
+        if (from < to) fn(unit, static_cast<int>(from - start), static_cast<int>(to - start));
+        start += n;
+    }
+}
+
+}  // namespace
+
+void Context::run_units(const AttentionJob& job, std::vector<AttentionUnit>& units, int thread, Counter& counter) {
+    const int group = job.n_heads / job.n_kv_heads;
+    counter.share(1, [&](int first, int) {
+        AttentionUnit& unit = units[first];
+        float* scratch = own<float>(thread);
+        place(unit, group, scratch + attention_scratch_floats(unit.n_tokens * group, job.head_dim));
+        kernels_.scores(job, unit, 0, static_cast<int>(unit.stride / kPage), scratch);
+        kernels_.softmax(job, unit, 0, unit.n_tokens * group);
+        kernels_.values(job, unit, 0, job.slabs, scratch);
+    });
+}
+
+void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units, int thread) {
+    const int group = job.n_heads / job.n_kv_heads;
+    float* scratch = own<float>(thread);
+    Pool& pool = Pool::instance();
+    share_pieces(units, thread, [](const AttentionUnit& unit) { return unit.stride / kPage; },
+                 [&](const AttentionUnit& unit, int first, int last) { kernels_.scores(job, unit, first, last, scratch); });
+    pool.barrier();
+    share_pieces(units, thread, [&](const AttentionUnit& unit) { return unit.n_tokens * group; },
+                 [&](const AttentionUnit& unit, int first, int last) { kernels_.softmax(job, unit, first, last); });
+    pool.barrier();
+    share_pieces(units, thread, [&](const AttentionUnit&) { return job.slabs; },
+                 [&](const AttentionUnit& unit, int first, int last) { kernels_.values(job, unit, first, last, scratch); });
+}
+
+Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& heads) {
+    check(step);
+    check(qkv);
+    const Pages& pages = *step.pages;
+    if (layer < 0 || layer >= static_cast<int>(pages.layers.size())) throw std::out_of_range("the pages have no such layer");
+    const LayerShape& shape = pages.layers[layer];
+    if (shape.n_kv_heads != heads.n_kv_heads || shape.head_dim != heads.head_dim) {
+        throw std::invalid_argument("the pages were made for other heads");
+    }
+    const int H = heads.n_heads, K = heads.n_kv_heads, D = heads.head_dim, group = H / K;
+    if (qkv.rows != step.n_rows || qkv.columns != (H + 2 * K) * D) throw std::invalid_argument("qkv must be (T, (H + 2K)·D)");
+    Array out = make(step, step.n_rows, H * D);
+    Pool& pool = Pool::instance();
+    std::lock_guard lock(pool.exclusive);
+
+    AttentionJob job{};
+    job.n_heads = H, job.n_kv_heads = K, job.head_dim = D, job.half = heads.half();
+    job.slabs = (D + kSlab - 1) / kSlab;
+    job.scale = heads.scale;
+    job.rope = heads.rope(*std::max_element(step.positions.begin(), step.positions.end()) + 1);
+    job.qkv = qkv.data();
+    job.q = queries_.at_least<float>(static_cast<size_t>(step.n_rows) * H * D);
+    job.out = out.data();
+    job.pages = pages.data(layer);
+    job.half_pages = pages.half;
+    job.page_stride = pages.page_stride(layer), job.head_stride = pages.head_stride(layer);
+    job.tables = step.tables.data(), job.table_width = step.table_width;
+    job.sequence_of_row = step.sequence_of_row.data(), job.positions = step.positions.data();
+
+    std::vector<AttentionUnit> units = cut(step, K, group);
+    size_t most_scratch = 0, most_scores = 0, all_scores = 0;
+    for (const AttentionUnit& unit : units) {
+        most_scratch = std::max(most_scratch, attention_scratch_floats(unit.n_tokens * group, D));
+        most_scores = std::max(most_scores, score_floats(unit, group));
+        all_scores += score_floats(unit, group);
+    }
+    const int n_units = static_cast<int>(units.size());
+    const bool phases = pool.size() > 1 && n_units < 4 * pool.size();
+    reserve_per_thread((most_scratch + (phases ? 0 : most_scores)) * sizeof(float));
+    if (phases) {
+        float* memory = scores_.at_least<float>(all_scores);
+        for (AttentionUnit& unit : units) {
+            place(unit, group, memory);
+            memory += score_floats(unit, group);
+        }
+    }
+    Counter rows(step.n_rows), counter(n_units);
+    pool.run([&](int thread) {
+        rows.share(8, [&](int first, int last) {
+            for (int row = first; row < last; ++row) kernels_.rope_and_store(job, row);
+        });
+        pool.barrier();
+        if (phases) run_phases(job, units, thread);
+        else run_units(job, units, thread, counter);
+    });
+    return out;
+}
+
+}  // namespace greenlight

@@ -1,0 +1,165 @@
+// How is a product cut into work? Rows are prepared once, then threads take tiles: outputs are split, sums never.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "ops.h"
+
+namespace greenlight {
+
+namespace {
+
+int tiles_of(const Linear& weight) {
+    int n = 0;
+    for (const Segment& segment : weight.segments) n += segment.n_tiles;
+    return n;
+}
+
+// Calls fn(segment, first, last) for the tiles [first, last) of all segments counted through.
+template <class Fn>
+void each_segment(const Linear& weight, int first, int last, const Fn& fn) {
+    int start = 0;
+    for (const Segment& segment : weight.segments) {
+        const int from = std::max(first, start), to = std::min(last, start + segment.n_tiles);
+        if (from < to) fn(segment, from - start, to - start);
+        start += segment.n_tiles;
+    }
+}
+
+}  // namespace
+
+LinearJob Context::plan(int rows, const Linear& weight) {
+    LinearJob job{};
+    job.k = weight.k;
+    job.wide = rows > kernels_.narrow_rows;
+    int quant_rows = job.wide ? kernels_.wide_rows : kernels_.narrow_rows, float_rows = kernels_.float_rows;
+    if (weight.quantised && weight.floats) quant_rows = float_rows = std::min(quant_rows, float_rows);
+    job.quant_panels = Panels::split(rows, quant_rows);
+    job.float_panels = Panels::split(rows, float_rows);
+    const size_t values = static_cast<size_t>(rows) * weight.k;
+    if (weight.quantised) {
+        job.quant = quant_.at_least<int8_t>(values);
+        job.quant_meta = meta_.at_least<float>(values / kBlock * kMetaWords);
+    }
+    if (weight.floats) job.floats = floats_.at_least<float>(values);
+    reserve_per_thread(linear_scratch_bytes(weight.k) + weight.k * sizeof(float));
+    return job;
+}
+
+void Context::prepare(const LinearJob& job, const Linear& weight, const float* x, int row, const Norm* norm, float eps, float* normed) const {
+    if (norm) {
+        kernels_.rms_norm(x, norm->weight.data(), eps, job.k, normed);
+        x = normed;
+    }
+    if (weight.quantised) {
+        const int panel = job.quant_panels.panel_of(row), first = job.quant_panels.first_row(panel);
+        int8_t* quant = const_cast<int8_t*>(job.quant) + static_cast<size_t>(first) * job.k;
+        float* meta = const_cast<float*>(job.quant_meta) + static_cast<size_t>(first) * (job.k / kBlock) * kMetaWords;
+        kernels_.quantise_row(x, job.k, row - first, job.quant_panels.size(panel), quant, meta);
+    }
+    if (weight.floats) {
+        const int panel = job.float_panels.panel_of(row), first = job.float_panels.first_row(panel);
+        float* panel_data = const_cast<float*>(job.floats) + static_cast<size_t>(first) * job.k;
+        kernels_.float_row(x, job.k, row - first, job.float_panels.size(panel), panel_data);
+    }
+}
+
+Array Context::product(const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight, const Array* residual,
+                       Glu glu) {
+    check(step);
+    check(x);
+    if (x.columns != weight.k) throw std::invalid_argument("the weight takes another number of inputs than the array has");
+    if (norm && static_cast<int>(norm->weight.size()) != weight.k) {
+        throw std::invalid_argument("the norm has another width than its input");
+    }
+    if (residual) {
+        check(*residual);
+        if (residual->rows != x.rows || residual->columns != weight.n) {
+            throw std::invalid_argument("the residual has another shape than the product");
+        }
+    }
+    Array out = make(step, x.rows, weight.n);
+    if (!x.rows) return out;
+    Pool& pool = Pool::instance();
+    std::lock_guard lock(pool.exclusive);
+    LinearJob job = plan(x.rows, weight);
+    job.out = out.data();
+    job.out_stride = weight.n;
+    job.residual = residual ? residual->data() : nullptr;
+    job.glu = glu;
+    const int n_threads = pool.size(), n_tiles = tiles_of(weight);
+    Counter row_counter(x.rows), tile_counter(n_tiles);
+    pool.run([&](int thread) {
+        uint8_t* scratch = own<uint8_t>(thread);
+        float* normed = reinterpret_cast<float*>(scratch + linear_scratch_bytes(weight.k));
+        row_counter.share(std::max(1, x.rows / (8 * n_threads)), [&](int first, int last) {
+            for (int row = first; row < last; ++row) prepare(job, weight, x.row(row), row, norm, eps, normed);
+        });
+        pool.barrier();
+        const auto multiply = [&](int first, int last) {
+            each_segment(weight, first, last, [&](const Segment& segment, int from, int to) {
+                kernels_.linear_tiles(job, segment, from, to, scratch);
+            });
+        };
+        // Few rows: memory is the limit, and it likes one long stream per thread. Many rows: balance matters more.
+        if (job.wide) tile_counter.share(weight.paired ? 2 : 4, multiply);
+        else multiply(static_cast<int64_t>(n_tiles) * thread / n_threads, static_cast<int64_t>(n_tiles) * (thread + 1) / n_threads);
+    });
+    return out;
+}
+
+Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear& head, const std::vector<int32_t>& targets) {
+    check(step);
+    check(x);
+    if (x.columns != head.k || head.paired) throw std::invalid_argument("the head takes another number of inputs than the array has");
+    if (static_cast<int>(targets.size()) != x.rows) throw std::invalid_argument("token_logprobs needs one target per row");
+    for (const int32_t target : targets) {
+        if (target < 0 || target >= head.n) throw std::out_of_range("target " + std::to_string(target) + " is outside the vocabulary");
+    }
+    Logprobs result{std::vector<float>(x.rows), std::vector<uint8_t>(x.rows)};
+    Pool& pool = Pool::instance();
+    std::lock_guard lock(pool.exclusive);
+    constexpr int kRows = 512, kTiles = 256;  // 512 rows of 4,096 logits at a time: 8 MB, whatever the vocabulary
+    for (int start = 0; start < x.rows; start += kRows) {
+        const int rows = std::min(kRows, x.rows - start);
+        LinearJob job = plan(rows, head);
+        job.out_stride = kTiles * kLanes;
+        job.out = strip_.at_least<float>(rows * job.out_stride + kLanes);
+        std::vector<LogitState> states(rows, {-std::numeric_limits<float>::infinity(), 0, 0.0, 0.0f});
+        Counter row_counter(rows);
+        pool.run([&](int thread) {
+            float* normed = own<float>(thread);
+            row_counter.share(8, [&](int first, int last) {
+                for (int row = first; row < last; ++row) prepare(job, head, x.row(start + row), row, nullptr, 0.0f, normed);
+            });
+        });
+        for (const Segment& segment : head.segments) {
+            for (int tile = 0; tile < segment.n_tiles; tile += kTiles) {
+                const int n_tiles = std::min(kTiles, segment.n_tiles - tile);
+                const int columns = std::min(n_tiles * kLanes, segment.n - tile * kLanes);
+                job.out_column = segment.column + tile * kLanes;
+                Counter tiles(n_tiles), finished(rows);
+                pool.run([&](int thread) {
+                    tiles.share(4, [&](int first, int last) {
+                        kernels_.linear_tiles(job, segment, tile + first, tile + last, own<uint8_t>(thread));
+                    });
+                    pool.barrier();
+                    finished.share(8, [&](int first, int last) {
+                        for (int row = first; row < last; ++row) {
+                            kernels_.logits(job.out + row * job.out_stride, columns, job.out_column, targets[start + row], states[row]);
+                        }
+                    });
+                });
+            }
+        }
+        for (int row = 0; row < rows; ++row) {
+            const LogitState& state = states[row];
+            result.values[start + row] = static_cast<float>(static_cast<double>(state.target) - state.max - std::log(state.sum));
+            result.greedy[start + row] = state.argmax == targets[start + row];
+        }
+    }
+    return result;
+}
+
+}  // namespace greenlight

@@ -1,0 +1,158 @@
+#include "pack.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "pool.h"
+
+namespace greenlight {
+
+namespace {
+
+// Four bytes of each of 16 rows to one line. Rows beyond the matrix stay zero.
+inline void gather_words(const uint8_t* const* rows, int n_rows, size_t offset, uint8_t* line) {
+    for (int r = 0; r < n_rows; ++r) std::memcpy(line + 4 * r, rows[r] + offset, 4);
+}
+
+inline void gather_halves(const uint8_t* const* rows, int n_rows, size_t offset, uint8_t* line) {
+    for (int r = 0; r < n_rows; ++r) std::memcpy(line + 2 * r, rows[r] + offset, 2);
+}
+
+void flip_sign_bits(uint8_t* line, int n_words) {
+    for (int i = 0; i < n_words; ++i) {
+        uint32_t word;
+        std::memcpy(&word, line + 4 * i, 4);
+        word ^= 0x80808080u;
+        std::memcpy(line + 4 * i, &word, 4);
+    }
+}
+
+void pack_block(Kind kind, const uint8_t* const* rows, int n_rows, uint8_t* out) {
+    if (kind == Kind::Q8_0) {
+        for (int j = 0; j < 8; ++j) {
+            gather_words(rows, n_rows, 2 + 4 * j, out + 64 * j);
+            flip_sign_bits(out + 64 * j, n_rows);
+        }
+        gather_halves(rows, n_rows, 0, out + 512);
+        return;
+    }
+    const size_t quants = kind == Kind::Q4_1 ? 4 : 2;
+    for (int j = 0; j < 4; ++j) gather_words(rows, n_rows, quants + 4 * j, out + 64 * j);
+    gather_halves(rows, n_rows, 0, out + 256);
+    if (kind == Kind::Q4_1) gather_halves(rows, n_rows, 2, out + 288);
+}
+
+template <size_t bytes>
+void pack_floats(const uint8_t* const* rows, int n_rows, int k, uint8_t* out) {
+    for (int first = 0; first < k; first += 16) {
+        const int last = std::min(first + 16, k);
+        for (int r = 0; r < n_rows; ++r) {
+            for (int i = first; i < last; ++i) std::memcpy(out + (i * 16 + r) * bytes, rows[r] + i * bytes, bytes);
+        }
+    }
+}
+
+void pack_tile(const Source& source, int tile, int k, uint8_t* out) {
+    const size_t step = file_step_bytes(source.kind), row_bytes = k / step_inputs(source.kind) * step;
+    const int n_rows = std::min(kLanes, source.rows - tile * kLanes);
+    const uint8_t* rows[kLanes];
+    for (int r = 0; r < n_rows; ++r) rows[r] = source.data + (static_cast<size_t>(tile) * kLanes + r) * row_bytes;
+    if (source.kind == Kind::F32) return pack_floats<4>(rows, n_rows, k, out);
+    if (!is_quantised(source.kind)) return pack_floats<2>(rows, n_rows, k, out);
+    for (int b = 0; b < k / kBlock; ++b, out += tile_step_bytes(source.kind)) {
+        pack_block(source.kind, rows, n_rows, out);
+        for (int r = 0; r < n_rows; ++r) rows[r] += step;
+    }
+}
+
+int tiles_of(int rows) { return (rows + kLanes - 1) / kLanes; }
+
+size_t tile_bytes(Kind kind, int k) { return static_cast<size_t>(k / step_inputs(kind)) * tile_step_bytes(kind); }
+
+const float* copy_bias(const Source& source, float* target) {
+    if (!source.bias) return nullptr;
+    std::copy_n(source.bias, source.rows, target);
+    return target;
+}
+
+void note_kind(Linear& linear, Kind kind) { (is_quantised(kind) ? linear.quantised : linear.floats) = true; }
+
+// Tiles are independent: every thread takes some.
+void pack_all(const std::vector<Source>& sources, const Linear& linear) {
+    for (size_t s = 0; s < sources.size(); ++s) {
+        const bool up = linear.paired && s == 1;
+        const Segment& segment = linear.segments[linear.paired ? 0 : s];
+        Counter counter(segment.n_tiles);
+        Pool::instance().run([&](int) {
+            counter.share(8, [&](int first, int last) {
+                for (int tile = first; tile < last; ++tile) {
+                    auto* out = const_cast<uint8_t*>(segment.data) + tile * segment.tile_bytes + (up ? segment.up_offset : 0);
+                    pack_tile(sources[s], tile, linear.k, out);
+                }
+            });
+        });
+    }
+}
+
+}  // namespace
+
+Linear pack_linear(const std::vector<Source>& sources, int k) {
+    std::lock_guard lock(Pool::instance().exclusive);
+    Linear linear;
+    linear.k = k;
+    size_t bytes = 0, tiles = 0;
+    for (const Source& source : sources) {
+        bytes += tiles_of(source.rows) * tile_bytes(source.kind, k);
+        tiles += tiles_of(source.rows);
+        note_kind(linear, source.kind);
+    }
+    // Vector loads of the last tile may not run past the end.
+    linear.weights = Block(bytes + 64);
+    linear.biases = Block(tiles * kLanes * sizeof(float));
+    uint8_t* data = linear.weights.as();
+    float* bias = linear.biases.as<float>();
+    for (const Source& source : sources) {
+        Segment segment{};
+        segment.kind = segment.up_kind = source.kind;
+        segment.n = source.rows;
+        segment.n_tiles = tiles_of(source.rows);
+        segment.column = linear.n;
+        segment.tile_bytes = tile_bytes(source.kind, k);
+        segment.data = data;
+        segment.bias = copy_bias(source, bias);
+        linear.segments.push_back(segment);
+        linear.n += source.rows;
+        data += segment.n_tiles * segment.tile_bytes;
+        bias += segment.n_tiles * kLanes;
+    }
+    pack_all(sources, linear);
+    return linear;
+}
+
+Linear pack_gate_up(const Source& gate, const Source& up, int k) {
+    std::lock_guard lock(Pool::instance().exclusive);
+    Linear linear;
+    linear.k = k;
+    linear.n = gate.rows;
+    linear.paired = true;
+    note_kind(linear, gate.kind);
+    note_kind(linear, up.kind);
+    Segment segment{};
+    segment.kind = gate.kind;
+    segment.up_kind = up.kind;
+    segment.paired = true;
+    segment.n = gate.rows;
+    segment.n_tiles = tiles_of(gate.rows);
+    segment.up_offset = tile_bytes(gate.kind, k);
+    segment.tile_bytes = segment.up_offset + tile_bytes(up.kind, k);
+    linear.weights = Block(segment.n_tiles * segment.tile_bytes + 64);
+    linear.biases = Block(2 * segment.n_tiles * kLanes * sizeof(float));
+    segment.data = linear.weights.as();
+    segment.bias = copy_bias(gate, linear.biases.as<float>());
+    segment.up_bias = copy_bias(up, linear.biases.as<float>() + segment.n_tiles * kLanes);
+    linear.segments.push_back(segment);
+    pack_all({gate, up}, linear);
+    return linear;
+}
+
+}  // namespace greenlight

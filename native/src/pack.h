@@ -1,0 +1,36 @@
+// How do a file's rows become tiles? Whole bytes move; no value is ever changed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "layout.h"
+#include "memory.h"
+
+namespace greenlight {
+
+// Rows of one matrix as a file has them.
+struct Source {
+    Kind kind;
+    const uint8_t* data;
+    int rows;
+    const float* bias;  // (rows,), or null
+};
+
+struct Linear {
+    int n = 0, k = 0;
+    bool quantised = false, floats = false;  // which forms of the activations it needs
+    bool paired = false;
+    std::vector<Segment> segments;
+    size_t bytes() const { return weights.bytes() + biases.bytes(); }
+
+    Block weights, biases;
+};
+
+// Matrices of k inputs, one under the other.
+Linear pack_linear(const std::vector<Source>& sources, int k);
+
+// Tile t of the gate, then tile t of the up projection: both are there when the activation is due.
+Linear pack_gate_up(const Source& gate, const Source& up, int k);
+
+}  // namespace greenlight

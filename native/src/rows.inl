@@ -1,0 +1,176 @@
+// What happens to one row at a time: widening, norms, quantisation, activations, log-softmax.
+#pragma once
+
+namespace greenlight::GREENLIGHT_ISA {
+
+template <int N>
+struct Index {
+    static constexpr int value = N;
+    constexpr operator int() const { return N; }
+};
+
+// Calls fn(0) … fn(N-1) with constants, so that arrays indexed by them live in registers.
+template <int N, class Fn>
+GL_INLINE void unroll(const Fn& fn) {
+    if constexpr (N > 0) {
+        unroll<N - 1>(fn);
+        fn(Index<N - 1>{});
+    }
+}
+#define GL_EACH(name) [&](auto name) __attribute__((always_inline))
+
+// e^x to about one unit in the last place, for x clamped to [-87, 88]: 2^n times a Taylor polynomial on ±ln(2)/2.
+GL_INLINE F exp_lanes(F x) {
+    x = min(max(x, broadcast(-87.0f)), broadcast(88.0f));
+    const I n = round_to_int(x * broadcast(1.44269504f));
+    const F whole = to_float(n);
+    F r = fma(whole, broadcast(-0.693359375f), x);  // ln 2 in two parts, the first with few bits: n times it is exact
+    r = fma(whole, broadcast(2.12194440e-4f), r);
+    F p = broadcast(1.0f / 5040);
+    p = fma(p, r, broadcast(1.0f / 720));
+    p = fma(p, r, broadcast(1.0f / 120));
+    p = fma(p, r, broadcast(1.0f / 24));
+    p = fma(p, r, broadcast(1.0f / 6));
+    p = fma(p, r, broadcast(0.5f));
+    p = fma(p, r, broadcast(1.0f));
+    p = fma(p, r, broadcast(1.0f));
+    return p * power_of_two(n);
+}
+
+GL_INLINE F sigmoid_product(F x, F argument) { return x / (broadcast(1.0f) + exp_lanes(zero() - argument)); }
+
+GL_INLINE F gelu_exact(F x) {
+    float lanes[kLanes];
+    store(lanes, x);
+    for (float& lane : lanes) lane = 0.5f * lane * (1.0f + static_cast<float>(::erf(lane * 0.70710678118654752)));
+    return load(lanes);
+}
+
+GL_INLINE F activate(Glu glu, F x) {
+    if (glu == Glu::silu) return sigmoid_product(x, x);
+    if (glu == Glu::gelu) return gelu_exact(x);
+    // 0.5 (1 + tanh u) is the sigmoid of 2u.
+    const F inner = fma(x * x, broadcast(0.044715f), broadcast(1.0f));
+    return sigmoid_product(x, broadcast(1.59576912f) * x * inner);
+}
+
+GL_INLINE F load_kind(Kind kind, const uint8_t* source, int64_t index) {
+    if (kind == Kind::F32) return load(reinterpret_cast<const float*>(source) + index);
+    const uint16_t* halves = reinterpret_cast<const uint16_t*>(source) + index;
+    return kind == Kind::F16 ? load_f16(halves) : load_bf16(halves);
+}
+
+static uint16_t read_u16(const uint8_t* p) {
+    uint16_t value;
+    __builtin_memcpy(&value, p, 2);
+    return value;
+}
+
+static void dequantise_block(Kind kind, const uint8_t* block, float scale, float* out) {
+    const float d = f16_to_f32(read_u16(block));
+    if (kind == Kind::Q8_0) {
+        for (int i = 0; i < kBlock; ++i) out[i] = static_cast<int8_t>(block[2 + i]) * d * scale;
+        return;
+    }
+    const float base = kind == Kind::Q4_1 ? f16_to_f32(read_u16(block + 2)) : 0.0f;
+    const int offset = kind == Kind::Q4_0 ? 8 : 0;
+    const uint8_t* quants = block + (kind == Kind::Q4_1 ? 4 : 2);
+    for (int i = 0; i < kBlock / 2; ++i) {
+        out[i] = (((quants[i] & 15) - offset) * d + base) * scale;
+        out[i + kBlock / 2] = (((quants[i] >> 4) - offset) * d + base) * scale;
+    }
+}
+
+static void dequantise(Kind kind, const uint8_t* source, int64_t n, float scale, float* out) {
+    if (is_quantised(kind)) {
+        for (int64_t i = 0; i < n; i += kBlock, source += file_step_bytes(kind)) dequantise_block(kind, source, scale, out + i);
+        return;
+    }
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(out + i, load_kind(kind, source, i) * broadcast(scale));
+    for (; i < n; ++i) {
+        const uint8_t* p = source + i * file_step_bytes(kind);
+        float value;
+        if (kind == Kind::F32) {
+            __builtin_memcpy(&value, p, 4);
+        } else {
+            value = kind == Kind::F16 ? f16_to_f32(read_u16(p)) : bf16_to_f32(read_u16(p));
+        }
+        out[i] = value * scale;
+    }
+}
+
+static void add(const float* x, const float* y, int64_t n, float* out) {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(out + i, load(x + i) + load(y + i));
+    for (; i < n; ++i) out[i] = x[i] + y[i];
+}
+
+static void rms_norm(const float* x, const float* weight, float eps, int n, float* out) {
+    F squares = zero();
+    int i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        const F v = load(x + i);
+        squares = fma(v, v, squares);
+    }
+    if (i < n) {
+        const F v = load_first(x + i, n - i);
+        squares = fma(v, v, squares);
+    }
+    const F inverse = broadcast(1.0f / __builtin_sqrtf(sum_lanes(squares) / static_cast<float>(n) + eps));
+    for (i = 0; i + kLanes <= n; i += kLanes) store(out + i, load(x + i) * inverse * load(weight + i));
+    if (i < n) store_first(out + i, load_first(x + i, n - i) * inverse * load_first(weight + i, n - i), n - i);
+}
+
+// Symmetric int8 with one scale per 32 values; row `row` of a panel of `rows`.
+static void quantise_row(const float* x, int k, int row, int rows, int8_t* quant, float* meta) {
+    int32_t* words = reinterpret_cast<int32_t*>(quant) + row;
+    for (int b = 0; b < k / kBlock; ++b, x += kBlock, words += 8 * rows, meta += kMetaWords * rows) {
+        const F low = load(x), high = load(x + kLanes);
+        const float largest = max_lanes(max(abs(low), abs(high)));
+        const F inverse = broadcast(largest > 0.0f ? 127.0f / largest : 0.0f);
+        const I q_low = round_to_int(low * inverse), q_high = round_to_int(high * inverse);
+        alignas(32) int32_t packed[8];
+        store_i8(reinterpret_cast<int8_t*>(packed), q_low);
+        store_i8(reinterpret_cast<int8_t*>(packed + 4), q_high);
+        for (int j = 0; j < 8; ++j) words[j * rows] = packed[j];
+        const int sum = sum_lanes_int(add_int(q_low, q_high));
+        const float scale = largest / 127.0f;
+        meta[kScale * rows + row] = scale;
+        meta[kOffset8 * rows + row] = __builtin_bit_cast(float, -8 * sum);
+        meta[kOffset128 * rows + row] = __builtin_bit_cast(float, -128 * sum);
+        meta[kSum * rows + row] = scale * static_cast<float>(sum);
+    }
+}
+
+static void float_row(const float* x, int k, int row, int rows, float* panel) {
+    for (int i = 0; i < k; ++i) panel[i * rows + row] = x[i];
+}
+
+// Logits come in strips of columns; what is kept after each strip depends on the row alone.
+static void logits(const float* x, int n, int first_column, int target, LogitState& state) {
+    F largest = broadcast(-__builtin_inff());
+    int i = 0;
+    for (; i + kLanes <= n; i += kLanes) largest = max(largest, load(x + i));
+    if (i < n) largest = max(largest, keep_first(load_first(x + i, n - i), n - i, -__builtin_inff()));
+    const float strip_max = max_lanes(largest);
+    if (strip_max > state.max) {
+        int where = 0;
+        while (where < n - 1 && x[where] != strip_max) ++where;
+        state.sum *= ::exp(static_cast<double>(state.max) - strip_max);
+        state.max = strip_max;
+        state.argmax = first_column + where;
+    }
+    // float32 within 1,024 columns, float64 across them: enough digits, and still vectors.
+    const F shift = broadcast(state.max);
+    for (int chunk = 0; chunk < n; chunk += 1024) {
+        const int stop = n - chunk < 1024 ? n : chunk + 1024;
+        F sum = zero();
+        for (i = chunk; i + kLanes <= stop; i += kLanes) sum = sum + exp_lanes(load(x + i) - shift);
+        if (i < stop) sum = sum + keep_first(exp_lanes(load_first(x + i, stop - i) - shift), stop - i, 0.0f);
+        state.sum += sum_lanes(sum);
+    }
+    if (target >= first_column && target < first_column + n) state.target = x[target - first_column];
+}
+
+}  // namespace greenlight::GREENLIGHT_ISA

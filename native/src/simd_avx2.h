@@ -1,0 +1,156 @@
+// Sixteen lanes on AVX2: a vector is two registers, four products per lane are two or three instructions.
+#pragma once
+
+#include <immintrin.h>
+
+#include "layout.h"
+
+namespace greenlight::GREENLIGHT_ISA {
+
+#define GL_INLINE static inline __attribute__((always_inline))
+
+constexpr int kNarrowRows = 4, kWideRows = 4, kWideTiles = 1, kFloatRows = 6, kAttentionRows = 3;
+
+struct F {
+    __m256 a, b;
+};
+struct I {
+    __m256i a, b;
+};
+struct Line {
+    __m256i a, b;
+};
+// Q4: sums of two products each, in 16 bits: 32 inputs reach 16 * 15 * 127 = 30,480 at most.
+struct Sum4 {
+    __m256i a, b;
+};
+using Sum8 = I;
+
+GL_INLINE F operator+(F x, F y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+GL_INLINE F operator-(F x, F y) { return {_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
+GL_INLINE F operator*(F x, F y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+GL_INLINE F operator/(F x, F y) { return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
+
+// All bits set in lanes first..first+7 below n.
+GL_INLINE __m256i lanes_below(int n, int first) {
+    const __m256i lane = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(first));
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane);
+}
+
+GL_INLINE F zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+GL_INLINE F broadcast(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+GL_INLINE F load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+GL_INLINE F load_first(const float* p, int n) {
+    return {_mm256_maskload_ps(p, lanes_below(n, 0)), _mm256_maskload_ps(p + 8, lanes_below(n, 8))};
+}
+GL_INLINE void store(float* p, F x) {
+    _mm256_storeu_ps(p, x.a);
+    _mm256_storeu_ps(p + 8, x.b);
+}
+GL_INLINE void store_first(float* p, F x, int n) {
+    _mm256_maskstore_ps(p, lanes_below(n, 0), x.a);
+    _mm256_maskstore_ps(p + 8, lanes_below(n, 8), x.b);
+}
+GL_INLINE F fma(F x, F y, F z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
+GL_INLINE F max(F x, F y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
+GL_INLINE F min(F x, F y) { return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
+GL_INLINE F abs(F x) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return {_mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b)};
+}
+GL_INLINE F keep_first(F x, int n, float other) {
+    const __m256 y = _mm256_set1_ps(other);
+    return {_mm256_blendv_ps(y, x.a, _mm256_castsi256_ps(lanes_below(n, 0))),
+            _mm256_blendv_ps(y, x.b, _mm256_castsi256_ps(lanes_below(n, 8)))};
+}
+
+GL_INLINE I round_to_int(F x) { return {_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)}; }
+GL_INLINE F to_float(I x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
+GL_INLINE I add_int(I x, I y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
+GL_INLINE F power_of_two(I n) {
+    const __m256i bias = _mm256_set1_epi32(127);
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n.a, bias), 23)),
+            _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n.b, bias), 23))};
+}
+
+GL_INLINE __m128i load_half(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+GL_INLINE F load_f16(const uint16_t* p) { return {_mm256_cvtph_ps(load_half(p)), _mm256_cvtph_ps(load_half(p + 8))}; }
+GL_INLINE void store_f16(uint16_t* p, F x) {
+    constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x.a, nearest));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(x.b, nearest));
+}
+GL_INLINE F load_bf16(const uint16_t* p) {
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_half(p)), 16)),
+            _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_half(p + 8)), 16))};
+}
+GL_INLINE void store_i8(int8_t* p, I x) {
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8);
+    const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+}
+
+// Sums and maxima fold halves: lane i with i+8, then i+4, i+2, i+1. The order is the same in every instruction set.
+GL_INLINE float sum_lanes(F x) {
+    const __m256 a = _mm256_add_ps(x.a, x.b);
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+GL_INLINE float max_lanes(F x) {
+    const __m256 a = _mm256_max_ps(x.a, x.b);
+    const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+GL_INLINE int sum_lanes_int(I x) {
+    const __m256i a = _mm256_add_epi32(x.a, x.b);
+    __m128i b = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0x4e));
+    b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0xb1));
+    return _mm_cvtsi128_si32(b);
+}
+
+GL_INLINE Line load_line(const uint8_t* p) {
+    const __m256i* lines = reinterpret_cast<const __m256i*>(p);
+    return {_mm256_loadu_si256(lines), _mm256_loadu_si256(lines + 1)};
+}
+GL_INLINE void store_line(uint8_t* p, Line x) {
+    __m256i* lines = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(lines, x.a);
+    _mm256_storeu_si256(lines + 1, x.b);
+}
+GL_INLINE Line low_nibbles(Line x) {
+    const __m256i mask = _mm256_set1_epi8(15);
+    return {_mm256_and_si256(x.a, mask), _mm256_and_si256(x.b, mask)};
+}
+GL_INLINE Line high_nibbles(Line x) {
+    const __m256i mask = _mm256_set1_epi8(15);
+    return {_mm256_and_si256(_mm256_srli_epi16(x.a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(x.b, 4), mask)};
+}
+
+// The offset joins at the end, where sums have 32 bits.
+GL_INLINE Sum4 begin4(const int32_t*) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+GL_INLINE Sum4 dot4(Sum4 sum, Line weights, const int32_t* four) {
+    const __m256i x = _mm256_set1_epi32(*four);
+    return {_mm256_add_epi16(sum.a, _mm256_maddubs_epi16(weights.a, x)), _mm256_add_epi16(sum.b, _mm256_maddubs_epi16(weights.b, x))};
+}
+GL_INLINE I end4(Sum4 sum, const int32_t* offset) {
+    const __m256i ones = _mm256_set1_epi16(1), start = _mm256_set1_epi32(*offset);
+    return {_mm256_add_epi32(_mm256_madd_epi16(sum.a, ones), start), _mm256_add_epi32(_mm256_madd_epi16(sum.b, ones), start)};
+}
+
+// 255 * 127 * 2 does not fit 16 bits, so Q8 goes by magnitude and sign, and needs no offset: |w| * (x with w's sign).
+GL_INLINE Sum8 begin8(const int32_t*) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+GL_INLINE __m256i dot8_half(__m256i sum, __m256i stored, __m256i x) {
+    const __m256i w = _mm256_xor_si256(stored, _mm256_set1_epi8(-128));
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+GL_INLINE Sum8 dot8(Sum8 sum, Line weights, const int32_t* four) {
+    const __m256i x = _mm256_set1_epi32(*four);
+    return {dot8_half(sum.a, weights.a, x), dot8_half(sum.b, weights.b, x)};
+}
+GL_INLINE I end8(Sum8 sum, const int32_t*) { return sum; }
+
+}  // namespace greenlight::GREENLIGHT_ISA

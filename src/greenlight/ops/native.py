@@ -1,0 +1,304 @@
+"""How does a model run fast on a CPU? C++ kernels behind the protocol, chosen by instruction set when operations are made.
+
+Quantised weights are repacked when loaded and multiplied as integers: activations get one int8 scale per 32 values, as
+llama.cpp's do. Float weights are multiplied in float32. Keys and values are kept in float16. Every row's bits depend on
+that row alone: not on its batch, its neighbours, what was cached, or the number of threads.
+
+`GREENLIGHT_THREADS` sets the number of threads (default: the CPUs this process may use), `GREENLIGHT_ISA` the
+instruction set (default: the best this CPU has).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenlight.errors import ConfigError, FormatError, UnsupportedError
+from greenlight.formats.tensors import Tensor
+from greenlight.ops.protocol import Activation, AttentionSpec, Batch, KVSpec
+
+if TYPE_CHECKING:
+    from greenlight.ops._native import Array, Context, Embedding, Heads, Linear, Norm, Pages, Step
+
+    Matrix = tuple[str, NDArray[np.uint8], int, NDArray[np.float32] | None]
+
+try:
+    from greenlight.ops import _native
+except ImportError as error:
+    _why_not: str | None = str(error)
+else:
+    _why_not = None
+
+VERSION = 1
+"""Raised whenever the same inputs may give other bits than before."""
+
+
+def available() -> bool:
+    """Whether the kernels were built and can be loaded."""
+    return _why_not is None
+
+
+def why_not() -> str | None:
+    """What the import of the kernels said, or None where they are there."""
+    return _why_not
+
+
+def cpu_features() -> list[str]:
+    """What this CPU and system offer, of what kernels exist for."""
+    _require()
+    return _native.cpu_features()
+
+
+def usable_isas() -> list[str]:
+    """Instruction sets that can run here, best first."""
+    _require()
+    return _native.usable_isas()
+
+
+def threads() -> int:
+    """Threads that share every operation."""
+    _require()
+    return _native.threads()
+
+
+def set_threads(n: int) -> None:
+    """Use n threads from now on, in the whole process; results do not change."""
+    _require()
+    if not 1 <= n <= 1024:
+        raise ConfigError("impossible number of threads", found=f"{n}", do="use a number from 1 to 1024")
+    _native.set_threads(n)
+
+
+class NativeMissingError(UnsupportedError, ImportError):
+    """The kernels were not built, or cannot be loaded; an ImportError too, so that whoever tries and goes on without can."""
+
+
+class NativeOps:
+    """The operations of `greenlight.ops.protocol.Ops` in C++.
+
+    Args:
+        isa: instruction set, one of `usable_isas()`; None takes `GREENLIGHT_ISA` or else the best.
+        kv: element type of keys and values in pages.
+
+    Raises:
+        NativeMissingError: the kernels were not built.
+        ConfigError: an instruction set this CPU or build does not have; an impossible `GREENLIGHT_THREADS`.
+    """
+
+    name = "native"
+    batch_invariant = True
+
+    def __init__(self, *, isa: str | None = None, kv: Literal["f16", "f32"] = "f16") -> None:
+        _require()
+        _apply_thread_setting()
+        wanted = isa if isa is not None else os.environ.get("GREENLIGHT_ISA", "")
+        try:
+            self._context: Context = _native.Context(wanted)
+        except ValueError as error:
+            raise ConfigError("unknown instruction set", where="GREENLIGHT_ISA", found=str(error)) from error
+        self._half_pages = kv == "f16"
+        # Keyed by identity: hashing a spec with all its frequencies would cost more than a layer's smallest operation.
+        self._heads: dict[int, tuple[AttentionSpec, Heads]] = {}
+        self.identity = f"native/{self._context.isa}/{VERSION}"
+
+    def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Linear:
+        """Stack weights of (N_i, C), of any mixture of types, into one linear of (sum N_i, C)."""
+        if len(weights) != len(biases) or not weights:
+            raise FormatError(
+                "a linear needs weights and one bias or None for each", found=f"{len(weights)}, {len(biases)}"
+            )
+        inputs = weights[0].shape[-1]
+        matrices = [self._matrix(weight, bias, inputs) for weight, bias in zip(weights, biases, strict=True)]
+        return _native.pack_linear(matrices, inputs)
+
+    def pack_gate_up(self, gate: Tensor, up: Tensor, biases: tuple[Tensor | None, Tensor | None]) -> Linear:
+        """Gate and up projections, each (F, C), for `gate_up`."""
+        inputs = gate.shape[-1]
+        if gate.shape != up.shape:
+            raise FormatError(
+                "gate and up differ in shape", where=up.name, found=f"{up.shape}, {gate.name} has {gate.shape}"
+            )
+        return _native.pack_gate_up(self._matrix(gate, biases[0], inputs), self._matrix(up, biases[1], inputs), inputs)
+
+    def pack_norm(self, weight: Tensor) -> Norm:
+        """A norm's weight, (C,)."""
+        return _native.pack_norm(self._floats(weight))
+
+    def pack_embedding(self, weight: Tensor) -> Embedding:
+        """Embedding rows, (V, C), kept as the file's own bytes."""
+        vocabulary, dim = _matrix_shape(weight)
+        return _native.pack_embedding(weight.type.name, _bytes(weight), vocabulary, dim)
+
+    def new_pages(self, n_pages: int, layers: Sequence[KVSpec]) -> Pages:
+        """Storage for n_pages of 32 positions in every layer; memory is used as pages are first written."""
+        return _native.new_pages(n_pages, [(layer.n_kv_heads, layer.head_dim) for layer in layers], self._half_pages)
+
+    def copy_page(self, pages: Pages, source: int, target: int) -> None:
+        """Copy one page of every layer."""
+        pages.copy(source, target)
+
+    def begin(self, batch: Batch, pages: Pages) -> Step:
+        """Start a forward pass; arrays of an earlier step may not be used after this.
+
+        Raises:
+            ValueError: starts, past and page_tables contradict each other.
+            IndexError: a page or an output row that does not exist.
+        """
+        tables = np.ascontiguousarray(batch.page_tables, np.int32)
+        return self._context.begin(
+            pages, _int32(batch.tokens), _int32(batch.starts), _int32(batch.past), tables, _int32(batch.outputs)
+        )
+
+    def embed(self, step: Step, embedding: Embedding, scale: float = 1.0) -> Array:
+        """Rows of the embedding for the batch's tokens, times scale, (T, C)."""
+        return self._context.embed(step, embedding, scale)
+
+    def rms_norm(self, step: Step, x: Array, weight: Norm, eps: float) -> Array:
+        """x / rms(x) * weight over the last axis (Zhang and Sennrich 2019, arXiv:1910.07467), (T, C)."""
+        return self._context.rms_norm(step, x, weight, eps)
+
+    def linear(self, step: Step, x: Array, weight: Linear) -> Array:
+        """x @ weight.T + bias, (T, N)."""
+        return self._context.linear(step, x, weight)
+
+    def add(self, step: Step, x: Array, y: Array) -> Array:
+        """x + y, (T, C)."""
+        return self._context.add(step, x, y)
+
+    def gate_up(self, step: Step, x: Array, weight: Linear, activation: Activation) -> Array:
+        """activation(gate(x)) * up(x), (T, F)."""
+        return self._context.gate_up(step, x, weight, activation)
+
+    def attention(self, step: Step, qkv: Array, layer: int, spec: AttentionSpec) -> Array:
+        """Rotate, write new keys and values to the pages, attend causally to all positions seen; (T, H·D)."""
+        known = self._heads.get(id(spec))
+        heads = known[1] if known else self._new_heads(spec)
+        return self._context.attention(step, qkv, layer, heads)
+
+    def norm_linear(self, step: Step, x: Array, norm: Norm, eps: float, weight: Linear) -> Array:
+        """linear(rms_norm(x)), (T, N), bit for bit."""
+        return self._context.norm_linear(step, x, norm, eps, weight)
+
+    def norm_gate_up(self, step: Step, x: Array, norm: Norm, eps: float, weight: Linear, act: Activation) -> Array:
+        """gate_up(rms_norm(x)), (T, F), bit for bit."""
+        return self._context.norm_gate_up(step, x, norm, eps, weight, act)
+
+    def linear_add(self, step: Step, x: Array, weight: Linear, residual: Array) -> Array:
+        """residual + linear(x), (T, C), bit for bit."""
+        return self._context.linear_add(step, x, weight, residual)
+
+    def rows(self, step: Step, x: Array) -> Array:
+        """The rows that the batch asks outputs for, (R, C)."""
+        return self._context.rows(step, x)
+
+    def to_numpy(self, x: Array) -> NDArray[np.float32]:
+        """A copy of an array's values."""
+        return self._context.to_numpy(x)
+
+    def from_numpy(self, step: Step, x: NDArray[np.float32]) -> Array:
+        """An array of this step with a copy of these values, (rows, columns)."""
+        return self._context.from_numpy(step, np.ascontiguousarray(x, np.float32))
+
+    def token_logprobs(
+        self, step: Step, x: Array, head: Linear, targets: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Log-softmax of the head's logits at one target per row, and whether the target was the most likely token."""
+        values, greedy = self._context.token_logprobs(step, x, head, _int32(targets))
+        return values, greedy.view(np.bool_)
+
+    def argmax(self, x: Array) -> NDArray[np.int32]:
+        """Column of each row's largest value, the first of equals, (R,)."""
+        return self._context.argmax(x)
+
+    def top_k(self, x: Array, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Columns and values of each row's k largest, largest first, of equals the first; (R, k) each."""
+        return self._context.top_k(x, k)
+
+    def _new_heads(self, spec: AttentionSpec) -> Heads:
+        rope = spec.rope
+        frequencies, factor = (list(rope.inv_freq), rope.scale) if rope else ([], 1.0)
+        heads = _native.Heads(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.scale, frequencies, factor)
+        self._heads[id(spec)] = (spec, heads)  # the spec itself too: its id stays taken
+        return heads
+
+    def _floats(self, tensor: Tensor) -> NDArray[np.float32]:
+        return self._context.dequantise(tensor.type.name, _bytes(tensor), tensor.n_values)
+
+    def _matrix(self, weight: Tensor, bias: Tensor | None, inputs: int) -> Matrix:
+        rows, columns = _matrix_shape(weight)
+        if columns != inputs:
+            raise FormatError(
+                "stacked weights differ in width", where=weight.name, found=f"{columns}, expected {inputs}"
+            )
+        if bias is not None and bias.n_values != rows:
+            raise FormatError(
+                "a bias has another length than its weight", where=bias.name, found=f"{bias.n_values} of {rows}"
+            )
+        return weight.type.name, _bytes(weight), rows, None if bias is None else self._floats(bias)
+
+
+def _require() -> None:
+    if _why_not is not None:
+        raise NativeMissingError(
+            "the native kernels are not there",
+            where="greenlight.ops._native",
+            found=_why_not,
+            do="install a C++20 compiler and reinstall greenlight-llm, or use the numpy operations",
+        )
+
+
+_applied_threads: str | None = None
+
+
+def _apply_thread_setting() -> None:
+    """Read GREENLIGHT_THREADS, once per value: a later `set_threads` stays in force."""
+    global _applied_threads
+    text = os.environ.get("GREENLIGHT_THREADS")
+    if text is None or text == _applied_threads:
+        return
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise ConfigError(
+            "impossible number of threads",
+            where="GREENLIGHT_THREADS",
+            found=repr(text),
+            do="use a number from 1 to 1024",
+        )
+    _native.set_threads(int(text))
+    _applied_threads = text
+
+
+def _matrix_shape(weight: Tensor) -> tuple[int, int]:
+    if len(weight.shape) != 2 or 0 in weight.shape:
+        raise FormatError("a weight is not a matrix", where=weight.name, found=f"shape {weight.shape}")
+    if weight.shape[1] % weight.type.block_values:
+        raise UnsupportedError(
+            f"rows of type {weight.type.name} must be whole blocks of {weight.type.block_values} values",
+            where=weight.name,
+            found=f"{weight.shape[1]} values per row",
+        )
+    return weight.shape[0], weight.shape[1]
+
+
+def _bytes(tensor: Tensor) -> NDArray[np.uint8]:
+    data = np.ascontiguousarray(tensor.data).view(np.uint8).reshape(-1)
+    if tensor.n_values % tensor.type.block_values or data.size != tensor.n_bytes:
+        raise FormatError(
+            "a tensor has another number of bytes than its shape says",
+            where=tensor.name,
+            found=f"{data.size} bytes, expected {tensor.n_bytes} for {tensor.shape} of {tensor.type.name}",
+        )
+    return data
+
+
+def _int32(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    if values.dtype == np.int32:
+        return np.ascontiguousarray(values)
+    if not np.issubdtype(values.dtype, np.integer):
+        raise TypeError(f"expected whole numbers, got {values.dtype}")
+    if values.size and (values.min() < -(2**31) or values.max() >= 2**31):
+        raise ValueError("a number does not fit 32 bits")
+    return values.astype(np.int32)
