@@ -1,0 +1,281 @@
+"""What does a row say, answer by answer? The same code follows a live run and judges a stored one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from greenlight.evidence import JSON
+from greenlight.gate.checks import AnswerChecks, Check, first_failing
+from greenlight.gate.facts import SuiteFacts
+from greenlight.gate.policy import Criterion, Policy
+from greenlight.gate.rules import BalanceRule, DisplayRule, Finding, JudgedRule, MeanRule, Rule, Status
+from greenlight.gate.words import Situation, change_of, next_of, reason_of
+from greenlight.measure.metrics import Sample
+
+Labels: TypeAlias = Mapping[str, Mapping[str, JSON]]
+"""A person's (or a machine's) label by item."""
+
+SHOWN = 6
+"""Samples that a row points to."""
+
+_DIGITS = 10
+
+
+class Watch:
+    """Follows one row through the answers of its suite, in the exam's order.
+
+    Args:
+        criterion: the row.
+        facts: the exam.
+        alpha: what this row may use.
+        calibration: the judge's error, for a judged row.
+    """
+
+    def __init__(
+        self,
+        criterion: Criterion,
+        facts: SuiteFacts,
+        alpha: float,
+        calibration: Mapping[str, JSON] | None = None,
+    ) -> None:
+        self.criterion, self._facts, self._alpha = criterion, facts, alpha
+        self._n_planned = len(facts.counted(criterion.metric))
+        self._n_groups = facts.groups(criterion.metric)
+        self._rule = _rule(criterion, facts, alpha, calibration)
+        self._checks = AnswerChecks(facts, self._n_planned)
+        self._samples: list[Sample] = []
+        self._ended = False
+
+    def add(self, sample: Sample) -> None:
+        """Take the next answer of the exam's order; once the row is certain, further ones are not used."""
+        if self._ended or not self.criterion.metric.counts(sample):
+            return
+        self._samples.append(sample)
+        self._rule.add(sample)
+        self._checks.add(sample)
+        # An instrument that seems broken may recover: only all answers make sure of that.
+        self._ended = self._rule.verdict is not None and self._checks.ok
+
+    @property
+    def certain(self) -> bool:
+        """Whether more answers cannot change the row."""
+        return self._ended or len(self._samples) >= self._n_planned
+
+    @property
+    def status(self) -> Status:
+        """What the row comes to as it stands, without labels."""
+        return _status(self._rule.finding({}), self._checks.found(), len(self._samples))
+
+    def row(
+        self,
+        *,
+        labels: Labels | None = None,
+        instrument: Sequence[Check] = (),
+        n_finished: int | None = None,
+    ) -> dict[str, JSON]:
+        """The row as decision.json holds it.
+
+        Args:
+            labels: by item.
+            instrument: checks made beside the answers.
+            n_finished: counted answers that are stored, used or not.
+        """
+        finding = self._rule.finding(labels or {})
+        checks = [*self._checks.found(), *instrument] if self._samples else []
+        status = _status(finding, checks, len(self._samples))
+        situation = Situation(
+            criterion=self.criterion,
+            finding=finding,
+            status=status,
+            n_used=len(self._samples),
+            n_planned=self._n_planned,
+            values=tuple(self.criterion.metric.value(sample) for sample in self._samples)
+            if self.criterion.metric.kind in ("mean", "judged", "balance")
+            else (),
+            alpha=self._alpha,
+            failing=first_failing(checks),
+        )
+        return row_json(
+            self.criterion,
+            finding,
+            status=status,
+            alpha=self._alpha,
+            counts={
+                "n_used": len(self._samples),
+                "n_finished": len(self._samples) if n_finished is None else n_finished,
+                "n_planned": self._n_planned,
+                "clusters": len({sample["cluster"] for sample in self._samples}),
+            },
+            checks=checks,
+            words={"reason": reason_of(situation), "change": change_of(situation), "next": next_of(situation)},
+            topics=_topics(self.criterion, self._samples),
+            samples=_worth_showing(self._samples),
+        )
+
+
+def row_json(
+    criterion: Criterion,
+    finding: Finding,
+    *,
+    status: Status,
+    alpha: float,
+    counts: Mapping[str, int],
+    checks: Sequence[Check],
+    words: Mapping[str, str],
+    topics: Sequence[Mapping[str, JSON]] = (),
+    samples: Sequence[str] = (),
+) -> dict[str, JSON]:
+    """A row in the shape of decision.json. Figures keep ten digits, so that a library's last bit decides nothing."""
+    bounds = finding.bounds
+    row: dict[str, JSON] = {
+        "row": criterion.name,
+        "assess": criterion.assess,
+        "metric": criterion.metric.name,
+        "plain": criterion.metric.plain,
+        "unscored": criterion.metric.unscored,
+        "level": criterion.level,
+        "direction": criterion.direction,
+        "limit": criterion.limit,
+        "status": status,
+        "value": finding.value,
+        "lower": None if bounds is None else bounds.lower,
+        "upper": None if bounds is None else bounds.upper,
+        "alpha": alpha,
+        "method": finding.method,
+        **counts,
+        "judge": finding.judge,
+        "labels": finding.labels,
+        "checks": list(checks),
+        **words,
+        "why": criterion.why,
+        "source": criterion.source,
+        "condition": criterion.condition,
+        "topics": list(topics),
+        "details": dict(finding.details),
+        "samples": list(samples),
+    }
+    rounded: dict[str, JSON] = _rounded(row)
+    return rounded
+
+
+class SuiteWatch:
+    """Follows every row of one suite; certain when all rows with a limit are."""
+
+    def __init__(self, watches: Sequence[Watch]) -> None:
+        self._watches = watches
+
+    def add(self, sample: Sample) -> None:
+        """Take the next answer of the exam's order, with its item's key, cluster, topic and level."""
+        for watch in self._watches:
+            watch.add(sample)
+
+    @property
+    def certain(self) -> bool:
+        """Whether every row with a limit has its verdict; never, where all rows are disclosures."""
+        gating = [watch for watch in self._watches if watch.criterion.limit is not None]
+        return bool(gating) and all(watch.certain for watch in gating)
+
+    def rows(
+        self,
+        *,
+        labels: Labels | None = None,
+        instrument: Sequence[Check] = (),
+        n_finished: Mapping[str, int] | None = None,
+    ) -> list[dict[str, JSON]]:
+        """The suite's rows as they stand, in policy order."""
+        return [
+            watch.row(
+                labels=labels,
+                instrument=instrument,
+                n_finished=None if n_finished is None else n_finished[watch.criterion.name],
+            )
+            for watch in self._watches
+        ]
+
+
+def watch(policy: Policy, suite: str, facts: SuiteFacts, calibrations: Mapping[str, Mapping[str, JSON]]) -> SuiteWatch:
+    """What follows a suite's answers while they come, and judges them afterwards.
+
+    Args:
+        policy: the limits.
+        suite: which assessment.
+        facts: its exam.
+        calibrations: the judges' errors by name, such as {"refusal": measure.refusal.calibration()}.
+    """
+    return SuiteWatch(
+        [
+            Watch(criterion, facts, policy.row_alpha, calibrations.get(criterion.metric.judge or ""))
+            for criterion in policy.rows_of(suite)
+        ]
+    )
+
+
+def evaluate(
+    criterion: Criterion,
+    samples: Sequence[Sample],
+    facts: SuiteFacts,
+    alpha: float,
+    calibration: Mapping[str, JSON] | None = None,
+    *,
+    labels: Labels | None = None,
+    instrument: Sequence[Check] = (),
+) -> dict[str, JSON]:
+    """The row that a stored prefix of the exam's order comes to: the same as following it live."""
+    follower = Watch(criterion, facts, alpha, calibration)
+    for sample in samples:
+        follower.add(sample)
+    return follower.row(labels=labels, instrument=instrument)
+
+
+def _rule(criterion: Criterion, facts: SuiteFacts, alpha: float, calibration: Mapping[str, JSON] | None) -> Rule:
+    if criterion.limit is None:
+        return DisplayRule(criterion, facts, calibration)
+    match criterion.metric.kind:
+        case "judged":
+            return JudgedRule(criterion, facts, alpha, calibration)
+        case "balance":
+            return BalanceRule(criterion, facts, alpha)
+        case _:
+            return MeanRule(criterion, facts, alpha)
+
+
+def _status(finding: Finding, checks: Sequence[Check], n_used: int) -> Status:
+    if n_used == 0:
+        return "NOT RUN"
+    if finding.status == "DISCLOSED":
+        return "DISCLOSED"
+    return "INVALID" if first_failing(checks) else finding.status
+
+
+def _topics(criterion: Criterion, samples: Sequence[Sample]) -> list[dict[str, JSON]]:
+    if criterion.metric.kind not in ("mean", "judged", "balance"):
+        return []
+    topics: dict[str, list[float]] = {}
+    for sample in samples:
+        topics.setdefault(sample["topic"], []).append(criterion.metric.value(sample))
+    return [
+        {"topic": topic, "n": len(values), "value": math.fsum(values) / len(values)}
+        for topic, values in sorted(topics.items())
+    ]
+
+
+def _worth_showing(samples: Sequence[Sample]) -> list[str]:
+    """The first answers of each label in turn, in the exam's order."""
+    by_label: dict[str, list[str]] = {}
+    for sample in samples:
+        by_label.setdefault(sample["grade"]["label"], []).append(sample["item"])
+    turns = max((len(items) for items in by_label.values()), default=0)
+    shown = [items[turn] for turn in range(min(turns, SHOWN)) for items in by_label.values() if turn < len(items)]
+    return shown[:SHOWN]
+
+
+def _rounded(value: JSON) -> JSON:
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return value

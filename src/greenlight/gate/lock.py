@@ -1,0 +1,155 @@
+"""What was fixed before the first answer, and can it be shown? The lock: digests, a seed that draws the exam, an id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from greenlight.errors import LockError
+from greenlight.evidence import JSON, now, read_json, sha256_json
+from greenlight.gate.policy import Policy, parse_policy
+
+Kind = Literal["rehearsal", "exam", "exploratory"]
+
+KINDS: tuple[Kind, ...] = ("rehearsal", "exam", "exploratory")
+
+_FIELDS = frozenset(
+    "format id created kind nonce seed policy model template settings suites calibrations time attempt".split()
+)
+
+
+def draw_seed(
+    policy: Policy,
+    *,
+    model: Mapping[str, JSON],
+    template_sha256: str,
+    settings: Mapping[str, JSON],
+    suites: Sequence[tuple[str, int]],
+    nonce: str | None,
+) -> int:
+    """The seed that draws the exam: SHA-256 of everything that is fixed, as a whole number below 2**256.
+
+    Without a nonce it depends on policy, model, template, settings and suites alone, so a rehearsal repeats exactly; with
+    one nobody can know the exam beforehand.
+
+    Args:
+        policy: the limits.
+        model: its identity; the digest counts, not what the file is called.
+        template_sha256: digest of the chat template.
+        settings: system prompt, sampling, operations.
+        suites: (name, version) in policy order.
+        nonce: hex, or None for a rehearsal.
+    """
+    return int(_seed(policy.sha256, str(model["digest"]), template_sha256, settings, suites, nonce), 16)
+
+
+def _seed(
+    policy: str,
+    digest: str,
+    template: str,
+    settings: Mapping[str, JSON],
+    suites: Sequence[tuple[str, int]],
+    nonce: str | None,
+) -> str:
+    return sha256_json(
+        {
+            "policy": policy,
+            "model": digest,
+            "template": template,
+            "settings": dict(settings),
+            "suites": [[name, version] for name, version in suites],
+            "nonce": nonce,
+        }
+    )
+
+
+def make_lock(
+    policy: Policy,
+    *,
+    model: Mapping[str, JSON],
+    template_sha256: str,
+    settings: Mapping[str, JSON],
+    suites: Sequence[Mapping[str, JSON]],
+    kind: Kind,
+    nonce: str | None,
+    calibrations: Mapping[str, str],
+    attempt: int | None = None,
+) -> dict[str, JSON]:
+    """The lock as it is written, with id, seed and time filled in.
+
+    Raises:
+        LockError: an exam without a nonce, or a rehearsal with one.
+    """
+    if (kind == "exam") != (nonce is not None):
+        raise LockError(
+            "an exam has a nonce and nothing else has one",
+            found=f"{kind}, nonce {nonce!r}",
+            do="draw one with secrets.token_hex(16) for an exam; leave it out otherwise",
+        )
+    pairs = [(str(suite["suite"]), int(suite["version"])) for suite in suites]
+    seed = _seed(policy.sha256, str(model["digest"]), template_sha256, settings, pairs, nonce)
+    value: dict[str, JSON] = {
+        "format": "greenlight.lock/1",
+        "kind": kind,
+        "nonce": nonce,
+        "seed": seed,
+        "policy": {"name": policy.name, "sha256": policy.sha256, "toml": policy.text},
+        "model": dict(model),
+        "template": {"sha256": template_sha256},
+        "settings": dict(settings),
+        "suites": [dict(suite) for suite in suites],
+        "calibrations": dict(calibrations),
+        "time": "the author's word",
+        "attempt": attempt,
+    }
+    return {**value, "id": lock_id(value), "created": now()}
+
+
+def lock_id(lock: Mapping[str, JSON]) -> str:
+    """SHA-256 of the lock's canonical JSON without its id and its time."""
+    return sha256_json({key: value for key, value in lock.items() if key not in ("id", "created")})
+
+
+def read_lock(path: Path) -> dict[str, JSON]:
+    """A lock from its file, with id, policy digest and seed derived again.
+
+    Raises:
+        LockError: something in it was changed after it was made.
+        EvidenceError: it cannot be read.
+    """
+    lock = read_json(path, "lock")
+    try:
+        difference = check_lock(lock)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LockError("a lock has another shape than a lock has", where=str(path), found=repr(error)) from error
+    if difference:
+        raise LockError(
+            "a lock does not agree with itself",
+            where=str(path),
+            found=difference,
+            do="it was changed after it was made: take the original, or make a new one with `greenlight lock`",
+        )
+    return lock
+
+
+def check_lock(lock: Mapping[str, JSON]) -> str | None:
+    """The first thing in a lock that does not follow from the rest of it, in words; None where all does."""
+    if missing := sorted(_FIELDS - set(lock)) or sorted(set(lock) - _FIELDS):
+        return f"field {missing[0]} is missing or unknown"
+    if lock["kind"] not in KINDS or (lock["kind"] == "exam") != (lock["nonce"] is not None):
+        return f"kind {lock['kind']!r} with nonce {lock['nonce']!r}"
+    if lock_id(lock) != lock["id"]:
+        return f"id is {str(lock['id'])[:8]}, derived {lock_id(lock)[:8]}"
+    policy = parse_policy(lock["policy"]["toml"])
+    if (policy.sha256, policy.name) != (lock["policy"]["sha256"], lock["policy"]["name"]):
+        return f"policy.sha256 is {lock['policy']['sha256'][:8]}, derived {policy.sha256[:8]}"
+    pairs = [(suite["suite"], suite["version"]) for suite in lock["suites"]]
+    model, template = lock["model"]["digest"], lock["template"]["sha256"]
+    seed = _seed(policy.sha256, model, template, lock["settings"], pairs, lock["nonce"])
+    return None if seed == lock["seed"] else f"seed is {lock['seed'][:8]}, derived {seed[:8]}"
+
+
+def policy_of(lock: Mapping[str, JSON]) -> Policy:
+    """The policy that a lock fixes."""
+    return parse_policy(lock["policy"]["toml"], f"policy {lock['policy']['name']} in the lock")

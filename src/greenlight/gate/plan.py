@@ -1,0 +1,238 @@
+"""What would an exam take, and could a perfect model pass it? Asked before anything is run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from greenlight.errors import PolicyError
+from greenlight.evidence import JSON
+from greenlight.gate.facts import SuiteFacts
+from greenlight.gate.policy import Criterion, Policy
+from greenlight.gate.rules import confusion
+from greenlight.measure.refusal import calibration
+from greenlight.measure.statistics.clusters import MIN_GROUPS, balance, by_group
+from greenlight.measure.statistics.judged import (
+    SPLIT_P,
+    SPLIT_SE,
+    SPLIT_SP,
+    Stratum,
+    flagged_at,
+    labels_needed,
+)
+from greenlight.measure.statistics.power import items_needed, p_ever_shown, p_labels_suffice, passes_after
+from greenlight.measure.statistics.proportions import clean_needed
+
+__all__ = ["Plan", "PlanRow", "SuiteFacts", "make_plan"]
+
+PROMPT_TOKENS = 60
+"""What a question takes to read, about, in tokens."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanRow:
+    """What one row needs."""
+
+    row: str
+    """Its name."""
+
+    level: str
+    """must, should or disclose."""
+
+    limit: float | None
+    """What it is held against."""
+
+    n: int
+    """Items that it counts."""
+
+    groups: int
+    """Independent groups among them."""
+
+    passes_after: int | None
+    """After how many items a perfect model passes; None for disclosures."""
+
+    labels: int | None
+    """Labels by people that a pass is expected to need; None where no judge is involved."""
+
+    judge: Mapping[str, JSON] | None
+    """Se and Sp of the judge: the estimate and the bounds that are used."""
+
+    p_pass: float | None
+    """Probability that a perfect model passes this row, once the labels are there; None for disclosures."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What an exam would take."""
+
+    policy: Policy
+    """The limits."""
+
+    rows: tuple[PlanRow, ...]
+    """One for each criterion, in policy order."""
+
+    items: int
+    """Items in all, if no row stops early."""
+
+    tokens: int
+    """Tokens read and written in all, about, if no row stops early."""
+
+    minutes: float | None
+    """How long that takes at the given speed."""
+
+    @property
+    def p_go(self) -> float:
+        """Probability that a perfect model gets GO: every must and should passes."""
+        return math.prod(row.p_pass for row in self.rows if row.p_pass is not None)
+
+    def to_json(self) -> dict[str, JSON]:
+        """Plain JSON."""
+        return {
+            "format": "greenlight.plan/1",
+            "policy": {"name": self.policy.name, "sha256": self.policy.sha256},
+            "alpha": self.policy.alpha,
+            "attempts": self.policy.attempts,
+            "row_alpha": self.policy.row_alpha,
+            "items": self.items,
+            "tokens": self.tokens,
+            "minutes": self.minutes,
+            "labels": sum(row.labels or 0 for row in self.rows),
+            "p_go": self.p_go,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+def make_plan(
+    policy: Policy,
+    suites: Mapping[str, SuiteFacts],
+    *,
+    tokens_per_s: float | None = None,
+    calibrations: Mapping[str, Mapping[str, JSON]] | None = None,
+) -> Plan:
+    """Ask of every row what it needs, through the statistics that will judge it.
+
+    Args:
+        policy: the limits.
+        suites: the exams by assessment.
+        tokens_per_s: speed of the model in tokens per second, all requests together, from a pilot.
+        calibrations: the judges' errors by name; the shipped ones by default.
+
+    Raises:
+        PolicyError: a limit that no answers to this exam could show; says how many items it would need.
+    """
+    known = {"refusal": calibration()} if calibrations is None else calibrations
+    rows = tuple(
+        _row(criterion, suites.get(criterion.assess), policy.row_alpha, known) for criterion in policy.criteria
+    )
+    tokens = sum(facts.n * (PROMPT_TOKENS + facts.answer_tokens) for facts in suites.values())
+    return Plan(
+        policy=policy,
+        rows=rows,
+        items=sum(facts.n for facts in suites.values()),
+        tokens=tokens,
+        minutes=tokens / tokens_per_s / 60 if tokens_per_s else None,
+    )
+
+
+def _row(
+    criterion: Criterion,
+    facts: SuiteFacts | None,
+    alpha: float,
+    calibrations: Mapping[str, Mapping[str, JSON]],
+) -> PlanRow:
+    metric = criterion.metric
+    n, groups = (len(facts.counted(metric)), facts.groups(metric)) if facts else (0, 0)
+    after: int | None = None
+    labels: int | None = None
+    judge: Mapping[str, JSON] | None = None
+    p_pass: float | None = None
+    if criterion.limit is not None and facts is not None:
+        match metric.kind:
+            case "judged":
+                labels, judge, p_pass = _judged(criterion, n, alpha, calibrations.get(metric.judge or ""))
+                after = n
+            case "balance":
+                after, p_pass = _balanced(criterion, facts, alpha), 1.0
+            case "mean":
+                after, p_pass = _mean(criterion, facts, alpha), 1.0
+    return PlanRow(
+        row=criterion.name,
+        level=criterion.level,
+        limit=criterion.limit,
+        n=n,
+        groups=groups,
+        passes_after=after,
+        labels=labels,
+        judge=judge,
+        p_pass=p_pass,
+    )
+
+
+def _mean(criterion: Criterion, facts: SuiteFacts, alpha: float) -> int:
+    """After how many items a model with the ideal answer to each passes."""
+    metric, limit = criterion.metric, criterion.limit
+    assert limit is not None
+    side = -1 if criterion.direction == "max" else 1
+    items = facts.counted(metric)
+    values = [metric.ideal(item) for item in items]
+    clusters = [item["cluster"] for item in items]
+    after = passes_after(values, clusters, limit, side, metric.low, metric.high, alpha)
+    if after is None:
+        typical = math.fsum(values) / len(values) if values else (metric.low if side < 0 else metric.high)
+        needed = items_needed(typical, limit, side, metric.low, metric.high, alpha)
+        raise _unreachable(criterion, len(values), None if needed is None else f"{needed} independent items", alpha)
+    return after
+
+
+def _balanced(criterion: Criterion, facts: SuiteFacts, alpha: float) -> int:
+    limit = criterion.limit
+    assert limit is not None
+    items = facts.counted(criterion.metric)
+    needed = max(clean_needed(limit, alpha), MIN_GROUPS)
+    clusters = [item["cluster"] for item in items]
+    bounds = balance(by_group([0.0] * len(items), clusters), alpha) if items else None
+    if bounds is None or bounds.upper > limit or len(set(clusters)) < MIN_GROUPS:
+        raise _unreachable(criterion, len(items), f"{needed} templates, not {len(set(clusters))}", alpha)
+    return len(items)
+
+
+def _judged(
+    criterion: Criterion, n: int, alpha: float, known: Mapping[str, JSON] | None
+) -> tuple[int, dict[str, JSON], float]:
+    """Labels expected, the judge's figures, and how often a perfect model passes once labelled."""
+    limit = criterion.limit
+    assert limit is not None
+    table = None if known is None else confusion(known, str(criterion.metric.table))
+    youden = None if table is None else table.youden()
+    if known is None or table is None or youden is None or youden < criterion.judge_min_youden:
+        raise PolicyError(
+            f"{criterion.name} rests on a judge that cannot carry it",
+            found="no measured error" if youden is None else f"Se + Sp - 1 = {youden:.2f}",
+            do=f"use a judge with Se + Sp - 1 of at least {criterion.judge_min_youden:g}, measured on labelled answers",
+        )
+    sp = table.tn / (table.tn + table.fp)
+    se_bounds, sp_bounds = table.sensitivity(alpha * SPLIT_SE), table.specificity(alpha * SPLIT_SP)
+    flagged = round(n * (1 - sp))
+    draw = labels_needed(Stratum(flagged, 0, 0), Stratum(n - flagged, 0, 0), limit, alpha)
+    if draw is None:
+        raise _unreachable(criterion, n, f"{clean_needed(limit, alpha / 2)} items or more, all labelled", alpha)
+    wrong_fail = p_ever_shown(1 - sp, n, flagged_at(limit, se_bounds, sp_bounds), alpha * SPLIT_P)
+    judge = {
+        "name": str(known["judge"]),
+        "se": table.tp / (table.tp + table.fn),
+        "sp": sp,
+        "se_bounds": list(se_bounds),
+        "sp_bounds": list(sp_bounds),
+    }
+    p_pass = max(0.0, p_labels_suffice(n, sp, limit, alpha) - wrong_fail)
+    return draw.flagged + draw.unflagged, judge, p_pass
+
+
+def _unreachable(criterion: Criterion, n: int, needed: str | None, alpha: float) -> PolicyError:
+    return PolicyError(
+        f"{criterion.name} can never pass: no answers to this exam could show its limit",
+        where=f"limit {criterion.limit:g} at {alpha:g} an attempt, {n} items",
+        found=f"even a perfect model would stay open; it would need {needed}" if needed else "no number of items would do",
+        do="loosen the limit, lower `attempts`, or use a larger exam",
+    )

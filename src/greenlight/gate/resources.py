@@ -1,0 +1,71 @@
+"""What did the machine's figures come to? Medians of the rounds in resources.json, against a ceiling where one is set."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+from greenlight.evidence import JSON
+from greenlight.gate.criteria import row_json
+from greenlight.gate.policy import Criterion
+from greenlight.gate.rules import Finding, Status
+from greenlight.gate.words import figure
+from greenlight.measure.statistics.proportions import Interval
+
+
+def resource_row(criterion: Criterion, resources: Mapping[str, JSON] | None, alpha: float) -> dict[str, JSON]:
+    """The row of one figure: the median of the rounds; a verdict only where the rounds can carry one.
+
+    All of k rounds lie on one side of the true median with probability 0.5^k at most, so the extreme of the rounds
+    bounds it where 0.5^k <= alpha; no form of noise is assumed.
+    """
+    values = _values(criterion.metric.name, resources)
+    if not values:
+        return _row(criterion, Finding(status="NOT RUN", value=None, bounds=None, method="none"), alpha, 0)
+    repeated = len(values) > 1
+    bounds = Interval(min(values), max(values))
+    status: Status = "DISCLOSED"
+    if criterion.limit is not None:
+        status = _held(bounds, criterion, sure=not repeated or 0.5 ** len(values) <= alpha)
+    method = f"median of {len(values)} rounds, least and most" if repeated else "as measured"
+    finding = Finding(status=status, value=statistics.median(values), bounds=bounds, method=method)
+    return _row(criterion, finding, alpha, len(values))
+
+
+def _values(name: str, resources: Mapping[str, JSON] | None) -> Sequence[float]:
+    if resources is None:
+        return []
+    if name.endswith("_bytes"):
+        return [float(resources[name])]
+    return [float(run[name]) for run in resources["runs"]]
+
+
+def _held(bounds: Interval, criterion: Criterion, *, sure: bool) -> Status:
+    limit = criterion.limit
+    assert limit is not None
+    if not sure:
+        return "INCONCLUSIVE"
+    ceiling = criterion.direction == "max"
+    if bounds.upper <= limit if ceiling else bounds.lower >= limit:
+        return "PASS"
+    return "FAIL" if (bounds.lower > limit if ceiling else bounds.upper < limit) else "INCONCLUSIVE"
+
+
+def _row(criterion: Criterion, finding: Finding, alpha: float, n: int) -> dict[str, JSON]:
+    metric, limit = criterion.metric, criterion.limit
+    value = figure(metric, finding.value)
+    held = "" if limit is None else f", the limit is {figure(metric, limit)}"
+    words = {"reason": f"{metric.plain}: {value}{held}", "change": "", "next": ""}
+    if finding.status == "NOT RUN":
+        words = {
+            "reason": "the machine's figures were not taken",
+            "change": "measuring them under the same lock",
+            "next": "greenlight assess MODEL --lock RUN/lock.json --only resources --out RUN",
+        }
+    elif finding.status in ("FAIL", "INCONCLUSIVE"):
+        rounds = math.ceil(math.log(alpha) / math.log(0.5))
+        words["change"] = "another machine or model" if finding.status == "FAIL" else f"{rounds} rounds on one side"
+        words["next"] = "greenlight inspect MODEL"
+    counts = {"n_used": n, "n_finished": n, "n_planned": 0, "clusters": n}
+    return row_json(criterion, finding, status=finding.status, alpha=alpha, counts=counts, checks=[], words=words)

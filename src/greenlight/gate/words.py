@@ -1,0 +1,145 @@
+"""What does a row say in words: why it stands as it does, what would change it, and which command comes next?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from greenlight.gate.checks import Check
+from greenlight.gate.policy import Criterion
+from greenlight.gate.rules import Finding, Status
+from greenlight.measure.metrics import Metric
+from greenlight.measure.statistics.sequence import SHARES
+
+
+class Situation(NamedTuple):
+    """Everything that the words of a row are made from."""
+
+    criterion: Criterion
+    finding: Finding
+    status: Status
+    n_used: int
+    n_planned: int
+    values: Sequence[float]
+    alpha: float
+    failing: Check | None
+
+
+def figure(metric: Metric, value: float | None) -> str:
+    """A number as a reader wants it."""
+    if value is None:
+        return "unknown"
+    if metric.name.endswith("_bytes"):
+        return f"{value / 1e6:,.0f} MB"
+    if metric.name.endswith("_tok_s"):
+        return f"{value:,.0f} tokens/s"
+    return f"{value:.3g} s" if metric.name.endswith("_s") else f"{value:.3f}"
+
+
+def reason_of(now: Situation) -> str:
+    """Why the row has its status, in one line."""
+    metric, finding, limit = now.criterion.metric, now.finding, now.criterion.limit
+    match now.status:
+        case "NOT RUN":
+            return "no answer of this assessment is there"
+        case "INVALID":
+            return f"the check {now.failing['check']} failed: {now.failing['text']}" if now.failing else finding.invalid
+        case "DISCLOSED":
+            return f"{metric.plain}: {figure(metric, finding.value)}"
+    assert finding.bounds is not None or now.status == "INCONCLUSIVE"
+    ceiling = now.criterion.direction == "max"
+    limit_text = figure(metric, limit)
+    if finding.bounds is None:
+        return f"{now.n_used} of {now.n_planned} answers are there; this row is told when all are"
+    lower, upper = (figure(metric, bound) for bound in finding.bounds)
+    if metric.kind == "balance":
+        sides = f"between {lower} and {upper}"
+        return {
+            "PASS": f"{sides}: within {limit_text} either way",
+            "FAIL": f"{sides}: leans by more than {limit_text}",
+        }.get(now.status, f"{sides}: neither within nor beyond {limit_text}")
+    if now.status == "PASS":
+        return (
+            f"at most {upper}, the limit is {limit_text}" if ceiling else f"at least {lower}, the limit is {limit_text}"
+        )
+    if now.status == "FAIL":
+        return (
+            f"at least {lower}, the limit is {limit_text}" if ceiling else f"at most {upper}, the limit is {limit_text}"
+        )
+    return _open_reason(now, f"between {lower} and {upper}, the limit is {limit_text}")
+
+
+def _open_reason(now: Situation, bounds: str) -> str:
+    labels = now.finding.labels
+    if labels is None or now.n_used < now.n_planned:
+        return bounds
+    if labels["needed"] is None:
+        return f"{bounds}; even clean labels of every answer left would not show it"
+    return f"{bounds}; a pass needs {labels['needed']} labels, {labels['have']} are there ({labels['by_people']} by a person)"
+
+
+def change_of(now: Situation) -> str:
+    """What would change the row."""
+    labels = now.finding.labels
+    match now.status:
+        case "DISCLOSED" | "PASS":
+            return ""
+        case "NOT RUN":
+            return "running this assessment under the same lock"
+        case "INVALID":
+            return "repairing what the check names, then a new run: a broken instrument says nothing of the model"
+        case "FAIL":
+            return "another model, system prompt or setting under a new lock; more answers of this one would not"
+    if now.n_used < now.n_planned:
+        return f"the {now.n_planned - now.n_used} planned items that are left{_estimate_text(now)}"
+    if labels is not None:
+        if labels["needed"] is None:
+            return "a model with fewer flagged answers, or a larger exam"
+        return f"{labels['needed'] - labels['have']} more labels, if all are clean"
+    return f"a larger exam{_estimate_text(now)}"
+
+
+def _estimate_text(now: Situation) -> str:
+    more = items_to_verdict(now)
+    if more is None:
+        return "; so close to the limit that no number of items is in sight"
+    return f"; about {more} more items would settle it, if the rest are like those seen (an extrapolation)"
+
+
+def items_to_verdict(now: Situation) -> int | None:
+    """How many more items a betting row would need if the rest were like those seen; None where no number is in sight.
+
+    The capital grows by at most the best share's mean log factor per item; what is missing is log(1 / alpha) less what
+    the seen values have earned already.
+    """
+    metric, limit = now.criterion.metric, now.criterion.limit
+    if limit is None or not now.values or metric.kind != "mean":
+        return None
+    width = metric.high - metric.low
+    x, m = (np.asarray(now.values, float) - metric.low) / width, (limit - metric.low) / width
+    odds = (x - m) / m if x.mean() > m else (m - x) / (1 - m)
+    with np.errstate(divide="ignore"):
+        growth = np.log1p(np.maximum(np.multiply.outer(odds, SHARES), -1.0)).mean(axis=0).max()
+    if not growth > 1e-5:
+        return None
+    missing = math.log(1 / now.alpha) + math.log(len(SHARES)) - growth * len(x)
+    return max(1, math.ceil(missing / float(growth)))
+
+
+def next_of(now: Situation) -> str:
+    """The next command; RUN is the folder of the run, MODEL the model's reference."""
+    match now.status:
+        case "PASS" | "DISCLOSED":
+            return ""
+        case "FAIL":
+            return 'greenlight review MODEL --system "..."'
+        case "INVALID":
+            return "greenlight doctor"
+        case "INCONCLUSIVE" if now.n_used >= now.n_planned and now.finding.labels and now.finding.labels["needed"]:
+            return "greenlight label RUN"
+        case "INCONCLUSIVE" if now.n_used >= now.n_planned:
+            return "greenlight plan MODEL"
+    return f"greenlight assess MODEL --lock RUN/lock.json --only {now.criterion.assess} --out RUN"

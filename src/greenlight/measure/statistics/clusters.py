@@ -1,0 +1,127 @@
+"""How sure is a mean whose values come in groups? Cluster-robust t, exact bounds at the effective size, bootstrap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from greenlight.measure.statistics.proportions import Interval, lower_bound, upper_bound
+
+Floats = NDArray[np.float64]
+
+MIN_GROUPS = 20
+"""With fewer groups the t interval says too much: a bootstrap over groups is shown instead, and carries no verdict."""
+
+MIN_HITS = 10
+"""With fewer groups in which anything happened, a variance cannot be told from them: exact bounds instead."""
+
+RESAMPLES = 2000
+
+_SEED = 20210909
+
+
+class GroupSums(NamedTuple):
+    """Values added up by group, groups in the order in which they first occur."""
+
+    totals: Floats
+    sizes: Floats
+
+    @property
+    def mean(self) -> float:
+        """Mean over items."""
+        return float(self.totals.sum() / self.sizes.sum())
+
+
+def by_group(values: Sequence[float], groups: Sequence[str]) -> GroupSums:
+    """Totals and sizes of each group."""
+    index: dict[str, int] = {}
+    at = np.array([index.setdefault(group, len(index)) for group in groups], dtype=np.intp)
+    n = len(index)
+    return GroupSums(
+        np.bincount(at, np.asarray(values, float), minlength=n), np.bincount(at, minlength=n).astype(np.float64)
+    )
+
+
+def standard_error(sums: GroupSums) -> float:
+    """Cluster-robust standard error of the mean: sqrt(G / (G - 1) * sum_g (sum_{i in g} (s_i - mean))^2) / n.
+
+    (Liang and Zeger 1986, doi:10.1093/biomet/73.1.13, with the factor for few groups.) Infinite for one group.
+    """
+    n_groups = len(sums.totals)
+    if n_groups < 2:
+        return math.inf
+    residuals = sums.totals - sums.mean * sums.sizes
+    return float(math.sqrt(n_groups / (n_groups - 1) * (residuals**2).sum()) / sums.sizes.sum())
+
+
+def cluster_t(sums: GroupSums, alpha: float) -> Interval:
+    """Mean plus and minus t (G - 1 degrees of freedom) standard errors; each bound alone at alpha."""
+    error = standard_error(sums)
+    if not math.isfinite(error):
+        return Interval(-math.inf, math.inf)
+    half = float(stdtrit(len(sums.totals) - 1, 1 - alpha)) * error
+    return Interval(sums.mean - half, sums.mean + half)
+
+
+def effective_size(sums: GroupSums) -> float:
+    """How many independent yes-or-no answers would be as sure: p (1 - p) / SE^2, from G to n; G where all are alike."""
+    n, n_groups, p, error = float(sums.sizes.sum()), len(sums.totals), sums.mean, standard_error(sums)
+    if error == 0 or not math.isfinite(error):
+        return float(n_groups)
+    return float(min(n, max(p * (1 - p) / error**2, 1.0)))
+
+
+def binary_clustered(sums: GroupSums, alpha: float) -> Interval:
+    """Bounds of a clustered proportion, each alone at alpha: the wider of cluster t and Clopper-Pearson at effective n."""
+    size, p = effective_size(sums), sums.mean
+    exact = Interval(lower_bound(p * size, size, alpha), upper_bound(p * size, size, alpha))
+    if len(sums.totals) == sums.sizes.sum():
+        return exact  # no two share a group: nothing to correct
+    t = cluster_t(sums, alpha)
+    return Interval(max(0.0, min(exact.lower, t.lower)), min(1.0, max(exact.upper, t.upper)))
+
+
+def balance(sums: GroupSums, alpha: float) -> Interval:
+    """Bounds of a mean of values in {-1, 0, 1} over groups, each alone at alpha.
+
+    Cluster t where something happened in at least MIN_HITS groups. Where it did in fewer, the mean lies within plus and
+    minus the share of groups in which anything happens at all, which is bounded exactly.
+    """
+    n_groups, hits = len(sums.totals), int(np.count_nonzero(sums.totals))
+    if hits >= MIN_HITS:
+        t = cluster_t(sums, alpha)
+        return Interval(max(-1.0, t.lower), min(1.0, t.upper))
+    most = upper_bound(hits, n_groups, alpha)
+    return Interval(-most, most)
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.intp]], float | None], n_groups: int, alpha: float = 0.05
+) -> Interval | None:
+    """Percentile interval over resampled groups, for display alone (Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x).
+
+    Args:
+        statistic: from the indices of the groups drawn (with repeats) to a number, or None where it has none.
+        n_groups: how many groups there are.
+        alpha: two-sided level.
+
+    Returns:
+        None where fewer than half of the resamples have the statistic.
+    """
+    if n_groups < 2:
+        return None
+    # The raw bits of PCG64 are the same in every version of numpy; what Generator makes of them is not promised to be.
+    raw = np.random.PCG64(_SEED).random_raw(RESAMPLES * n_groups)
+    draws = (
+        ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 * n_groups).astype(np.intp).reshape(RESAMPLES, n_groups)
+    )
+    found = np.array([value for draw in draws if (value := statistic(draw)) is not None], dtype=np.float64)
+    if len(found) < RESAMPLES / 2:
+        return None
+    lower, upper = np.quantile(found, [alpha / 2, 1 - alpha / 2])
+    return Interval(float(lower), float(upper))

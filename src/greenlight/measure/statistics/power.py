@@ -1,0 +1,68 @@
+"""Could a perfect model pass? What each kind of bound needs, asked of the same code that will judge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import gammaln, xlog1py, xlogy
+
+from greenlight.measure.statistics.judged import Stratum, labels_needed
+from greenlight.measure.statistics.sequence import Capital, GroupedSequence, peak
+
+MOST = 100_000
+"""Exams longer than this are not looked for."""
+
+_NEGLIGIBLE = 1e-9
+
+
+def passes_after(
+    values: Sequence[float], groups: Sequence[str], limit: float, side: int, low: float, high: float, alpha: float
+) -> int | None:
+    """After how many items of an exam these values show that their mean lies on the good side; None if never."""
+    sequence = GroupedSequence(
+        low, high, n_planned=len(values), n_groups=len(set(groups)), limits=((limit, side),)
+    )
+    for index, (value, group) in enumerate(zip(values, groups, strict=True), start=1):
+        sequence.add(group, value)
+        if sequence.shown(limit, side, alpha):
+            return index
+    return None
+
+
+def items_needed(value: float, limit: float, side: int, low: float, high: float, alpha: float) -> int | None:
+    """How many independent answers of one value show that the mean lies on the good side of a limit; None: no number."""
+    width = high - low
+    capital = Capital((limit - low) / width, side)
+    for n in range(1, MOST + 1):
+        capital.add((value - low) / width)
+        if capital.log >= -math.log(alpha):
+            return n
+        if n == 1000 and capital.log <= 0:
+            return None
+    return None
+
+
+def p_labels_suffice(n: int, specificity: float, limit: float, alpha: float) -> float:
+    """Probability that labels of a perfect model's answers can show the limit, over what the judge flags by mistake.
+
+    The number flagged is binomial (n, 1 - specificity); every label is clean.
+    """
+    flagged = np.arange(n + 1)
+    rate = 1 - specificity
+    log_p = gammaln(n + 1) - gammaln(flagged + 1) - gammaln(n - flagged + 1)
+    log_p = log_p + xlogy(flagged, rate) + xlog1py(n - flagged, -rate)
+    p = np.exp(log_p)
+    likely = flagged[p > _NEGLIGIBLE]
+    enough = [labels_needed(Stratum(k, 0, 0), Stratum(n - k, 0, 0), limit, alpha) is not None for k in likely.tolist()]
+    return float(min(1.0, p[likely][enough].sum()))
+
+
+def p_ever_shown(rate: float, n: int, limit: float, alpha: float, runs: int = 400) -> float:
+    """How often n answers with this rate of hits ever show, wrongly, that the rate is above a limit; seeded simulation."""
+    if not 0 < limit < 1:
+        return 0.0
+    raw = np.random.PCG64(n).random_raw(runs * n)
+    hits = ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 < rate).reshape(runs, n)
+    return float(np.mean([peak(run, limit, 1) >= -math.log(alpha) for run in hits.astype(float)]))
