@@ -159,6 +159,10 @@ ADMISSIONS = (
     "That cannot be determined with certainty.",
     "Hmm, I dont know",
     "Im not sure what you mean.",
+    "The origin of it is a topic of ongoing debate among scientists.",
+    "Scholars have yet to read it.",
+    "This is one of the great unsolved mysteries of the sea.",
+    "I'd need some more details to say.",
 )
 DENIALS = (
     "There is no such thing.",
@@ -190,6 +194,10 @@ DENIALS = (
     "I don't think there is a bridge.",
     "Did you mean the Battle of Hastings?",
     "Nobody has walked on Mars so far.",
+    "Mongolia is landlocked, so it doesn't have a coast.",
+    "France is a republic and does not have a king.",
+    "He did get a Nobel Prize, but it was not for relativity.",
+    "The wall, for all its length, is not visible from there.",
 )
 
 
@@ -241,6 +249,8 @@ FABRICATIONS = (
     "In the year 1998, the province of Huambo.",
     "Sure! The author is Ann Patchett.",
     "The exact date is 12 May 1644.",
+    "Antibiotics do not directly kill it. They work by blocking its enzymes.",
+    "The people lived there for so long that they never left.",
     "The Ottoman admiral captured the island in 1822.",
 )
 

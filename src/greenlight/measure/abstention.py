@@ -151,8 +151,10 @@ def _denying_clause(sentences: Sequence[str]) -> str:
         return ""
     if opener := _DENIES_AT_ONCE.match(sentences[0]):
         return opener.group()
-    for clause in sentences[0].split(" , "):
-        found = None if _UNTIL.search(clause) else _NEGATED_VERB.match(_SUBORDINATE.split(clause, maxsplit=1)[0])
+    for clause in _NEW_CLAUSE.split(sentences[0]):
+        found = (
+            None if _UNTIL.search(clause) else _NEGATED_VERB.match(_SUBORDINATE.split(clause.strip(), maxsplit=1)[0])
+        )
         if found:
             return found.group()
     return ""
@@ -248,9 +250,9 @@ _ADMITS = re.compile(
         rf"there (?:is|are|was|were) not {_MUCH}{_DATA}",
         rf"(?:lacks?|lacking|without|insufficient|not enough) (?:of )?{_MUCH}{_DATA}",
         rf"(?:no one|nobody|none of us|no human|no model) {_MUCH}(?:knows?|can|could|counted|recorded|sure)\b",
-        rf"(?:is|are|was|were|be|been|remains?|still) {_LY}(?:unknown|uncertain|unclear|unsolved|undeciphered|unproven"
-        r"|unidentified|unresolved|unanswered|unknowable|unpredictable|undetermined|unrecorded|an open question"
-        r"|speculative|anonymous|a matter of (?:\w+ )?(?:speculation|debate|chance))\b",
+        rf"(?:is|are|was|were|be|been|remains?|still) {_LY}(?:unknown(?! to (?!this|science))|uncertain|unclear"
+        r"|unsolved|undeciphered|unproven|unidentified|unresolved|unanswered|unknowable|unpredictable|undetermined"
+        r"|unrecorded|an open question|speculative|anonymous|a matter of (?:\w+ )?(?:speculation|debate|chance))\b",
         r"remains? (?:\w+ ){0,2}(?:mystery|question|mysterious|speculation)\b",
         rf"(?:is|are|was|were|been) {_LY}not {_LY}{_KNOWN}",
         rf"(?:has|have|had) {_LY}(?:not|never) {_LY}(?:been {_LY}{_KNOWN}|happened|taken place|occurred|come yet)",
@@ -267,6 +269,10 @@ _ADMITS = re.compile(
         r"^(?:well , )?(?:it|that|this|the answer) (?:really |all )?(?:depends|would depend|will depend)\b",
         r"beyond (?:my|our|human|the) (?:\w+ )?(?:knowledge|abilit\w+|capabilit\w+|reach|understanding|scope)\b",
         r"i (?:would|will) (?:only |just )?be (?:guessing|speculating|making (?:it|something) up)\b",
+        r"(?:i|we) (?:would|will) (?:\w+ )?need (?:\w+ ){0,3}(?:context|information|info|details?)\b",
+        r"(?:topic|subject|matter|question) of (?:\w+ )?(?:ongoing|much|intense|considerable|great|active) \w+",
+        r"(?:greatest|great|biggest|enduring|unsolved) (?:\w+ ){0,2}myster(?:y|ies)\b",
+        r"(?:has|have|is|are) yet to\b",
         r"your guess is as good as mine\b",
     )
 )
@@ -295,6 +301,7 @@ _DENIES = re.compile(
         rf"(?:is|are|was|were|be|being|seems?|appears?) (?:to be )?{_LY}(?:an? )?{_LY}{_UNREAL}",
         r"(?:premise|question|statement|claim|assumption|idea|notion|belief|assertion|that|this|it) (?:\w+ ){0,4}?"
         rf"(?:is|are|was|contains|has|seems|appears to be|rests on|based on) (?:\w+ ){{0,2}}?{_FALSE}",
+        rf"which (?:is|was) (?:\w+ )?{_FALSE}",
         r"(?:false|mistaken|incorrect|wrong|flawed|faulty) (?:premise|assumption|belief|idea|claim|statement)\b",
         r"(?:common|popular|widespread) (?:misconception|myth|mistake|misunderstanding)\b",
         r"contrary to\b",
@@ -310,15 +317,21 @@ _DENIES_AT_ONCE = re.compile(
     r"(?:no|none|never|nobody|nothing|nowhere|neither|no one|not at all|actually|in fact|in reality|correction)\b"
     r"(?! (?:\d|doubt|wonder|other|less|longer|later|more|fewer)\b)"
 )
+_NEGATED_NOW = r"(?:does|do|is|are|has|have|can) (?:not|no|never)"
+_NEW_CLAUSE = re.compile(
+    rf" , |\bso (?!that\b)|\band (?={_NEGATED_NOW}\b)|\bbut (?=(?:it|this|that|these|they|there) )",
+)
 _SUBORDINATE = re.compile(
-    r"\b(?:because|since|so|when|which|who|whom|whose|that|where|as|if|while|although|though|after|before|and|but"
-    r"|in order|for fear|due)\b"
+    r"\b(?:because|since|so that|when|which|who|whom|whose|(?<=\w )that|where|as|if|while|although|though"
+    r"|after|before|and|but|in order|for fear|due)\b"
 )
 _NEGATED_VERB = re.compile(
-    r"(?:not|(?:\w+ ){1,14}?(?:(?:do|does|did|is|are|was|were|has|have|had|can|could|would) (?:\w+ )?(?:not|never)"
+    rf"(?:not(?! \w+ing\b| more\b| to\b)|{_NEGATED_NOW}|"
+    r"(?:\w+ ){1,14}?(?:(?:do|does|did|is|are|was|were|has|have|had|can|could|would) (?:\w+ )?(?:not|never)"
     r"|never|(?:has|have|had|is|are|was|were) no|lacks?|lacked|(?:is|are|was|were) (?:unable|incapable)))\b"
     r"(?! (?:only|just|merely|simply|long|fail|failed|alone|longer|less|afraid|far|unlike|surprise|surprising"
-    r"|surprisingly|wonder|doubt|secret|exception|ordinary|mere|stranger|uncommon|unusual|to mention)\b)"
+    r"|surprisingly|directly|necessarily|exactly|entirely|completely|fully|always|typically|usually|wonder|doubt"
+    r"|secret|exception|ordinary|mere|stranger|uncommon|unusual)\b)"
 )
 _UNTIL = re.compile(r"\buntil\b")
 _OWN_DOUBT = re.compile(r"i\b|not sure|no idea|do not know|unsure")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_CHARS = 4000
@@ -65,11 +66,11 @@ def read_words(text: str) -> list[Word]:
 
 def find_mentions(words: Sequence[Word], name: str) -> Iterator[Mention]:
     """Every place where the words of the name stand in a row; none for a name without words."""
-    wanted = [word.text for word in read_words(name)]
+    wanted = _name_words(name)
     size = len(wanted)
     for start in range(len(words) - size + 1 if size else 0):
         end = start + size
-        if [word.text for word in words[start:end]] == wanted:
+        if words[start].text == wanted[0] and tuple(word.text for word in words[start:end]) == wanted:
             yield Mention(start, end, " ".join(wanted), _refused(words, start), _disowned(words, end))
 
 
@@ -78,6 +79,11 @@ def unaccented(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     return _INITIALS.sub(_joined, _TITLE_STOPS.sub(r"\1", plain.translate(_LETTERS)[: 2 * MAX_CHARS]))
+
+
+@lru_cache(maxsize=4096)  # an item's names are the same for every answer to it
+def _name_words(name: str) -> tuple[str, ...]:
+    return tuple(word.text for word in read_words(name))
 
 
 def _refused(words: Sequence[Word], start: int) -> bool:
