@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from fake_decoder import FakeDecoder, FakeTokenizer
-from reference import greedy_tokens, weigh
+from reference import greedy_tokens, logits_after, weigh
 
 from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest, TokenEvent
+from greenlight.engine.sampler import Row, Sampler
 from greenlight.errors import ConfigError, EngineError
 
 
@@ -53,6 +54,24 @@ def test_greedy_is_true_for_the_answer_that_generation_gives(make_engine):
     request = ScoreRequest(id="q", prompt=range(2, 40), continuations=(answer.tokens, other))
     (scored,) = make_engine().score([request])
     assert scored.greedy == (True, False)
+
+
+def test_one_token_that_is_not_the_most_likely_makes_a_continuation_not_greedy(make_engine):
+    start = (*range(2, 40), 50)
+    best = greedy_tokens(FakeDecoder(), start, 3)
+    request = ScoreRequest(id="q", prompt=start[:-1], continuations=((50, *best),))
+    (scored,) = make_engine().score([request])
+    assert scored.greedy == (greedy_tokens(FakeDecoder(), start[:-1], 1) == (50,),) == (False,)
+
+
+def test_a_token_is_drawn_by_seed_and_position_in_the_sequence(make_engine):
+    params = SamplingParams(temperature=1.5, seed=7, max_tokens=10, ignore_eos=True)
+    (answer,) = make_engine().generate([GenerateRequest(id="a", prompt=tuple(range(2, 40)), sampling=params)])
+    tokens = list(range(2, 40))
+    for _ in range(10):
+        (draw,) = Sampler().draw(logits_after(FakeDecoder(), tokens)[None], [Row(params, len(tokens), None)])
+        tokens.append(draw.token)
+    assert answer.tokens == tuple(tokens[38:])
 
 
 def test_a_question_is_read_once_for_all_its_continuations(make_engine, decoder):

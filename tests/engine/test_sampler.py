@@ -86,10 +86,10 @@ def test_penalties_follow_their_definitions():
     history = History([1, 3])
     for token in (4, 4, 3):
         history.add(token)
-    logits = LOGITS.astype(np.float64)
+    logits = LOGITS.copy()
     history.penalise(logits, SamplingParams(repetition_penalty=2.0, frequency_penalty=0.25, presence_penalty=0.1))
     expected = [0.0, 2.0 / 2, 1.0, -1.0 * 2 - 0.25 - 0.1, 2.0 / 2 - 0.5 - 0.1, 0.5, -3.0, 1.5]
-    np.testing.assert_allclose(logits, expected, rtol=1e-12)
+    np.testing.assert_allclose(logits, expected, rtol=1e-6)
 
 
 def test_a_penalised_greedy_token_is_the_best_of_the_changed_logits():
@@ -101,9 +101,9 @@ def test_log_probabilities_are_the_models_own_whatever_the_settings():
     params = {"temperature": 0.1, "top_k": 1, "repetition_penalty": 3.0, "logprobs": 3}
     (draw,) = Sampler().draw(LOGITS[None], [row(0, History([1, 4]), **params)])
     assert draw.token == 7
-    np.testing.assert_allclose(draw.logprob, np.log(P[7]), rtol=1e-12)
+    np.testing.assert_allclose(draw.logprob, np.log(P[7]), rtol=1e-6)
     assert [token for token, _ in draw.top] == [1, 4, 7]
-    np.testing.assert_allclose([logprob for _, logprob in draw.top], np.log(P[[1, 4, 7]]), rtol=1e-12)
+    np.testing.assert_allclose([logprob for _, logprob in draw.top], np.log(P[[1, 4, 7]]), rtol=1e-6)
 
 
 def test_more_top_tokens_than_there_are_gives_all():
@@ -123,20 +123,26 @@ def test_top_k_of_one_is_greedy_even_among_equals():
     assert {draw.token for draw in Sampler().draw(np.zeros((50, 8), np.float32), rows)} == {0}
 
 
-VALUES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1e-5, 1e-9, 1.0]), min_size=1, max_size=30)
+VALUES = st.lists(st.sampled_from([0.0, 0.125, 0.25, 0.5, 2**-8, 2**-17, 2**-30, 1.0]), min_size=1, max_size=30)
 
 
 @settings(deadline=None, max_examples=200)
 @given(VALUES, st.integers(1, 40))
 def test_the_largest_are_those_of_a_stable_sort(values, k):
     order = sorted(range(len(values)), key=lambda i: -values[i])
-    assert largest(np.array(values), k).tolist() == sorted(order[:k])
+    assert largest(np.array(values, np.float32), k).tolist() == sorted(order[:k])
+
+
+def test_the_largest_of_a_whole_vocabulary_are_those_of_a_stable_sort():
+    values = np.round(np.random.default_rng(0).normal(size=5000) * 8).astype(np.float32)
+    for k in (1, 7, 19, 20, 300, 4999, 5000):
+        assert largest(values, k).tolist() == sorted(np.argsort(-values, kind="stable")[:k].tolist())
 
 
 @settings(deadline=None, max_examples=300)
 @given(VALUES, st.sampled_from([0.1, 0.5, 0.9, 0.999999, 1.0]), st.integers(0, 10), st.sampled_from([0.0, 0.05, 0.5]))
 def test_what_survives_is_what_the_definitions_leave(values, top_p, top_k, min_p):
-    weights = np.array([1.0, *values])
+    weights = np.array([1.0, *values], np.float32)
     order = sorted(range(len(weights)), key=lambda i: -weights[i])[: top_k or None]
     total, kept, mass = sum(weights[sorted(order)]), [], 0.0
     for i in order:
@@ -154,9 +160,9 @@ def test_what_survives_is_what_the_definitions_leave(values, top_p, top_k, min_p
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 1e-12]), min_size=1, max_size=700), st.floats(0, 1, exclude_max=True))
 def test_a_pick_is_where_the_running_sum_passes_and_never_weightless(values, u):
-    weights = np.array([*values, 1.0])
+    weights = np.array([*values, 1.0], np.float32)
     index = pick(weights, u)
     assert weights[index] > 0
-    sums = np.cumsum(weights)
-    assert sums[index] >= u * sums[-1] * (1 - 1e-9)
-    assert index == 0 or sums[index - 1] <= u * sums[-1] * (1 + 1e-9)
+    sums = np.cumsum(weights, dtype=np.float64)
+    assert sums[index] >= u * sums[-1] * (1 - 1e-6)
+    assert index == 0 or sums[index - 1] <= u * sums[-1] * (1 + 1e-6)

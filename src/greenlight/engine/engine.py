@@ -7,7 +7,6 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
-from greenlight.text.stream import StreamDecoder
 
 from greenlight.engine.batching import make_batch
 from greenlight.engine.generating import Generating
@@ -22,11 +21,11 @@ from greenlight.engine.scoring import Scoring
 from greenlight.engine.sequence import Chunk, Sequence
 from greenlight.errors import ConfigError, EngineError
 from greenlight.ops.protocol import PAGE_SIZE
+from greenlight.text.stream import StreamDecoder
 
 if TYPE_CHECKING:
-    from greenlight.text.tokenizer import Tokenizer
-
     from greenlight.model.decoder import Decoder
+    from greenlight.text.tokenizer import Tokenizer
 
 DEFAULT_KV_BYTES = 1 << 30
 """Memory for keys and values unless said otherwise; pages never written to cost nothing."""
@@ -232,8 +231,12 @@ class Engine:
 
     def _write(self, chunks: list[Chunk]) -> None:
         """One pass for answers: draw a token where a sequence's last known token was computed."""
-        ends = np.cumsum([chunk.stop - chunk.start for chunk in chunks])
-        batch = make_batch(chunks, [int(end) - 1 for chunk, end in zip(chunks, ends, strict=True) if chunk.complete])
+        outputs, n_rows = [], 0
+        for chunk in chunks:
+            n_rows += chunk.stop - chunk.start
+            if chunk.complete:
+                outputs.append(n_rows - 1)
+        batch = make_batch(chunks, outputs)
         logits = self.decoder.forward(batch, self._pages)  # (R, V)
         jobs = [self._generating(chunk) for chunk in chunks if chunk.complete]
         draws = self._sampler.draw(logits, [job.row for job in jobs]) if jobs else []

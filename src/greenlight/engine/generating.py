@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from greenlight.text.stream import StreamDecoder
-
 from greenlight.engine.requests import Event, Finish, GenerateRequest, Generation, TokenEvent, TokenLogprob
 from greenlight.engine.sampler import Draw, History, Row
 from greenlight.engine.sequence import Sequence
 from greenlight.engine.stops import StopMatcher
+from greenlight.text.stream import StreamDecoder
 
 
 class Generating:

@@ -77,6 +77,11 @@ class SamplingParams:
         """Whether earlier tokens change later logits."""
         return self.repetition_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether the most likely token is all that is asked for."""
+        return self.temperature == 0 and self.logprobs == 0 and not self.penalised
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerateRequest:

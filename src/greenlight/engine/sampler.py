@@ -12,12 +12,13 @@ Definitions, in the order in which they apply, which is that of transformers' ge
 6. One number from Philox, a counter-based generator (Salmon et al. 2011, doi:10.1145/2063384.2063405), keyed by the
    request's seed and the token's position, picks from what stays, by inverting the distribution in order of id.
 
-Log-probabilities are those of the model itself, before any of this. All sums are float64, row by row, so that a row's
-outcome depends on nothing but the row.
+Log-probabilities are those of the model itself, before any of this. Weights are float32, as logits are; their sums are
+float64, row by row, so that a row's outcome depends on nothing but the row.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -27,8 +28,12 @@ from numpy.typing import NDArray
 from greenlight.engine.requests import SamplingParams
 from greenlight.errors import EngineError
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Sums = NDArray[np.float64]
 Ids = NDArray[np.intp]
+
+BLOCK = 256
+"""Values that are looked at together before any of them is looked at alone."""
 
 
 class History:
@@ -50,7 +55,7 @@ class History:
         n = len(self._counts)
         ids = np.fromiter(self._counts.keys(), np.intp, n)
         counts = np.fromiter(self._counts.values(), np.float64, n)
-        values = logits[ids]
+        values = logits[ids].astype(np.float64)
         values = np.where(values > 0, values / params.repetition_penalty, values * params.repetition_penalty)
         logits[ids] = values - params.frequency_penalty * counts - params.presence_penalty * (counts > 0)
 
@@ -87,7 +92,7 @@ class Sampler:
     def __init__(self) -> None:
         self._noise = Noise()
 
-    def draw(self, logits: NDArray[np.float32], rows: Sequence[Row]) -> list[Draw]:
+    def draw(self, logits: Floats, rows: Sequence[Row]) -> list[Draw]:
         """One token per row.
 
         Args:
@@ -97,29 +102,28 @@ class Sampler:
         Raises:
             EngineError: the largest logit of a row is not a finite number.
         """
-        best = logits.argmax(axis=1)  # the first of equals
+        best = logits.argmax(axis=1).tolist()  # the first of equals
         # argmax takes NaN for the largest, so looking at the winners finds every row that holds one.
-        if not np.isfinite(logits[np.arange(len(rows)), best]).all():
+        if not all(math.isfinite(logits[index]) for index in enumerate(best)):
             raise EngineError(
                 "the model's logits are not finite numbers",
                 do="the weights may be damaged: run `greenlight inspect` on them, and pull them again",
             )
         return [
-            Draw(token, None, ()) if _plain(row.params) else self._draw_row(values, row, token)
-            for values, row, token in zip(logits, rows, best.tolist(), strict=True)
+            Draw(token, None, ()) if row.params.plain else self._draw_row(values, row, token)
+            for values, row, token in zip(logits, rows, best, strict=True)
         ]
 
-    def _draw_row(self, logits: NDArray[np.float32], row: Row, best: int) -> Draw:
-        params, values = row.params, logits.astype(np.float64)
-        token = best
+    def _draw_row(self, logits: Floats, row: Row, best: int) -> Draw:
+        params, token, changed = row.params, best, logits
         if params.penalised:
             assert row.history is not None, "penalties need a history"
-            changed = values.copy()
+            changed = logits.copy()
             row.history.penalise(changed, params)
-            token = _choose(changed, params, row.position, self._noise)
-        elif params.temperature > 0:
-            token = _choose(values, params, row.position, self._noise)
-        return _report(values, token, params.logprobs)
+            token = int(changed.argmax())
+        if params.temperature > 0:
+            token = _choose(changed, params, self._noise.uniform(params.seed, row.position))
+        return _report(logits, token, params.logprobs)
 
 
 class Noise:
@@ -143,17 +147,12 @@ def _words(value: int, n: int) -> NDArray[np.uint64]:
     return words
 
 
-def _plain(params: SamplingParams) -> bool:
-    return params.temperature == 0 and params.logprobs == 0 and not params.penalised
-
-
-def _choose(logits: Floats, params: SamplingParams, position: int, noise: Noise) -> int:
-    """A token by these logits, (V,)."""
-    if params.temperature == 0:
-        return int(logits.argmax())
-    # Relative to the largest, whose weight is then 1: no temperature overflows.
-    weights = np.exp((logits - logits.max()) / params.temperature)
-    u = noise.uniform(params.seed, position)
+def _choose(logits: Floats, params: SamplingParams, u: float) -> int:
+    """A token by these logits, (V,), and a number in [0, 1)."""
+    # Relative to the largest logit, whose weight is then 1; the bounds keep the divisor a float32 other than 0.
+    temperature = min(max(params.temperature, 1e-37), 1e37)
+    with np.errstate(over="ignore", under="ignore"):
+        weights = np.exp((logits - logits.max()) / np.float32(temperature))
     if params.top_k == 0 and params.top_p == 1 and params.min_p == 0:
         return pick(weights, u)
     ids = surviving(weights, params)
@@ -167,15 +166,28 @@ def surviving(weights: Floats, params: SamplingParams) -> Ids:
         weights: unnormalised probabilities with 1 as their largest, (V,).
         params: the cuts.
     """
-    ids = largest(weights, params.top_k) if 0 < params.top_k < len(weights) else np.arange(len(weights))
+    ids = largest(weights, params.top_k) if params.top_k else None
     if params.top_p < 1:
-        ids = ids[_nucleus(weights[ids], params.top_p)]
-    return ids[weights[ids] >= params.min_p]
+        ids = _nucleus(weights, params.top_p) if ids is None else ids[_nucleus(weights[ids], params.top_p)]
+    if ids is None:
+        return np.flatnonzero(weights >= np.float32(params.min_p))
+    return ids[weights[ids] >= np.float32(params.min_p)]
 
 
 def largest(values: Floats, k: int) -> Ids:
     """Indices of the k largest values, of equals the first, ascending."""
-    k = min(k, len(values))
+    if k >= len(values):
+        return np.arange(len(values))
+    n_blocks = -(-len(values) // BLOCK)
+    if k < n_blocks:
+        # k blocks reach up to the k-th largest of their maxima, so no value below it is among the k largest.
+        maxima = np.maximum.reduceat(values, np.arange(0, len(values), BLOCK))
+        candidates = np.flatnonzero(values >= np.partition(maxima, -k)[-k])
+        return candidates[_largest(values[candidates], k)]
+    return _largest(values, k)
+
+
+def _largest(values: Floats, k: int) -> Ids:
     least = np.partition(values, -k)[-k]
     chosen = values > least
     equals = np.flatnonzero(values == least)
@@ -185,13 +197,13 @@ def largest(values: Floats, k: int) -> Ids:
 
 def _nucleus(weights: Floats, p: float) -> Ids:
     """Indices of the fewest largest weights that hold the fraction p of all, ascending."""
-    wanted = p * weights.sum()
-    for floor in (1e-3, 1e-6, 0.0):
+    wanted = p * weights.sum(dtype=np.float64)
+    for floor in (1e-2, 1e-4, 0.0):
         # Weights above a floor are the largest ones; if they hold enough, the rest need not be sorted.
-        candidates = np.flatnonzero(weights >= floor)
-        sums = np.cumsum(np.sort(weights[candidates])[::-1])
-        if sums[-1] >= wanted:
+        candidates = np.flatnonzero(weights >= np.float32(floor))
+        if floor == 0 or weights[candidates].sum(dtype=np.float64) > wanted:
             break
+    sums = np.cumsum(np.sort(weights[candidates])[::-1], dtype=np.float64)
     n = min(int(np.searchsorted(sums, wanted)) + 1, len(candidates))
     return candidates[largest(weights[candidates], n)]
 
@@ -199,16 +211,16 @@ def _nucleus(weights: Floats, p: float) -> Ids:
 def pick(weights: Floats, u: float) -> int:
     """The index at which the running sum of weights passes u times their sum."""
     # Two levels: a running sum over all of a vocabulary takes longer than the rest of the draw.
-    starts = np.arange(0, len(weights), 256)
-    sums = np.cumsum(np.add.reduceat(weights, starts))
-    target = u * sums[-1]
+    starts = np.arange(0, len(weights), BLOCK)
+    sums = np.cumsum(np.add.reduceat(weights, starts), dtype=np.float64)
+    target = u * float(sums[-1])
     block = _passing(sums, target)
-    before = sums[block - 1] if block else 0.0
-    inside = np.cumsum(weights[starts[block] : starts[block] + 256])
+    before = float(sums[block - 1]) if block else 0.0
+    inside = np.cumsum(weights[starts[block] : starts[block] + BLOCK], dtype=np.float64)
     return int(starts[block]) + _passing(inside, target - before)
 
 
-def _passing(sums: Floats, target: float) -> int:
+def _passing(sums: Sums, target: float) -> int:
     """The first index at which running sums exceed a target; where rounding hides it, the last at which they rise."""
     place = int(np.searchsorted(sums, target, side="right"))
     return place if place < len(sums) else int(np.flatnonzero(np.diff(sums, prepend=0.0))[-1])
@@ -218,9 +230,10 @@ def _report(logits: Floats, token: int, n_top: int) -> Draw:
     """The token with log-probabilities by these logits, (V,)."""
     if n_top == 0:
         return Draw(token, None, ())
-    highest = logits.max()
-    logprobs = logits - (highest + np.log(np.exp(logits - highest).sum()))
+    peak = logits.max()
+    with np.errstate(under="ignore"):
+        total = float(peak) + math.log(np.exp(logits - peak).sum(dtype=np.float64))
     ids = largest(logits, n_top)
     ids = ids[np.argsort(-logits[ids], kind="stable")]
-    top = tuple(zip(ids.tolist(), logprobs[ids].tolist(), strict=True))
-    return Draw(token, float(logprobs[token]), top)
+    top = tuple((int(i), float(logits[i]) - total) for i in ids)
+    return Draw(token, float(logits[token]) - total, top)
