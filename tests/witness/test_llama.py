@@ -14,7 +14,7 @@ import torch
 import transformers
 
 from greenlight.formats.gguf import read_gguf
-from greenlight.model.load import load_decoder
+from greenlight.model.load import describe, load_decoder
 from greenlight.ops import select_ops
 from greenlight.ops.protocol import PAGE_SIZE, Batch
 from tests.builders import (
@@ -178,6 +178,14 @@ def test_scores_agree_with_transformers(case, ops):
     np.testing.assert_array_equal(greedy, expected[:-1].argmax(-1) == tokens[1:])
 
 
+@pytest.mark.parametrize("shard", ["1GB", "20KB"])
+def test_a_folder_that_transformers_saved_agrees_with_it(case, tmp_path, shard):
+    _, _, _, twin, tokens, expected = case
+    twin.save_pretrained(tmp_path, max_shard_size=shard)
+    assert_close(all_logits(load_decoder(tmp_path, select_ops("numpy")), tokens), expected)
+    assert describe(tmp_path).unread == ()
+
+
 def test_bfloat16_weights_agree_with_transformers(case, ops, tmp_path):
     config, weights, _, twin, tokens, _ = case
     folder = write_llama_folder(tmp_path / "bf16", config, weights, "BF16")
@@ -258,26 +266,10 @@ def default_twin(default_model):
 
 def test_the_default_model_agrees_with_transformers(default_model, default_twin):
     ids = {text: i for i, text in enumerate(read_gguf(default_model).metadata["tokenizer.ggml.tokens"])}
-    text = [
-        "The",
-        "Ġcapital",
-        "Ġof",
-        "ĠFrance",
-        "Ġis",
-        "ĠParis",
-        ",",
-        "Ġand",
-        "Ġthe",
-        "Ġriver",
-        "Ġthat",
-        "Ġruns",
-        "Ġthrough",
-        "Ġit",
-        "Ġis",
-        "Ġthe",
-    ]
+    text = "The capital of France is Paris , and the river that runs through it is the"
+    words = [word if word in ("The", ",") else f"Ġ{word}" for word in text.split()]
     rng = np.random.default_rng(0)
-    prompts = [np.array([ids[token] for token in text]), rng.integers(49152, size=200), np.array([1])]
+    prompts = [np.array([ids[word] for word in words]), rng.integers(49152, size=200), np.array([1])]
     decoder = load_decoder(default_model, select_ops("numpy"))
     for prompt in prompts:
         expected = reference(default_twin, prompt)

@@ -106,3 +106,19 @@ def find_overlap(spans: Iterable[tuple[int, int, str]]) -> tuple[str, str] | Non
             return previous_name, name
         previous_end, previous_name = end, name
     return None
+
+
+def release_mapped(tensors: Iterable[Tensor]) -> None:
+    """Let the system drop these tensors' mapped pages from memory; they are read again from disk when needed."""
+    mappings = {id(base): base for tensor in tensors if isinstance(base := _owner(tensor.data), mmap.mmap)}
+    for mapping in mappings.values():
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on every system
+            mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def _owner(data: NDArray[Any]) -> object:
+    """What holds an array's memory in the end."""
+    base: Any = data
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base.obj if isinstance(base, memoryview) else base

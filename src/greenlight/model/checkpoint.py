@@ -77,14 +77,15 @@ def _from_gguf(file: GGUFFile) -> Checkpoint:
     family = family_of_architecture(architecture, f"{where}, general.architecture")
     config = family.config_from_gguf(Fields(where, file.metadata, prefix=f"{architecture}."), file.tensors)
     tensors = {name: tensor for name, tensor in file.tensors.items() if name not in family.gguf_extras}
-    names = {family.gguf_name(name): name for name in family.shapes(config)}
+    shapes = _promised(where, family, config, len(tensors))
+    names = {family.gguf_name(name): name for name in shapes}
     return Checkpoint(
         path=file.path,
         format="gguf",
         size=file.size,
         family=family,
         config=config,
-        tensors=_match(where, family.shapes(config), {names.get(name, name): t for name, t in tensors.items()}),
+        tensors=_match(where, shapes, {names.get(name, name): t for name, t in tensors.items()}),
         metadata=file.metadata,
     )
 
@@ -107,7 +108,7 @@ def _from_folder(folder: SafetensorsFolder) -> Checkpoint:
         size=folder.size,
         family=family,
         config=config,
-        tensors=_match(str(folder.path), family.shapes(config), tensors),
+        tensors=_match(str(folder.path), _promised(where, family, config, len(tensors)), tensors),
         metadata=folder.config,
         unread=tuple(name for name in fields.unread() if name not in _BOOKKEEPING),
     )
@@ -157,6 +158,18 @@ def _drop_tied_copy(where: str, tensors: dict[str, Tensor]) -> None:
             found="lm_head.weight differs from model.embed_tokens.weight",
             do="set tie_word_embeddings to what the model was trained with",
         )
+
+
+def _promised(where: str, family: Family, config: ModelConfig, n_tensors: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes that the config promises, unless it promises more layers than the file can hold."""
+    if config.n_layers > n_tensors:
+        raise FormatError(
+            "weights do not match the config",
+            where=where,
+            found=f"{n_tensors} tensors for {config.n_layers} layers",
+            do="the two come from different models, or a file is missing; fetch both again from one source",
+        )
+    return family.shapes(config)
 
 
 def _match(where: str, shapes: Mapping[str, tuple[int, ...]], tensors: dict[str, Tensor]) -> dict[str, Tensor]:

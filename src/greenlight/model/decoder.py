@@ -61,9 +61,7 @@ class Decoder:
 
     def memory(self, context: int, sequences: int = 1) -> MemoryPlan:
         """Bytes that running `sequences` of `context` positions at once will take, predicted."""
-        return plan_memory(
-            self.config, self.kv_layers, self._stored_bytes, self.n_parameters, self.ops.name, context, sequences
-        )
+        return plan_memory(self.config, self._stored_bytes, self.n_parameters, self.ops.name, context, sequences)
 
     def _last_hidden(self, step: Step) -> Array:
         """The blocks' output at the rows asked for, not yet normed, (R, C)."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from greenlight.formats.tensors import release_mapped
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.decoder import Decoder
+from greenlight.model.facts import ModelFacts, facts_of
 from greenlight.ops import Ops, select_ops
 
 
-def load_decoder(path: Path, ops: Ops | None = None) -> Decoder:
+def load_decoder(path: Path | str, ops: Ops | None = None) -> Decoder:
     """Read a .gguf file or a Hugging Face folder and pack its weights.
 
     Args:
@@ -21,4 +23,17 @@ def load_decoder(path: Path, ops: Ops | None = None) -> Decoder:
         UnsupportedError: a family, a type or a switch that is not computed here.
         ConfigError: a config that contradicts itself.
     """
-    return Decoder(open_checkpoint(Path(path)), ops or select_ops())
+    checkpoint = open_checkpoint(Path(path))
+    decoder = Decoder(checkpoint, ops or select_ops())
+    # Packing read every page of the file; where the ops copied them, they need not stay resident beside the copy.
+    release_mapped(checkpoint.tensors.values())
+    return decoder
+
+
+def describe(path: Path | str) -> ModelFacts:
+    """What a model's files say of it, checked as for running, without packing its weights.
+
+    Raises:
+        GreenlightError: as for `load_decoder`.
+    """
+    return facts_of(open_checkpoint(Path(path)))

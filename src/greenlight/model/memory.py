@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenlight.model.config import ModelConfig
-from greenlight.ops.protocol import PAGE_SIZE, KVSpec
+from greenlight.ops.protocol import PAGE_SIZE
 
 STEP_ROWS = 512
 """Rows of one step that activations are sized for: a prefill chunk."""
@@ -42,7 +41,6 @@ class MemoryPlan:
 
 def plan_memory(
     config: ModelConfig,
-    layers: Sequence[KVSpec],
     stored_bytes: int,
     n_parameters: int,
     ops_name: str,
@@ -53,7 +51,6 @@ def plan_memory(
 
     Args:
         config: the model's facts.
-        layers: what each layer keeps per position.
         stored_bytes: bytes of the weights in their file.
         n_parameters: number of values in it.
         ops_name: 'numpy' widens weights and the cache to float32; 'native' keeps weights as stored, the cache in
@@ -66,7 +63,7 @@ def plan_memory(
     weights = 4 * n_parameters if wide else stored_bytes
     if wide and not config.tied_head:
         weights -= 2 * embedding  # rows of the embedding stay as stored, at most 16 bits a value
-    per_position = sum(2 * layer.n_kv_heads * layer.head_dim for layer in layers) * (4 if wide else 2)
+    per_position = 2 * config.n_layers * config.n_kv_heads * config.head_dim * (4 if wide else 2)
     pages = -(-context // PAGE_SIZE) * sequences
     heads = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
     rows = min(STEP_ROWS, context * sequences)

@@ -81,9 +81,7 @@ class NumpyOps:
 
     def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Linear:
         """Weights (N_i, C) stacked by rows, as float32; a missing bias beside a present one counts as zeros."""
-        weight = (
-            np.concatenate([dequantize(tensor) for tensor in weights]) if len(weights) > 1 else dequantize(weights[0])
-        )
+        weight = np.concatenate([dequantize(tensor) for tensor in weights])  # a copy, so aligned, even of one
         if all(bias is None for bias in biases):
             return Linear(weight, None)
         parts = [
@@ -98,7 +96,7 @@ class NumpyOps:
 
     def pack_norm(self, weight: Tensor) -> Floats:
         """A norm's weight, (C,)."""
-        return dequantize(weight)
+        return dequantize(weight).copy()
 
     def pack_embedding(self, weight: Tensor) -> Tensor:
         """The rows as they are: only those looked up are widened."""

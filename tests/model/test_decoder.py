@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from greenlight.ops import select_ops
+from greenlight.ops.protocol import PAGE_SIZE, Batch
+from tests.builders import all_logits, one_sequence, tiny_decoder
+
+TOKENS = np.random.default_rng(3).integers(97, size=70)
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    return tiny_decoder(tmp_path_factory.mktemp("tiny"), select_ops("numpy"))
+
+
+def assert_near(ours, expected):
+    np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 32, 33])
+def test_cached_decoding_equals_one_full_forward(decoder, chunk):
+    pages = decoder.new_pages(3)
+    steps = [
+        decoder.forward(one_sequence(TOKENS[at : at + chunk], past=at), pages) for at in range(0, len(TOKENS), chunk)
+    ]
+    assert_near(np.concatenate(steps), all_logits(decoder, TOKENS))
+
+
+def test_a_sequence_does_not_see_its_neighbours(decoder):
+    a, b = TOKENS[:40], TOKENS[40:]
+    tables = np.array([[5, 0], [2, -1]], np.int32)
+    starts = np.array([0, len(a), len(TOKENS)], np.int32)
+    batch = Batch(
+        tokens=TOKENS.astype(np.int32),
+        starts=starts,
+        past=np.zeros(2, np.int32),
+        page_tables=tables,
+        outputs=np.arange(len(TOKENS), dtype=np.int32),
+    )
+    logits = decoder.forward(batch, decoder.new_pages(6))
+    assert_near(logits[: len(a)], all_logits(decoder, a))
+    assert_near(logits[len(a) :], all_logits(decoder, b))
+
+
+def test_only_the_rows_asked_for_come_back(decoder):
+    batch = one_sequence(TOKENS[:10], outputs=[3, 9])
+    assert_near(decoder.forward(batch, decoder.new_pages(1)), all_logits(decoder, TOKENS[:10])[[3, 9]])
+
+
+def test_later_tokens_do_not_change_earlier_logits(decoder):
+    changed = TOKENS.copy()
+    changed[50:] = (changed[50:] + 1) % 97
+    assert_near(all_logits(decoder, changed)[:50], all_logits(decoder, TOKENS)[:50])
+
+
+def test_two_sequences_can_share_full_pages(decoder):
+    """One prefix, computed once, continued by two sequences at once."""
+    pages = decoder.new_pages(3)
+    decoder.forward(one_sequence(TOKENS[:PAGE_SIZE]), pages)
+    ends = [TOKENS[40:45], TOKENS[50:55]]
+    batch = Batch(
+        tokens=np.concatenate(ends).astype(np.int32),
+        starts=np.array([0, 5, 10], np.int32),
+        past=np.full(2, PAGE_SIZE, np.int32),
+        page_tables=np.array([[0, 1], [0, 2]], np.int32),
+        outputs=np.array([4, 9], np.int32),
+    )
+    logits = decoder.forward(batch, pages)
+    for row, end in zip(logits, ends, strict=True):
+        assert_near(row, all_logits(decoder, np.concatenate([TOKENS[:PAGE_SIZE], end]))[-1])
+
+
+def test_a_copied_page_continues_like_its_source(decoder):
+    pages = decoder.new_pages(4)
+    decoder.forward(one_sequence(TOKENS[:20]), pages)
+    decoder.ops.copy_page(pages, 0, 3)
+    ours = decoder.forward(one_sequence(TOKENS[20:25], past=20, first_page=3), pages)
+    assert_near(ours, all_logits(decoder, TOKENS[:25])[20:])
+
+
+def test_scores_are_log_softmax_of_the_logits(decoder):
+    logits = all_logits(decoder, TOKENS).astype(np.float64)
+    wanted = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    targets = np.where(np.arange(70) % 2, np.roll(TOKENS, -1), logits.argmax(axis=1)).astype(np.int32)
+    logprobs, greedy = decoder.score(one_sequence(TOKENS), decoder.new_pages(3), targets)
+    np.testing.assert_allclose(logprobs, wanted[np.arange(70), targets], atol=1e-4)
+    np.testing.assert_array_equal(greedy, logits.argmax(axis=1) == targets)
+    assert greedy[::2].all()
+
+
+def test_a_decoder_knows_its_size(decoder):
+    assert len(decoder.kv_layers) == decoder.config.n_layers == 2
+    assert decoder.n_parameters == 2 * 97 * 64 + 64 + 2 * (2 * 64 + (64 + 32 + 32) * 64 + 64 * 64 + 3 * 96 * 64)

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from greenlight.errors import ConfigError, FormatError, GreenlightError, UnsupportedError
+from greenlight.formats.gguf import read_gguf
+from greenlight.formats.quants import dequantize
+from greenlight.model.checkpoint import open_checkpoint
+from greenlight.model.load import describe, load_decoder
+from greenlight.ops import select_ops
+from tests.builders import (
+    all_logits,
+    gguf_metadata,
+    llama_config,
+    llama_weights,
+    write_gguf,
+    write_llama_folder,
+    write_llama_gguf,
+)
+
+NUMPY = select_ops("numpy")
+TOKENS = np.arange(20) * 7 % 97
+
+
+@pytest.fixture
+def config():
+    return llama_config()
+
+
+@pytest.fixture
+def weights(config):
+    return llama_weights(config, np.random.default_rng(0))
+
+
+def folder_with(tmp_path, weights, **changes):
+    return write_llama_folder(tmp_path / "m", llama_config(**changes), weights)
+
+
+def assert_near(ours, expected):
+    np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_gguf_and_safetensors_of_one_model_are_the_same_model(tmp_path, tied, bias):
+    """Rows that GGUF stores in another order are moved whole: every weight is the same, bit for bit."""
+    config = llama_config(tie_word_embeddings=tied, attention_bias=bias, mlp_bias=bias)
+    weights = llama_weights(config, np.random.default_rng(1))
+    folder = write_llama_folder(tmp_path / "hf", config, weights)
+    file = write_llama_gguf(tmp_path / "m.gguf", config, weights)
+    opened = open_checkpoint(file)
+    assert opened.keys() == weights.keys()
+    for name, values in weights.items():
+        np.testing.assert_array_equal(dequantize(opened[name]), values, name)
+    ours, theirs = load_decoder(file, NUMPY), load_decoder(folder, NUMPY)
+    assert ours.config.tied_head is theirs.config.tied_head is tied
+    assert_near(all_logits(ours, TOKENS), all_logits(theirs, TOKENS))
+
+
+@pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_1", "Q4_0"])
+def test_every_type_of_weight_computes_with_the_values_it_stands_for(tmp_path, config, weights, kind):
+    file = write_llama_gguf(tmp_path / "m.gguf", config, weights, kind)
+    wide = {name: dequantize(tensor) for name, tensor in open_checkpoint(file).items()}
+    assert any(not np.array_equal(wide[name], weights[name]) for name in weights)
+    folder = write_llama_folder(tmp_path / "hf", config, wide)
+    assert_near(all_logits(load_decoder(file, NUMPY), TOKENS), all_logits(load_decoder(folder, NUMPY), TOKENS))
+
+
+def test_layers_that_mix_types_are_widened_together(tmp_path, config, weights):
+    """A quantiser may keep v in a finer type than q and k, which are stacked with it."""
+    file = read_gguf(write_llama_gguf(tmp_path / "m.gguf", config, weights, "Q8_0"))
+    tensors = {name: (tensor.type.name, dequantize(tensor)) for name, tensor in file.tensors.items()}
+    tensors["blk.0.attn_v.weight"] = ("F16", tensors["blk.0.attn_v.weight"][1])
+    mixed = write_gguf(tmp_path / "mixed.gguf", gguf_metadata(config, {"rope_theta": 1e4}), tensors)
+    wide = {name: dequantize(tensor) for name, tensor in open_checkpoint(mixed).items()}
+    folder = write_llama_folder(tmp_path / "hf", config, wide)
+    assert_near(all_logits(load_decoder(mixed, NUMPY), TOKENS), all_logits(load_decoder(folder, NUMPY), TOKENS))
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"model_type": "mixtral"}, "family 'mixtral'"),
+        ({"hidden_act": "gelu"}, "hidden_act"),
+        ({"pretraining_tp": 2}, "pretraining_tp"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config"),
+        ({"sliding_window": 4096}, "sliding_window"),
+        ({"num_local_experts": 8}, "num_local_experts"),
+        ({"final_logit_softcapping": 30.0}, "final_logit_softcapping"),
+        ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "'dynamic'"),
+        ({"residual_multiplier": 0.2}, "residual_multiplier"),
+    ],
+)
+def test_a_config_that_computes_something_else_is_refused_by_name(tmp_path, weights, changes, match):
+    with pytest.raises(UnsupportedError, match=match) as caught:
+        load_decoder(folder_with(tmp_path, weights, **changes), NUMPY)
+    assert "config.json" in caught.value.where
+
+
+def test_a_refusal_names_what_is_supported(tmp_path, weights):
+    with pytest.raises(UnsupportedError) as caught:
+        load_decoder(folder_with(tmp_path, weights, model_type="mamba"), NUMPY)
+    assert "llama" in caught.value.found
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"num_attention_heads": 0}, FormatError),
+        ({"hidden_size": "64"}, FormatError),
+        ({"hidden_size": None}, FormatError),
+        ({"rms_norm_eps": -1e-5}, ConfigError),
+        ({"head_dim": 15}, ConfigError),
+        ({"num_key_value_heads": 3}, ConfigError),
+        ({"tie_word_embeddings": 1}, FormatError),
+        ({"model_type": None}, FormatError),
+    ],
+)
+def test_an_impossible_config_is_one_clear_error(tmp_path, weights, changes, kind):
+    config = llama_config(**changes)
+    folder = write_llama_folder(tmp_path / "m", config, weights)
+    with pytest.raises(kind):
+        load_decoder(folder, NUMPY)
+
+
+def test_a_tensor_of_another_shape_is_named_with_both_shapes(tmp_path, weights):
+    with pytest.raises(FormatError, match="do not match") as caught:
+        load_decoder(folder_with(tmp_path, weights, intermediate_size=128), NUMPY)
+    assert "mlp.gate_proj.weight" in caught.value.where
+    assert caught.value.found == "(96, 64), expected (128, 64)"
+
+
+def test_missing_and_unexpected_tensors_are_named(tmp_path, weights):
+    weights["extra.weight"] = weights.pop("model.norm.weight")
+    with pytest.raises(FormatError, match="do not match") as caught:
+        load_decoder(folder_with(tmp_path, weights), NUMPY)
+    assert caught.value.found == "missing: model.norm.weight; unexpected: extra.weight"
+
+
+def test_biases_that_the_config_does_not_promise_are_unexpected(tmp_path):
+    biased = llama_weights(llama_config(attention_bias=True), np.random.default_rng(0))
+    with pytest.raises(FormatError, match="do not match") as caught:
+        load_decoder(folder_with(tmp_path, biased), NUMPY)
+    assert "self_attn.q_proj.bias" in caught.value.found
+
+
+def test_stored_rope_tables_of_old_checkpoints_are_skipped(tmp_path, weights):
+    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(8, np.float32)
+    assert load_decoder(folder_with(tmp_path, weights), NUMPY).config.n_layers == 2
+
+
+def test_a_tied_head_may_be_stored_if_it_is_the_embedding(tmp_path, weights):
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+    assert load_decoder(folder_with(tmp_path, weights, tie_word_embeddings=True), NUMPY).config.tied_head
+
+
+def test_a_tied_head_that_differs_is_refused(tmp_path, weights):
+    with pytest.raises(FormatError, match="ties the head"):
+        load_decoder(folder_with(tmp_path, weights, tie_word_embeddings=True), NUMPY)
+
+
+def gguf_with(tmp_path, config, **keys):
+    metadata = gguf_metadata(config, {"rope_theta": 1e4}) | keys
+    return write_gguf(tmp_path / "m.gguf", {k: v for k, v in metadata.items() if v is not None}, {})
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind", "match"),
+    [
+        ({"general.architecture": "gemma3"}, UnsupportedError, "family 'gemma3'"),
+        ({"general.architecture": None}, FormatError, "does not say what model"),
+        ({"llama.expert_count": 8}, UnsupportedError, "expert_count"),
+        ({"llama.attention.sliding_window": 512}, UnsupportedError, "sliding_window"),
+        ({"llama.attention.scale": 0.5}, UnsupportedError, "llama.attention.scale is not known"),
+        ({"llama.rope.dimension_count": 8}, UnsupportedError, "dimension_count"),
+        ({"llama.attention.value_length": 32}, UnsupportedError, "value_length"),
+        ({"llama.attention.head_count_kv": [2, 1]}, FormatError, "impossible value"),
+        ({"llama.block_count": None}, FormatError, "missing"),
+        ({"llama.block_count": -1.5}, FormatError, "impossible value"),
+        ({}, FormatError, "do not match"),
+    ],
+)
+def test_gguf_metadata_that_cannot_be_computed_is_refused_by_name(tmp_path, config, keys, kind, match):
+    path = gguf_with(tmp_path, config, **keys)
+    with pytest.raises(kind, match=match) as caught:
+        load_decoder(path, NUMPY)
+    assert str(path) in caught.value.where
+
+
+def test_an_absurd_number_of_layers_does_not_take_memory(tmp_path, config):
+    with pytest.raises(GreenlightError):
+        load_decoder(gguf_with(tmp_path, config, **{"llama.block_count": 2**32 - 1}), NUMPY)
+
+
+def test_description_counts_parts_types_and_origin(tmp_path, config, weights):
+    origin = {"general.base_model.0.name": "Parent", "general.tags": ["a", "b"]}
+    facts = describe(write_llama_gguf(tmp_path / "m.gguf", config, weights, "Q8_0", origin))
+    assert facts.family == "llama"
+    assert facts.n_parameters == sum(values.size for values in weights.values())
+    assert {part.name for part in facts.parts} == {"embedding", "head", "attention", "feed-forward", "norms"}
+    assert sum(part.n_parameters for part in facts.parts) == facts.n_parameters
+    assert facts.types.keys() == {"Q8_0", "F32"}
+    assert facts.licence == "apache-2.0"
+    assert facts.provenance["general.base_model.0.name"] == "Parent"
+    assert facts.provenance["general.tags"] == ["a", "b"]
+    assert json.dumps(facts.to_json())
+
+
+def test_description_of_a_folder_reads_its_card_and_names_unread_fields(tmp_path, weights):
+    folder = folder_with(tmp_path, weights, mystery=3, torch_dtype="bfloat16")
+    (folder / "README.md").write_text("---\nlicense: llama3.1\nbase_model:\n- a/b\n  - 'c/d'\n---\n# Card\n")
+    facts = describe(folder)
+    assert facts.licence == "llama3.1"
+    assert facts.provenance["base_model"] == ["a/b", "c/d"]
+    assert facts.unread == ("mystery",)
+
+
+def test_a_folder_without_card_has_no_licence(tmp_path, weights):
+    facts = describe(folder_with(tmp_path, weights))
+    assert facts.licence is None
+    assert facts.provenance == {}
+
+
+def test_the_memory_plan_adds_up_and_grows_with_context(tmp_path, config, weights):
+    path = write_llama_gguf(tmp_path / "m.gguf", config, weights)
+    plan = load_decoder(path, NUMPY).memory(context=100, sequences=3)
+    assert plan.kv_bytes_per_position == 2 * 2 * 2 * 16 * 4
+    assert plan.kv_bytes == plan.kv_bytes_per_position * 128 * 3  # four pages of 32 each
+    assert plan.total_bytes == plan.weights_bytes + plan.kv_bytes + plan.activations_bytes
+    native = describe(path).memory(100, 3, "native")
+    assert native.kv_bytes * 2 == plan.kv_bytes
