@@ -46,7 +46,8 @@ class AnswerChecks:
         checks.insert(0, self._share("empty", self._empty, MAX_EMPTY, "answers without a word"))
         if self._facts.answer_tokens:
             share = self._cut / self._n if self._n else 0.0
-            text = f"{self._cut} of {self._n} answers are cut by design: the grader reads {self._facts.answer_tokens} tokens"
+            read = f"the grader reads {self._facts.answer_tokens} tokens"
+            text = f"{self._cut} of {self._n} answers are cut by design: {read}"
             checks.append({"check": "truncated", "ok": True, "value": share, "limit": None, "text": text})
         else:
             checks.append(self._share("truncated", self._cut, MAX_TRUNCATED, "answers cut before the part that counts"))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
 from greenlight.evidence import JSON
 from greenlight.gate.checks import AnswerChecks, Check, first_failing
+from greenlight.gate.display import DisplayRule
 from greenlight.gate.facts import SuiteFacts
+from greenlight.gate.judging import JudgedRule
 from greenlight.gate.policy import Criterion, Policy
-from greenlight.gate.rules import BalanceRule, DisplayRule, Finding, JudgedRule, MeanRule, Rule, Status
+from greenlight.gate.rules import BalanceRule, Finding, Labels, MeanRule, Rule, Status
 from greenlight.gate.words import Situation, change_of, next_of, reason_of
 from greenlight.measure.metrics import Sample
-
-Labels: TypeAlias = Mapping[str, Mapping[str, JSON]]
-"""A person's (or a machine's) label by item."""
 
 SHOWN = 6
 """Samples that a row points to."""
@@ -231,7 +229,7 @@ def evaluate(
 
 def _rule(criterion: Criterion, facts: SuiteFacts, alpha: float, calibration: Mapping[str, JSON] | None) -> Rule:
     if criterion.limit is None:
-        return DisplayRule(criterion, facts, calibration)
+        return DisplayRule(criterion, facts)
     match criterion.metric.kind:
         case "judged":
             return JudgedRule(criterion, facts, alpha, calibration)

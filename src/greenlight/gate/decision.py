@@ -8,14 +8,14 @@ from pathlib import Path
 from greenlight.errors import EvidenceError, LockError
 from greenlight.evidence import JSON, now, read_json, sha256_json
 from greenlight.gate.checks import instrument_checks
-from greenlight.gate.criteria import Labels, row_json, watch
+from greenlight.gate.criteria import row_json, watch
 from greenlight.gate.explanation import SENTENCES, conditions, explanation, statement_row
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.folder import SuiteEvidence, read_labels, read_optional, read_suite
 from greenlight.gate.lock import policy_of, read_lock
 from greenlight.gate.policy import Criterion, Policy, parse_policy
 from greenlight.gate.resources import resource_row
-from greenlight.gate.rules import Finding
+from greenlight.gate.rules import Finding, Labels
 
 VERDICT_EXIT = {"go": 0, "go_with_conditions": 10, "hold": 20, "no_go": 30}
 """Exit status of `--check` for each verdict."""
@@ -118,7 +118,7 @@ class _Evidence:
         }
         self._instrument = read_optional(folder / "instrument.json", "instrument")
         self._resources = read_optional(folder / "resources.json", "resources")
-        self._labels: dict[str, Labels] = read_labels(folder / "labels.jsonl")
+        self._labels: Mapping[str, Labels] = read_labels(folder / "labels.jsonl")
 
     def rows(self, policy: Policy) -> list[dict[str, JSON]]:
         """Every row of a policy in its order, then its statements."""
@@ -160,9 +160,7 @@ def _not_run(criterion: Criterion, alpha: float) -> dict[str, JSON]:
     return row_json(criterion, finding, status="NOT RUN", alpha=alpha, counts=counts, checks=[], words=words)
 
 
-def _beside(
-    other: Policy, rows: Sequence[Mapping[str, JSON]], policy: Policy, *, kind: str
-) -> dict[str, JSON]:
+def _beside(other: Policy, rows: Sequence[Mapping[str, JSON]], policy: Policy, *, kind: str) -> dict[str, JSON]:
     """Another policy's verdict on the same answers, marked as what it is."""
     locked = {criterion.name: criterion.limit for criterion in policy.criteria}
     verdict = verdict_of(rows, kind=kind)
@@ -172,7 +170,10 @@ def _beside(
         "verdict": verdict,
         "sentence": SENTENCES[verdict],
         "rows": [
-            {**{key: row[key] for key in ("row", "level", "limit", "status", "reason")}, "locked": locked.get(row["row"])}
+            {
+                **{key: row[key] for key in ("row", "level", "limit", "status", "reason")},
+                "locked": locked.get(row["row"]),
+            }
             for row in rows
         ],
     }

@@ -1,4 +1,4 @@
-"""What is the public told? What holds the release, by how much, what would settle it, what is fine, and when to look again."""
+"""What is the public told? What holds the release, by how much, what would settle it, what is fine, what comes next."""
 
 from __future__ import annotations
 
@@ -52,21 +52,23 @@ def explanation(
         "missed": (
             ""
             if verdict == "go"
-            else f"If nothing new is published by {review.isoformat()}, the verdict stands and the review counts as missed."
+            else f"If nothing is published by {review.isoformat()}, the verdict stands and the review counts as missed."
         ),
     }
 
 
 def _gap(row: Mapping[str, JSON]) -> dict[str, JSON]:
-    """How far a broken limit is missed at least: from the limit to the near end of the interval, and to the estimate."""
+    """How far a limit is missed: at least, from the limit to the near end of the interval, and as estimated."""
     limit, lower, upper = row["limit"], row["lower"], row["upper"]
     either_way = lower < limit if row["direction"] == "max" else False  # a balance that leans the other way
     near = -upper if either_way else (lower if row["direction"] == "max" else upper)
-    return {
+    gap = {
         "row": row["row"],
         "limit": limit,
         "at_least": abs(near - limit),
-        "estimate": None if row["value"] is None else abs(abs(row["value"]) - limit if either_way else row["value"] - limit),
+        "estimate": None
+        if row["value"] is None
+        else abs(abs(row["value"]) - limit if either_way else row["value"] - limit),
     }
 
 

@@ -44,7 +44,9 @@ def read_suite(folder: Path, entry: Mapping[str, JSON], lock_id: str) -> SuiteEv
     found = (header["suite"], header["version"], header["sha256"], len(items))
     expected = (name, entry["version"], entry["items_sha256"], entry["n"])
     if found != expected:
-        raise EvidenceError("these are not the items that were locked", where=str(items_path), found=f"{found}, not {expected}")
+        raise EvidenceError(
+            "these are not the items that were locked", where=str(items_path), found=f"{found}, not {expected}"
+        )
     facts = SuiteFacts.of(
         name=name,
         version=entry["version"],
@@ -61,7 +63,9 @@ def read_suite(folder: Path, entry: Mapping[str, JSON], lock_id: str) -> SuiteEv
     return SuiteEvidence(facts, tuple(prefix), frozenset(facts.items[index]["id"] for index in samples))
 
 
-def _samples(path: Path, items: Sequence[Mapping[str, JSON]], suite: str, lock_id: str) -> dict[int, Mapping[str, JSON]]:
+def _samples(
+    path: Path, items: Sequence[Mapping[str, JSON]], suite: str, lock_id: str
+) -> dict[int, Mapping[str, JSON]]:
     """Samples by their item's position."""
     header, entries = read_lines(path, "samples")
     if (header["lock"], header["suite"]) != (lock_id, suite):

@@ -15,8 +15,8 @@ Kind = Literal["rehearsal", "exam", "exploratory"]
 KINDS: tuple[Kind, ...] = ("rehearsal", "exam", "exploratory")
 
 _FIELDS = frozenset(
-    "format id created kind nonce seed policy model template settings suites calibrations time attempt".split()
-)
+    ("format", "id", "created", "kind", "nonce", "seed", "policy", "model", "template", "settings", "suites")
+) | {"calibrations", "time", "attempt"}
 
 
 def draw_seed(
@@ -30,8 +30,8 @@ def draw_seed(
 ) -> int:
     """The seed that draws the exam: SHA-256 of everything that is fixed, as a whole number below 2**256.
 
-    Without a nonce it depends on policy, model, template, settings and suites alone, so a rehearsal repeats exactly; with
-    one nobody can know the exam beforehand.
+    Without a nonce it depends on policy, model, template, settings and suites alone, so a rehearsal repeats exactly;
+    with one nobody can know the exam beforehand.
 
     Args:
         policy: the limits.

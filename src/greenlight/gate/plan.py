@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from greenlight.errors import PolicyError
 from greenlight.evidence import JSON
 from greenlight.gate.facts import SuiteFacts
+from greenlight.gate.judging import confusion
 from greenlight.gate.policy import Criterion, Policy
-from greenlight.gate.rules import confusion
 from greenlight.measure.refusal import calibration
 from greenlight.measure.statistics.clusters import MIN_GROUPS, balance, by_group
 from greenlight.measure.statistics.judged import (
@@ -233,6 +233,8 @@ def _unreachable(criterion: Criterion, n: int, needed: str | None, alpha: float)
     return PolicyError(
         f"{criterion.name} can never pass: no answers to this exam could show its limit",
         where=f"limit {criterion.limit:g} at {alpha:g} an attempt, {n} items",
-        found=f"even a perfect model would stay open; it would need {needed}" if needed else "no number of items would do",
+        found=f"even a perfect model would stay open; it would need {needed}"
+        if needed
+        else "no number of items would do",
         do="loosen the limit, lower `attempts`, or use a larger exam",
     )

@@ -1,4 +1,4 @@
-"""What did the machine's figures come to? Medians of the rounds in resources.json, against a ceiling where one is set."""
+"""What did the machine's figures come to? Medians of the rounds in resources.json, against a limit where one is set."""
 
 from __future__ import annotations
 

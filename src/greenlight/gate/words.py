@@ -14,6 +14,9 @@ from greenlight.gate.rules import Finding, Status
 from greenlight.measure.metrics import Metric
 from greenlight.measure.statistics.sequence import SHARES
 
+_SLOWEST = 1e-4
+"""Less growth of the capital per item than this would take tens of thousands of items: nothing is in sight."""
+
 
 class Situation(NamedTuple):
     """Everything that the words of a row are made from."""
@@ -74,11 +77,15 @@ def reason_of(now: Situation) -> str:
 
 def _open_reason(now: Situation, bounds: str) -> str:
     labels = now.finding.labels
-    if labels is None or now.n_used < now.n_planned:
+    if labels is None:
         return bounds
+    suggested = f"the judge alone suggests {figure(now.criterion.metric, now.finding.value)}, which cannot carry a pass"
+    if now.n_used < now.n_planned:
+        return f"{suggested}; {now.n_used} of {now.n_planned} answers are there"
     if labels["needed"] is None:
-        return f"{bounds}; even clean labels of every answer left would not show it"
-    return f"{bounds}; a pass needs {labels['needed']} labels, {labels['have']} are there ({labels['by_people']} by a person)"
+        return f"{suggested}; nor could clean labels of all other answers"
+    have = f"{labels['have']} are there, {labels['by_people']} by a person"
+    return f"{suggested}; a pass needs {labels['needed']} labels, {have}"
 
 
 def change_of(now: Situation) -> str:
@@ -122,11 +129,11 @@ def items_to_verdict(now: Situation) -> int | None:
     x, m = (np.asarray(now.values, float) - metric.low) / width, (limit - metric.low) / width
     odds = (x - m) / m if x.mean() > m else (m - x) / (1 - m)
     with np.errstate(divide="ignore"):
-        growth = np.log1p(np.maximum(np.multiply.outer(odds, SHARES), -1.0)).mean(axis=0).max()
-    if not growth > 1e-5:
+        growth = float(np.log1p(np.maximum(np.multiply.outer(odds, SHARES), -1.0)).mean(axis=0).max())
+    if not growth > _SLOWEST:
         return None
     missing = math.log(1 / now.alpha) + math.log(len(SHARES)) - growth * len(x)
-    return max(1, math.ceil(missing / float(growth)))
+    return max(1, math.ceil(missing / growth))
 
 
 def next_of(now: Situation) -> str:

@@ -1,7 +1,7 @@
-"""What number does one answer add to a row? Every metric by name: its range, which items count, and how a grade is read.
+"""What number does one answer add to a row? Every metric by name: its range, which items count, how a grade is read.
 
-An answer that could not be graded (`empty`, `unparsed`) is never dropped. It counts against the model: as the value that
-is worst for the row, named in each metric's `unscored`. How many there were is a check of its own.
+An answer that could not be graded (`empty`, `unparsed`) is never dropped. It counts against the model: as the value
+that is worst for the row, named in each metric's `unscored`. How many there were is a check of its own.
 """
 
 from __future__ import annotations
@@ -59,6 +59,9 @@ class Metric:
 
     ideal: Callable[[Mapping[str, JSON]], float] = lambda _item: 0.0
     """What a perfect model's answer to an item would add: planning asks whether that could pass."""
+
+    binary: bool = True
+    """Whether a value is either low or high."""
 
     judge: str | None = None
     """The calibration that holds the judge's error."""
@@ -205,6 +208,7 @@ _ALL = (
         high=1,
         direction="min",
         unscored="wrong",
+        binary=False,
         value=_score_50,
         ideal=_answerable,
     ),
@@ -240,6 +244,7 @@ _ALL = (
         high=1,
         direction="max",
         unscored="certain and wrong (1)",
+        binary=False,
         value=_brier,
     ),
     Metric(

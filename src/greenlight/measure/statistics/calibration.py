@@ -18,12 +18,16 @@ def ece(confidence: ArrayLike, right: ArrayLike, bins: int = BINS) -> float | No
     if len(p) == 0:
         return None
     order = np.argsort(p, kind="stable")
-    # Bins that differ by one item at most; equal confidences keep the exam's order.
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    return float(sum(abs(p[part].sum() - y[part].sum()) for part in parts) / len(p))
+    # Bins that differ by one item at most; equal confidences keep their order.
+    bins = min(bins, len(p))
+    starts = (np.arange(bins) * len(p) + bins - 1) // bins
+    return float(np.abs(np.add.reduceat((p - y)[order], starts)).sum() / len(p))
 
 
 def brier(confidence: ArrayLike, right: ArrayLike) -> float:
-    """Mean of (confidence - right)^2 (Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2), of the choice made."""
+    """Mean of (confidence - right)^2 of the choice made.
+
+    (Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.)
+    """
     p, y = np.asarray(confidence, float), np.asarray(right, float)
     return float(((p - y) ** 2).mean())

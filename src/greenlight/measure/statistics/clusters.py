@@ -42,9 +42,8 @@ def by_group(values: Sequence[float], groups: Sequence[str]) -> GroupSums:
     index: dict[str, int] = {}
     at = np.array([index.setdefault(group, len(index)) for group in groups], dtype=np.intp)
     n = len(index)
-    return GroupSums(
-        np.bincount(at, np.asarray(values, float), minlength=n), np.bincount(at, minlength=n).astype(np.float64)
-    )
+    totals = np.bincount(at, np.asarray(values, float), minlength=n).astype(np.float64)
+    return GroupSums(totals, np.bincount(at, minlength=n).astype(np.float64))
 
 
 def standard_error(sums: GroupSums) -> float:
@@ -77,7 +76,7 @@ def effective_size(sums: GroupSums) -> float:
 
 
 def binary_clustered(sums: GroupSums, alpha: float) -> Interval:
-    """Bounds of a clustered proportion, each alone at alpha: the wider of cluster t and Clopper-Pearson at effective n."""
+    """Bounds of a clustered proportion, each alone at alpha: wider of cluster t and Clopper-Pearson at effective n."""
     size, p = effective_size(sums), sums.mean
     exact = Interval(lower_bound(p * size, size, alpha), upper_bound(p * size, size, alpha))
     if len(sums.totals) == sums.sizes.sum():
@@ -103,10 +102,12 @@ def balance(sums: GroupSums, alpha: float) -> Interval:
 def bootstrap(
     statistic: Callable[[NDArray[np.intp]], float | None], n_groups: int, alpha: float = 0.05
 ) -> Interval | None:
-    """Percentile interval over resampled groups, for display alone (Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x).
+    """Percentile interval over resampled groups, for display alone.
+
+    (Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x.)
 
     Args:
-        statistic: from the indices of the groups drawn (with repeats) to a number, or None where it has none.
+        statistic: from how often each group is drawn, (G,), to a number, or None where it has none.
         n_groups: how many groups there are.
         alpha: two-sided level.
 
@@ -117,10 +118,10 @@ def bootstrap(
         return None
     # The raw bits of PCG64 are the same in every version of numpy; what Generator makes of them is not promised to be.
     raw = np.random.PCG64(_SEED).random_raw(RESAMPLES * n_groups)
-    draws = (
-        ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 * n_groups).astype(np.intp).reshape(RESAMPLES, n_groups)
-    )
-    found = np.array([value for draw in draws if (value := statistic(draw)) is not None], dtype=np.float64)
+    draws = ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 * n_groups).astype(np.intp)
+    row = np.repeat(np.arange(RESAMPLES) * n_groups, n_groups)
+    counts = np.bincount(row + draws, minlength=RESAMPLES * n_groups).reshape(RESAMPLES, n_groups)
+    found = np.array([value for times in counts if (value := statistic(times)) is not None], dtype=np.float64)
     if len(found) < RESAMPLES / 2:
         return None
     lower, upper = np.quantile(found, [alpha / 2, 1 - alpha / 2])

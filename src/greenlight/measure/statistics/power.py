@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
 from greenlight.measure.statistics.judged import Stratum, labels_needed
-from greenlight.measure.statistics.sequence import Capital, GroupedSequence, peak
+from greenlight.measure.statistics.sequence import Capital, GroupedSequence, peaks
 
 MOST = 100_000
 """Exams longer than this are not looked for."""
@@ -20,10 +20,8 @@ _NEGLIGIBLE = 1e-9
 def passes_after(
     values: Sequence[float], groups: Sequence[str], limit: float, side: int, low: float, high: float, alpha: float
 ) -> int | None:
-    """After how many items of an exam these values show that their mean lies on the good side; None if never."""
-    sequence = GroupedSequence(
-        low, high, n_planned=len(values), n_groups=len(set(groups)), limits=((limit, side),)
-    )
+    """After how many items these values show that their mean lies on the good side; None if never."""
+    sequence = GroupedSequence(low, high, n_planned=len(values), n_groups=len(set(groups)), limits=((limit, side),))
     for index, (value, group) in enumerate(zip(values, groups, strict=True), start=1):
         sequence.add(group, value)
         if sequence.shown(limit, side, alpha):
@@ -32,7 +30,7 @@ def passes_after(
 
 
 def items_needed(value: float, limit: float, side: int, low: float, high: float, alpha: float) -> int | None:
-    """How many independent answers of one value show that the mean lies on the good side of a limit; None: no number."""
+    """How many independent answers of one value show that the mean is on the good side of a limit; None: no number."""
     width = high - low
     capital = Capital((limit - low) / width, side)
     for n in range(1, MOST + 1):
@@ -60,9 +58,9 @@ def p_labels_suffice(n: int, specificity: float, limit: float, alpha: float) -> 
 
 
 def p_ever_shown(rate: float, n: int, limit: float, alpha: float, runs: int = 400) -> float:
-    """How often n answers with this rate of hits ever show, wrongly, that the rate is above a limit; seeded simulation."""
+    """How often n answers with this rate of hits ever show that the rate is above a limit, wrongly; seeded simulation."""
     if not 0 < limit < 1:
         return 0.0
     raw = np.random.PCG64(n).random_raw(runs * n)
     hits = ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 < rate).reshape(runs, n)
-    return float(np.mean([peak(run, limit, 1) >= -math.log(alpha) for run in hits.astype(float)]))
+    return float(np.mean(peaks(hits.astype(float), limit, 1) >= -math.log(alpha)))

@@ -14,10 +14,10 @@ and grows fastest when there is none: it is what lets a model without a failure 
 
 Groups. Values of one group (template, scenario) are not independent; groups are. In the exam's random order the first
 value of each group forms a sequence of independent values, whatever the later members do, so the capital that bets on
-these first values alone is fair in the presence of everything else seen: it may be looked at after every item. The later
-members enter once, when all planned items are there: a second capital bets on the group means (independent too). The two
-are averaged with fixed weights: at any time before the end the average is at least its first part, so stopping on that
-part alone errs on the safe side. The mean in question gives each group the same weight.
+these first values alone is fair in the presence of everything else seen: it may be looked at after every item. The
+later members enter once, when all planned items are there: a second capital bets on the group means (independent too).
+The two are averaged with fixed weights: at any time before the end the average is at least its first part, so stopping
+on that part alone errs on the safe side. The mean in question gives each group the same weight.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 _LOST_SHARE = 0.35
 _N_SHARES = 12
 SHARES: Floats = np.concatenate([[1.0], np.geomspace(0.9, 0.02, _N_SHARES)])
-"""Shares of the capital that are bet: everything, and a dozen from 0.9 to 0.02, so that one is near the best for any mean."""
+"""Shares of the capital that are bet: all of it, and a dozen from 0.9 to 0.02, so that one is near the best anywhere."""
 
 WEIGHTS: Floats = np.concatenate([[_LOST_SHARE], np.full(_N_SHARES, (1 - _LOST_SHARE) / _N_SHARES)])
 """How the capital is split over the shares at the start."""
@@ -80,9 +80,13 @@ class Capital:
 
 def peak(values: Sequence[float] | Floats, m: float, side: int) -> float:
     """Log of the most capital ever held over the values in their order."""
-    if len(values) == 0:
-        return 0.0
-    return max(0.0, float(_mix(_factors(np.asarray(values, float), m, side).cumsum(axis=0)).max()))
+    return float(peaks(np.asarray(values, float)[None], m, side)[0]) if len(values) else 0.0
+
+
+def peaks(runs: Floats, m: float, side: int) -> Floats:
+    """Log of the most capital ever held, for many runs of values in [0, 1] at once: (runs, n) to (runs,)."""
+    found: Floats = np.maximum(0.0, _mix(_factors(runs, m, side).cumsum(axis=-2)).max(axis=-1))
+    return found
 
 
 def final(values: Sequence[float] | Floats, m: float, side: int) -> float:
