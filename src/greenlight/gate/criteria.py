@@ -18,6 +18,9 @@ from greenlight.measure.metrics import Sample
 SHOWN = 6
 """Samples that a row points to."""
 
+DISCLOSED_ITEMS = 100
+"""A disclosure beside a row that is certain early still gets this many answers: from ten it would say little."""
+
 _DIGITS = 10
 
 
@@ -60,6 +63,11 @@ class Watch:
     def certain(self) -> bool:
         """Whether more answers cannot change the row."""
         return self._ended or len(self._samples) >= self._n_planned
+
+    @property
+    def n_used(self) -> int:
+        """Counted answers that the row uses."""
+        return len(self._samples)
 
     @property
     def status(self) -> Status:
@@ -154,8 +162,8 @@ def row_json(
         "details": dict(finding.details),
         "samples": list(samples),
     }
-    rounded: dict[str, JSON] = _rounded(row)
-    return rounded
+    shortened: dict[str, JSON] = rounded(row)
+    return shortened
 
 
 class SuiteWatch:
@@ -171,9 +179,14 @@ class SuiteWatch:
 
     @property
     def certain(self) -> bool:
-        """Whether every row with a limit has its verdict; never, where all rows are disclosures."""
+        """Whether every row with a limit has its verdict and every other a fair number of answers.
+
+        Never, where all rows are disclosures.
+        """
         gating = [watch for watch in self._watches if watch.criterion.limit is not None]
-        return bool(gating) and all(watch.certain for watch in gating)
+        shown = [watch for watch in self._watches if watch.criterion.limit is None]
+        enough = all(watch.certain or watch.n_used >= DISCLOSED_ITEMS for watch in shown)
+        return bool(gating) and enough and all(watch.certain for watch in gating)
 
     def rows(
         self,
@@ -269,11 +282,12 @@ def _worth_showing(samples: Sequence[Sample]) -> list[str]:
     return shown[:SHOWN]
 
 
-def _rounded(value: JSON) -> JSON:
+def rounded(value: JSON) -> JSON:
+    """The same JSON with floats of ten significant digits; None for what JSON cannot say."""
     if isinstance(value, float):
         return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _rounded(part) for key, part in value.items()}
+        return {key: rounded(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
+        return [rounded(part) for part in value]
     return value

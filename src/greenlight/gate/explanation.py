@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 from greenlight.evidence import JSON
+from greenlight.gate.criteria import rounded
 from greenlight.gate.policy import Policy, Statement
 
 SENTENCES = {
@@ -66,10 +67,10 @@ def _gap(row: Mapping[str, JSON]) -> dict[str, JSON]:
         "row": row["row"],
         "limit": limit,
         "at_least": abs(near - limit),
-        "estimate": None
-        if row["value"] is None
-        else abs(abs(row["value"]) - limit if either_way else row["value"] - limit),
+        "estimate": abs(abs(row["value"]) - limit if either_way else row["value"] - limit),
     }
+    shortened: dict[str, JSON] = rounded(gap)
+    return shortened
 
 
 def statement_row(statement: Statement) -> dict[str, JSON]:

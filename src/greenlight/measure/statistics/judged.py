@@ -11,7 +11,7 @@ import numpy as np
 from greenlight.measure.statistics.proportions import Interval, lower_bound, upper_bound, upper_bounds
 
 SPLIT_P, SPLIT_SP, SPLIT_SE = 0.6, 0.3, 0.1
-"""How alpha is split over the flagged share, the specificity and the sensitivity: a low limit hangs on the first two."""
+"""How alpha is split over the flagged share, the specificity and the sensitivity; a low limit needs the first."""
 
 MIN_YOUDEN = 0.5
 """A judge with Se + Sp - 1 below this is no instrument."""

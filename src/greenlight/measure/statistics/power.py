@@ -58,7 +58,7 @@ def p_labels_suffice(n: int, specificity: float, limit: float, alpha: float) -> 
 
 
 def p_ever_shown(rate: float, n: int, limit: float, alpha: float, runs: int = 400) -> float:
-    """How often n answers with this rate of hits ever show that the rate is above a limit, wrongly; seeded simulation."""
+    """How often n answers with this rate of hits ever show that it is above a limit, by seeded simulation."""
     if not 0 < limit < 1:
         return 0.0
     raw = np.random.PCG64(n).random_raw(runs * n)

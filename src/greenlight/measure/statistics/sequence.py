@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 _LOST_SHARE = 0.35
 _N_SHARES = 12
 SHARES: Floats = np.concatenate([[1.0], np.geomspace(0.9, 0.02, _N_SHARES)])
-"""Shares of the capital that are bet: all of it, and a dozen from 0.9 to 0.02, so that one is near the best anywhere."""
+"""Shares of the capital that are bet: all of it, and a dozen from 0.9 to 0.02, so that one is always near the best."""
 
 WEIGHTS: Floats = np.concatenate([[_LOST_SHARE], np.full(_N_SHARES, (1 - _LOST_SHARE) / _N_SHARES)])
 """How the capital is split over the shares at the start."""
