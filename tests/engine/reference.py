@@ -1,9 +1,9 @@
 """What a request should get, computed without the engine: one token after the other, each from the whole sequence."""
 
 import numpy as np
-from fake_decoder import log_softmax
 
 from greenlight.ops.protocol import PAGE_SIZE, Batch
+from tests.engine.fake_decoder import log_softmax
 
 
 def logits_after(decoder, tokens):

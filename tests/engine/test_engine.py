@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from fake_decoder import FakeDecoder, FakeTokenizer
-from reference import greedy_tokens, logits_after, weigh
 
 from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest, TokenEvent
 from greenlight.engine.sampler import Row, Sampler
 from greenlight.errors import ConfigError, EngineError
+from tests.engine.fake_decoder import FakeDecoder, FakeTokenizer
+from tests.engine.reference import greedy_tokens, logits_after, weigh
 
 
 @pytest.fixture

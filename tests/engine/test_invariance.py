@@ -2,20 +2,20 @@
 
 import numpy as np
 import pytest
-from fake_decoder import FakeDecoder, FakeTokenizer
-from workload import make_requests
 
 from greenlight.engine import Engine, GenerateRequest, Generation, ScoreRequest, TokenEvent
+from tests.engine.fake_decoder import FakeDecoder, FakeTokenizer
+from tests.engine.workload import make_requests
 
-N_REQUESTS = 200
+N_REQUESTS = 150
 
 CIRCUMSTANCES = {
     "in one go": {},
     "without a prefix cache": {"prefix_cache": False},
-    "two at a time in small bites": {"max_sequences": 2, "max_batch_tokens": 7},
+    "two at a time in small bites": {"max_sequences": 2, "max_batch_tokens": 16},
     "many at a time": {"max_sequences": 100, "max_batch_tokens": 4096},
-    "on so few pages that most are evicted": {"n_pages": 24},
-    "on so few pages that most start again": {"n_pages": 7, "max_sequences": 16, "max_batch_tokens": 40},
+    "on so few pages that many are evicted": {"n_pages": 24},
+    "on so few pages that some start again": {"n_pages": 7, "max_sequences": 16, "max_batch_tokens": 40},
     "on few pages without a prefix cache": {"n_pages": 9, "prefix_cache": False, "max_batch_tokens": 100},
 }
 
