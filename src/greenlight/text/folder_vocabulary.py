@@ -111,8 +111,10 @@ def _plain(library: Any, *, at_start: bool) -> PlainEncoder:
 
 def _decoding(library: Any, folder: Path) -> tuple[bool, bool]:
     """Whether tokens spell bytes in GPT-2's alphabet, and whether decoding takes a first space away."""
-    state = json.loads(library.decoder.__getstate__()) if library.decoder is not None else {"type": "none"}
-    steps = state["decoders"] if state["type"] == "Sequence" else [state]
+    state: dict[str, Any] = (
+        json.loads(library.decoder.__getstate__()) if library.decoder is not None else {"type": "none"}
+    )
+    steps: list[dict[str, Any]] = state["decoders"] if state["type"] == "Sequence" else [state]
     kinds = {step["type"] for step in steps}
     strip = any(step["type"] == "Strip" and step["content"] == " " and step["start"] for step in steps)
     metaspace = any(step["type"] == "Metaspace" and step["prepend_scheme"] != "never" for step in steps)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from jinja2 import nodes
+from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
-from jinja2.sandbox import SecurityError
 from jinja2.visitor import NodeTransformer
 
 METERED = frozenset({"step", "joined", "made", "sliced", "compared", "generated"})
@@ -27,7 +28,7 @@ class Metering(NodeTransformer):
 class Generation(Extension):
     """The block {% generation %}, with which templates mark what the assistant wrote; rendering passes it through."""
 
-    tags: ClassVar = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 - as the base class has it
 
     def parse(self, parser: Any) -> nodes.Node:
         """The block as a call of its own body."""
@@ -64,12 +65,13 @@ def _joining(node: Any) -> nodes.Node:
 
 
 def _comparing(node: Any) -> nodes.Node:
-    left, whole = node.expr, None
-    for operand in node.ops:
-        part = _call("compared", nodes.Const(operand.op), left, operand.expr)
-        whole = part if whole is None else nodes.And(whole, part)
-        left = operand.expr
-    return whole if whole is not None else node
+    # a < b < c is a < b and b < c.
+    sides = [node.expr, *(operand.expr for operand in node.ops)]
+    parts: list[nodes.Expr] = [
+        _call("compared", nodes.Const(operand.op), left, operand.expr)
+        for left, operand in zip(sides, node.ops, strict=False)
+    ]
+    return functools.reduce(nodes.And, parts)
 
 
 def _refusing(node: nodes.Node) -> nodes.Node:

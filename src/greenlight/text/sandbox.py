@@ -16,9 +16,10 @@ from typing import Any
 
 import jinja2
 from jinja2 import nodes
+from jinja2.exceptions import SecurityError
 from jinja2.ext import loopcontrols
 from jinja2.runtime import LoopContext, Macro, Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from greenlight.text.budget import MAX_INT_BITS, MAX_TEXT, Budget
@@ -83,7 +84,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.filters.update({name: self._paid(name, plain[name]) for name in _SHALLOW_FILTERS | _DEEP_FILTERS})
         self.filters["tojson"] = self._paid("tojson", self._tojson)
         self.filters["join"] = self._paid("join", self._join)
-        self.tests = {name: self._paid_test(name, test) for name, test in self.tests.items()}
+        self.tests = {name: self._paid_test(name, test) for name, test in dict[str, Any](self.tests).items()}
         self.globals = {
             "range": self._range,
             "dict": self._dict,

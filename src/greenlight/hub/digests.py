@@ -1,0 +1,80 @@
+"""Which bytes is a model? SHA-256 of its files, remembered so that a file is read once and not at every start."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+
+from greenlight.errors import HubError
+from greenlight.hub.cache import home, read_json, write_json
+
+_INDEX = "digests.json"
+_MAX_INDEX = 10_000
+_MODEL_FILES = ("*.safetensors", "*.gguf", "*.json", "*.jinja", "tokenizer.model", "*.tiktoken")
+
+
+def digest(path: Path | str) -> str:
+    """Hex SHA-256 that identifies a model.
+
+    A file's is that of its bytes. A folder's is that of the canonical JSON of name → SHA-256 over the files that
+    decide what the model does: weights, configuration, tokenizer, template.
+
+    Raises:
+        HubError: nothing is there, or it cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        text = json.dumps(file_digests(path), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+    return file_digests(path)[path.name]
+
+
+def file_digests(path: Path | str) -> dict[str, str]:
+    """Name to hex SHA-256 of a model's files, remembered by size and time of change.
+
+    Raises:
+        HubError: nothing is there, or it cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise HubError("this model is not there", where=str(path), do="check the path")
+    files = sorted({found for pattern in _MODEL_FILES for found in path.glob(pattern)}) if path.is_dir() else [path]
+    if not files:
+        raise HubError("the folder has no model in it", where=str(path), found="no weights, no config.json")
+    index = read_json(home() / _INDEX)
+    before = dict(index)
+    digests = {file.name: _remembered(file, index) for file in files}
+    if index != before:
+        trimmed = dict(list(index.items())[-_MAX_INDEX:])
+        # A cache that cannot be written costs time at the next start, not this answer.
+        with contextlib.suppress(HubError):
+            write_json(home() / _INDEX, trimmed)
+    return digests
+
+
+def _remembered(file: Path, index: dict[str, object]) -> str:
+    try:
+        file = file.resolve(strict=True)
+        stat = file.stat()
+        known = index.get(str(file))
+        key = [stat.st_size, stat.st_mtime_ns]
+        if isinstance(known, list) and known[:2] == key and isinstance(known[2], str):
+            return known[2]
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise HubError("a model file cannot be read", where=str(file), found=str(error)) from error
+    index[str(file)] = [*key, found]
+    return found
+
+
+def remember(file: Path, sha256: str) -> None:
+    """Note a digest that was computed while the file was written."""
+    file = file.resolve()
+    stat = file.stat()
+    index = read_json(home() / _INDEX)
+    index[str(file)] = [stat.st_size, stat.st_mtime_ns, sha256]
+    with contextlib.suppress(HubError):
+        write_json(home() / _INDEX, index)

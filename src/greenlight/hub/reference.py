@@ -1,0 +1,120 @@
+"""What does a model reference on the command line mean?"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from greenlight.errors import HubError, UnsupportedError
+from greenlight.hub.catalog import catalog
+
+_REPOSITORY = re.compile(
+    r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[^:@\s]+))?(?::(?P<file>[^\s:]+))?",
+    re.ASCII,
+)
+_FORMS = "a name from `greenlight list`, a path with a / in it, hf:owner/name[@revision][:file], or http://host:port/v1#model"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogReference:
+    """A model of the catalog."""
+
+    text: str
+    """As the user wrote it; also the name."""
+
+    @property
+    def name(self) -> str:
+        """The catalog's name."""
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class PathReference:
+    """A file or folder of the user's."""
+
+    text: str
+    """As the user wrote it."""
+
+    path: Path
+    """Where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubReference:
+    """A repository on the Hugging Face hub."""
+
+    text: str
+    """As the user wrote it."""
+
+    repository: str
+    """owner/name."""
+
+    revision: str | None
+    """Branch, tag or commit; None for the default branch."""
+
+    file: str | None
+    """One file of it; None for the whole model."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointReference:
+    """A model behind an OpenAI-compatible endpoint."""
+
+    text: str
+    """As the user wrote it."""
+
+    url: str
+    """Base address, such as http://localhost:8000/v1."""
+
+    model: str | None
+    """Model name there; None for the only one."""
+
+
+Reference: TypeAlias = CatalogReference | PathReference | HubReference | EndpointReference
+"""What a model can be named by."""
+
+
+def parse_reference(text: str) -> Reference:
+    """Tell the forms of DESIGN.md §4 apart.
+
+    Raises:
+        HubError: a name that is in no catalog, with the nearest ones; or a malformed reference.
+        UnsupportedError: a reference with an adapter.
+    """
+    if text.startswith(("http://", "https://")):
+        url, _, model = text.partition("#")
+        return EndpointReference(text, url.rstrip("/"), model or None)
+    if "+" in text and not Path(text).expanduser().exists():
+        base, _, adapter = text.rpartition("+")
+        raise UnsupportedError(
+            "adapters cannot be loaded yet",
+            where=text,
+            found=f"adapter {adapter!r} on {base!r}",
+            do=f"use {base} without it",
+        )
+    if text.startswith("hf:"):
+        return _hub(text)
+    if "/" in text or text.endswith(".gguf"):
+        return PathReference(text, Path(text).expanduser())
+    known = catalog()
+    if text in known:
+        return CatalogReference(text)
+    raise _unknown(text, list(known))
+
+
+def _hub(text: str) -> HubReference:
+    match = _REPOSITORY.fullmatch(text.removeprefix("hf:"))
+    if match is None or ".." in text:
+        raise HubError("a hub reference is malformed", where=text, do="write hf:owner/name[@revision][:file]")
+    return HubReference(text, match["repository"], match["revision"], match["file"])
+
+
+def _unknown(text: str, known: list[str]) -> HubError:
+    near = difflib.get_close_matches(text.lower(), known, n=3, cutoff=0.4)
+    found = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+    if text and Path(text).exists():
+        found = f"there is a file or folder of that name: write ./{text}"
+    return HubError("no model has this name", where=repr(text), found=found, do=f"give {_FORMS}")
