@@ -126,6 +126,8 @@ class Engine:
                 do="give each request its own id, or wait until the other has ended",
             )
         self.limits.check(request)
+        if not request.prompt:
+            self._beginning(request)
 
     def submit(self, request: Request) -> None:
         """Queue a request; `step` will return its events.
@@ -203,7 +205,7 @@ class Engine:
         finally:
             for request_id in sorted(box.open):
                 self._post.close(request_id)
-                del self._jobs[request_id]
+                self._jobs.pop(request_id, None)
                 self._scheduler.remove(request_id)
 
     def _refill(self, source: Iterator[Request], box: Mailbox, kind: type[Request]) -> bool:
@@ -280,7 +282,7 @@ class Engine:
         assert isinstance(job, Generating), "only answers are written"
         return job
 
-    def _beginning(self, request: ScoreRequest) -> tuple[int, ...]:
+    def _beginning(self, request: Request) -> tuple[int, ...]:
         """The token that an empty prompt stands for."""
         bos = self.tokenizer.bos_id
         beginnings = [*([] if bos is None else [bos]), *sorted(self._eos_ids)]
