@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest, TokenEvent
+from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, ScoreRequest, TokenEvent
 from greenlight.engine.sampler import Row, Sampler
 from greenlight.errors import ConfigError, EngineError
 from tests.engine.fake_decoder import FakeDecoder, FakeTokenizer
@@ -176,15 +176,15 @@ def test_cancelling_frees_pages_at_once_and_returns_what_there_is(make_engine, n
     engine = make_engine(n_pages=16)
     engine.submit(ask("a", range(2, 60), max_tokens=100, ignore_eos=True))
     engine.submit(ScoreRequest(id="q", prompt=range(2, 80), continuations=(range(2, 40), range(3, 60))))
-    events = [event for _ in range(n_steps) for event in engine.step()]
-    open_ids = {"a", "q"} - {event.id for event in events if isinstance(event, Scored)}
-    for name in open_ids:
-        engine.cancel(name)
+    for _ in range(n_steps):
+        engine.step()
+    results = {name: engine.cancel(name) for name in engine.in_flight}
     assert engine.n_free_pages == 16
-    (answer,) = engine.step()
-    assert answer.finish == "cancelled"
-    assert len(answer.tokens) == n_steps
+    assert results["a"].finish == "cancelled"
+    assert len(results["a"].tokens) == n_steps
+    assert results.get("q") is None
     assert engine.idle
+    assert engine.step() == []
 
 
 def test_closing_an_iterator_cancels_what_it_asked_for(make_engine):
@@ -213,13 +213,13 @@ def test_an_iterator_whose_last_request_is_cancelled_by_another_still_yields_its
     engine = make_engine()
     stream = engine.stream(ask("a", range(2, 20), max_tokens=12, ignore_eos=True))
     next(stream)
-    engine.cancel("a")
-    (answer,) = stream
+    answer = engine.cancel("a")
     assert answer.finish == "cancelled"
+    assert list(stream) == [answer]
     engine = make_engine(max_batch_tokens=64)
     scores = engine.score(ScoreRequest(id=f"{i}", prompt=[2], continuations=((3,) * (1 + 150 * i),)) for i in range(2))
     next(scores)
-    engine.cancel("1")
+    assert engine.cancel("1") is None
     assert list(scores) == []
 
 

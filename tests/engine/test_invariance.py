@@ -29,8 +29,9 @@ def run(engine, requests, *, cancel=None):
         for event in engine.step():
             if not isinstance(event, TokenEvent):
                 results[event.id] = event
-        if cancel is not None and (name := cancel(n_steps, engine)) is not None:
-            engine.cancel(name)
+        victim = cancel and cancel(n_steps, engine)
+        if victim and (answer := engine.cancel(victim)) is not None:
+            results[victim] = answer
         if engine.idle and not waiting:
             return results
     raise AssertionError("the engine stands still")

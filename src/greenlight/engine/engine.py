@@ -146,10 +146,12 @@ class Engine:
             self._jobs[request.id], sequence = job, job.first
         self._scheduler.add(sequence)
 
-    def cancel(self, request_id: str) -> None:
+    def cancel(self, request_id: str) -> Generation | None:
         """End a request now: its pages are free when this returns, whether it was queued or half done.
 
-        An answer cut short is returned by the next `step` as a `Generation` that finished as `cancelled`.
+        Returns:
+            The answer as far as it came, finished as `cancelled`; None for continuations being weighed. An iterator
+            that asked for the answer yields it too; `step` does not.
 
         Raises:
             EngineError: no request of this id is in flight.
@@ -163,10 +165,9 @@ class Engine:
                 do="cancel a request once, between its submit and its end",
             )
         self._scheduler.remove(request_id)
-        if isinstance(job, Generating):
-            self._post.deliver(job.end("cancelled"))
-        else:
-            self._post.close(request_id)
+        answer = job.end("cancelled") if isinstance(job, Generating) else None
+        self._post.end(request_id, answer)
+        return answer
 
     def step(self) -> list[Event]:
         """Run one step and return what it brought, save what belongs to an iterator of this engine."""
@@ -204,7 +205,7 @@ class Engine:
                 yield from box.collect()
         finally:
             for request_id in sorted(box.open):
-                self._post.close(request_id)
+                self._post.end(request_id)
                 self._jobs.pop(request_id, None)
                 self._scheduler.remove(request_id)
 

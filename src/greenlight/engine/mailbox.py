@@ -49,13 +49,16 @@ class PostOffice:
         """Put an event where it belongs; a result ends its request's subscription."""
         self._boxes.get(event.id, self._rest).put(event)
         if not isinstance(event, TokenEvent):
-            self.close(event.id)
+            self.end(event.id)
 
-    def close(self, request_id: str) -> None:
-        """The request ended."""
+    def end(self, request_id: str, event: Event | None = None) -> None:
+        """The request is over; a subscriber, if there is one, gets the event."""
         box = self._boxes.pop(request_id, None)
-        if box is not None:
-            box.open.discard(request_id)
+        if box is None:
+            return
+        box.open.discard(request_id)
+        if event is not None:
+            box.put(event)
 
     def collect(self) -> list[Event]:
         """Events nobody subscribed to, in order."""
