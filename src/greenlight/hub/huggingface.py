@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from greenlight.errors import HubError
-from greenlight.hub.cache import Cached, disk_errors, find, home, now
+from greenlight.hub.cache import Cached, disk_errors, home, now
 from greenlight.hub.download import check_digest
 from greenlight.hub.progress import Progress
 from greenlight.hub.reference import HubReference
@@ -35,14 +35,13 @@ def fetch(reference: HubReference, progress: Progress | None) -> Cached:
     Raises:
         HubError: no network, no access, no such repository, revision or file; a file with the wrong digest.
     """
-    if _offline():
+    if offline():
         raise HubError(
             "the hub may not be asked: HF_HUB_OFFLINE is set",
             where=reference.text,
-            found="in the cache" if find(reference) else "not in the cache",
-            do="unset HF_HUB_OFFLINE, then greenlight pull " + reference.text,
+            do=f"unset HF_HUB_OFFLINE, then greenlight pull {reference.text}",
         )
-    with _hub_errors(reference), disk_errors(home() / "huggingface"):
+    with disk_errors(home() / "huggingface"), _hub_errors(reference):
         info = _info(reference)
         files = _choose(reference, {entry.rfilename: entry for entry in info.siblings or []})
         total = sum(entry.size or 0 for entry in files)
@@ -62,7 +61,8 @@ def fetch(reference: HubReference, progress: Progress | None) -> Cached:
     )
 
 
-def _offline() -> bool:
+def offline() -> bool:
+    """Whether the user has forbidden the hub's library to use the network."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
@@ -136,13 +136,11 @@ def _fetch_file(
 
 def _bar(progress: Progress | None, before: int, total: int) -> Any:
     """A silent progress bar that reports to `progress` instead of the terminal."""
-    from huggingface_hub import utils
+    from huggingface_hub.utils.tqdm import tqdm
 
-    base: Any = vars(utils)["tqdm"]
-
-    class Bar(base):  # type: ignore[misc]
+    class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "disable": True})
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]
             self.done = int(kwargs.get("initial") or 0)
 
         def update(self, n: float | None = 1) -> bool | None:
@@ -181,7 +179,9 @@ def _hub_errors(reference: HubReference) -> Iterator[None]:
     except errors.EntryNotFoundError as error:
         raise HubError("a file of the repository is gone", where=reference.text, found=_first_line(error)) from error
     except errors.HfHubHTTPError as error:
-        raise HubError("the hub refuses", where=reference.text, found=_status(error), do="try again later") from error
+        no_access = getattr(error.response, "status_code", None) in (401, 403)
+        do = "set HF_TOKEN to a token with access" if no_access else "try again later"
+        raise HubError("the hub refuses", where=reference.text, found=_status(error), do=do) from error
     except (errors.HFValidationError, errors.FileMetadataError) as error:
         raise HubError("the hub's answer makes no sense", where=reference.text, found=_first_line(error)) from error
     except Exception as error:

@@ -120,8 +120,10 @@ def _place_from_file(file: Path, entry: Entry, target: Path, progress: Progress 
 
 
 def _pull_hub(reference: HubReference, progress: Progress | None) -> Path:
-    from greenlight.hub.huggingface import fetch
+    from greenlight.hub.huggingface import fetch, offline
 
+    if offline() and (path := find(reference)) is not None:
+        return path
     fetched = fetch(reference, progress)
     record(fetched)
     return Path(fetched.path)
