@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from greenlight.formats.quants import dequantize, one_type
+from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import Tensor, TensorType
 from tests.builders import encode
 
@@ -54,13 +54,3 @@ def test_rows_move_whole(kind):
     moved = source.take_rows(order)
     assert moved.type is source.type
     np.testing.assert_array_equal(dequantize(moved), dequantize(source)[order])
-
-
-def test_tensors_of_several_types_share_float32_with_the_same_values():
-    values = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
-    mixed = [tensor("Q8_0", values), tensor("F16", values)]
-    same = one_type(mixed)
-    assert {each.type for each in same} == {TensorType.F32}
-    for before, after in zip(mixed, same, strict=True):
-        np.testing.assert_array_equal(dequantize(after), dequantize(before))
-    assert one_type(mixed[:1])[0] is mixed[0]

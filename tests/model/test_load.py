@@ -69,7 +69,7 @@ def test_every_type_of_weight_computes_with_the_values_it_stands_for(tmp_path, c
     assert_near(all_logits(load_decoder(file, NUMPY), TOKENS), all_logits(load_decoder(folder, NUMPY), TOKENS))
 
 
-def test_layers_that_mix_types_are_widened_together(tmp_path, config, weights):
+def test_layers_may_mix_types(tmp_path, config, weights):
     """A quantiser may keep v in a finer type than q and k, which are stacked with it."""
     file = read_gguf(write_llama_gguf(tmp_path / "m.gguf", config, weights, "Q8_0"))
     tensors = {name: (tensor.type.name, dequantize(tensor)) for name, tensor in file.tensors.items()}

@@ -7,8 +7,6 @@ high nibbles the last 16. Each product and sum is rounded to float32 once, as th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,16 +25,6 @@ def dequantize(tensor: Tensor) -> NDArray[np.float32]:
     else:
         values = _BLOCKS[tensor.type](data.reshape(-1, tensor.type.block_bytes))
     return values.reshape(tensor.shape)
-
-
-def one_type(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The tensors themselves if they share a type; else each widened to float32, which every value survives."""
-    if len({tensor.type for tensor in tensors}) == 1:
-        return list(tensors)
-    return [
-        Tensor(tensor.name, TensorType.F32, tensor.shape, dequantize(tensor).reshape(-1).view(np.uint8))
-        for tensor in tensors
-    ]
 
 
 def _q4_0(blocks: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -19,20 +19,16 @@ def select_ops(name: str | None = None) -> Ops:
     Numpy ops chosen because native ones are missing carry the reason as `reason`.
 
     Raises:
-        UsageError: no ops have that name, or native ones were asked for and cannot be loaded.
+        UsageError: no ops have that name.
+        UnsupportedError: native ones were asked for and cannot be loaded.
     """
     asked = name or os.environ.get("GREENLIGHT_OPS") or None
     if asked not in (None, *NAMES):
         raise UsageError(f"there are no ops called {asked!r}", found=asked, do=f"use one of {', '.join(NAMES)}")
     if asked == "numpy":
         return NumpyOps()
-    try:
-        from greenlight.ops.native import NativeOps
+    from greenlight.ops import native
 
-        return NativeOps()
-    except ImportError as error:
-        if asked == "native":
-            raise UsageError(
-                "the native ops cannot be loaded", found=str(error), do="install a C++20 compiler, then reinstall"
-            ) from error
-        return NumpyOps(reason=f"the native module cannot be loaded: {error}")
+    if asked == "native" or native.available():
+        return native.NativeOps()
+    return NumpyOps(reason=f"the native kernels cannot be loaded: {native.why_not()}")

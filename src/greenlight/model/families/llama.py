@@ -7,11 +7,11 @@ many others share the design.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from greenlight.errors import UnsupportedError
-from greenlight.formats.quants import one_type
 from greenlight.formats.tensors import Tensor
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Family, Weights
@@ -197,11 +197,11 @@ def pack_block(ops: Ops, config: ModelConfig, layer: int, weights: Weights) -> L
     prefix = f"model.layers.{layer}."
 
     def linear(*names: str) -> Weight:
-        parts = one_type([weights[f"{prefix}{name}.weight"] for name in names])
+        parts = [weights[f"{prefix}{name}.weight"] for name in names]
         return ops.pack_linear(parts, [weights.get(f"{prefix}{name}.bias") for name in names])
 
-    gate, up = one_type([weights[f"{prefix}mlp.{name}_proj.weight"] for name in ("gate", "up")])
-    biases = weights.get(f"{prefix}mlp.gate_proj.bias"), weights.get(f"{prefix}mlp.up_proj.bias")
+    gate, up = (f"{prefix}mlp.{name}_proj" for name in ("gate", "up"))
+    biases = weights.get(f"{gate}.bias"), weights.get(f"{up}.bias")
     return LlamaBlock(
         layer=layer,
         config=config,
@@ -210,13 +210,14 @@ def pack_block(ops: Ops, config: ModelConfig, layer: int, weights: Weights) -> L
         qkv_proj=linear("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
         o_proj=linear("self_attn.o_proj"),
         mlp_norm=ops.pack_norm(weights[f"{prefix}post_attention_layernorm.weight"]),
-        gate_up=ops.pack_gate_up(gate, up, biases),
+        gate_up=ops.pack_gate_up(weights[f"{gate}.weight"], weights[f"{up}.weight"], biases),
         down_proj=linear("mlp.down_proj"),
     )
 
 
+@cache
 def attention_spec(config: ModelConfig) -> AttentionSpec:
-    """The attention that every layer has."""
+    """The attention that every layer has: one object, so that ops prepare it once."""
     return AttentionSpec(
         n_heads=config.n_heads,
         n_kv_heads=config.n_kv_heads,
