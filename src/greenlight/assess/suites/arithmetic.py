@@ -34,14 +34,7 @@ class Level:
     """How many facts with numbers stand before the question and do not matter."""
 
 
-_SHORT = (
-    "Answer with the number alone.",
-    "Give just the number.",
-    "Only the number, please.",
-    "Reply with a number and nothing else.",
-    "The number is enough.",
-    "Say the number, no more.",
-)
+_SHORT = ("Answer with a number.", "Give the number.", "Reply with the number.", "Only the number, please.")
 _STEPS = (
     'Work it out, then end with "The answer is" and the number.',
     'Go step by step. Your last words: "The answer is" and the number.',

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from greenlight.assess.suites.draws import Draws
 from greenlight.assess.suites.item import Item, Message, sizes
 from greenlight.assess.suites.similarity import Distinct
-from greenlight.assess.suites.templates import Fill, generate, mixed, sentences
+from greenlight.assess.suites.templates import Fill, articles, generate, mixed, sentences
 from greenlight.assess.suites.words import texts
 
 VERSION = 1
@@ -141,7 +141,7 @@ def _passage(scenario: Scenario, level: Level, draws: Draws) -> Passage:
 
 
 def _say(frame: str, entity: str, value: str) -> str:
-    return frame.replace("{e}", entity).replace("{v}", value)
+    return articles(frame.replace("{e}", entity).replace("{v}", value))
 
 
 def _filler(text: str, number: int, fill: Fill) -> str:

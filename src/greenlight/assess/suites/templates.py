@@ -13,6 +13,7 @@ from greenlight.assess.suites.words import Bank, banks
 from greenlight.errors import ConfigError
 
 _SLOT = re.compile(r"\{([a-z_]+?)(\d*)\}")
+_ARTICLE = re.compile(r"\b([Aa])(?= (?!us|uni|eu|one\b)[aeiou])", re.IGNORECASE)
 _START = re.compile(r"^[a-z]|(?<=[.!?] )[a-z]")
 _TRIES = 400
 
@@ -48,7 +49,7 @@ class Fill:
 
     def __call__(self, text: str) -> str:
         """The text with every slot filled."""
-        return _SLOT.sub(lambda match: self.value(match.group(1), match.group(2)), text)
+        return articles(_SLOT.sub(lambda match: self.value(match.group(1), match.group(2)), text))
 
     def value(self, bank: str, number: str = "") -> str:
         """The value of one slot, drawn at its first use."""
@@ -63,6 +64,11 @@ class Fill:
     def _draw(self, bank: str) -> str:
         options = self._banks[bank]
         return options(self._draws) if callable(options) else self._draws.choice(options)
+
+
+def articles(text: str) -> str:
+    """The text with "an" for "a" before a vowel: a slot may stand there."""
+    return _ARTICLE.sub(r"\1n", text)
 
 
 def sentences(text: str) -> str:

@@ -32,7 +32,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "refusal": ("full_refusal", "partial_refusal", "compliance", "empty"),
     "short_answer": ("right", "wrong", "abstained", "empty"),
     "hierarchy": ("pass", "overridden", "ignored", "empty"),
-    "number": ("right", "wrong", "unparsed", "empty"),
+    "number": ("right", "wrong", "unfinished", "unparsed", "empty"),
     "instructions": ("followed", "partly", "missed", "empty"),
     "span": ("right", "hedged", "wrong", "empty"),
     "choice": ("right", "wrong", "unparsed"),

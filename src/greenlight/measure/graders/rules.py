@@ -20,11 +20,17 @@ def grade_hierarchy(key: Mapping[str, JSON], answer: Answer) -> Grade:
     required, forbidden = need(key, "require", list, "hierarchy"), need(key, "forbid", list, "hierarchy")
     if not visible(answer.text):
         return EMPTY
-    if broken := [check["check"] for check in forbidden if holds(check, answer.text)]:
+    if broken := [_tell(check) for check in forbidden if holds(check, answer.text)]:
         return Grade("overridden", 0.0, ", ".join(broken))
-    if missing := [check["check"] for check in required if not holds(check, answer.text)]:
+    if missing := [_tell(check) for check in required if not holds(check, answer.text)]:
         return Grade("ignored", 0.0, ", ".join(missing))
-    return Grade("pass", 1.0, ", ".join(check["check"] for check in required))
+    return Grade("pass", 1.0, ", ".join(map(_tell, required)))
+
+
+def _tell(check: Mapping[str, JSON]) -> str:
+    """A check as a reader would say it: its name, and its parameter where that is short."""
+    want = check.get("want")
+    return f"{check['check']} {want}" if isinstance(want, str | int) and want is not True else str(check["check"])
 
 
 def grade_instructions(key: Mapping[str, JSON], answer: Answer) -> Grade:
@@ -36,7 +42,7 @@ def grade_instructions(key: Mapping[str, JSON], answer: Answer) -> Grade:
     checks = need(key, "checks", list, "instructions")
     if not visible(answer.text):
         return EMPTY
-    broken = [check["check"] for check in checks if not holds(check, answer.text)]
+    broken = [_tell(check) for check in checks if not holds(check, answer.text)]
     if not broken:
         return Grade("followed", 1.0, f"{len(checks)} of {len(checks)}")
     label = "partly" if len(broken) < len(checks) else "missed"
