@@ -179,6 +179,7 @@ def gguf_with(tmp_path, config, **keys):
         ({"llama.attention.value_length": 32}, UnsupportedError, "value_length"),
         ({"llama.attention.head_count_kv": [2, 1]}, FormatError, "impossible value"),
         ({"llama.block_count": None}, FormatError, "missing"),
+        ({"split.count": 3}, UnsupportedError, "split.count = 3"),
         ({"llama.block_count": -1.5}, FormatError, "impossible value"),
         ({}, FormatError, "do not match"),
     ],
@@ -222,6 +223,16 @@ def test_a_folder_without_card_has_no_licence(tmp_path, weights):
     facts = describe(folder_with(tmp_path, weights))
     assert facts.licence is None
     assert facts.provenance == {}
+
+
+def test_an_opened_model_can_be_described_and_loaded_without_reading_it_again(tmp_path, config, weights):
+    path = write_llama_gguf(tmp_path / "m.gguf", config, weights, "Q8_0")
+    opened = open_checkpoint(path)
+    before = {name: dequantize(tensor) for name, tensor in opened.items()}
+    path.unlink()
+    assert describe(opened).n_parameters == load_decoder(opened, NUMPY).n_parameters
+    for name, values in before.items():  # its pages were let go, its bytes were not
+        np.testing.assert_array_equal(dequantize(opened[name]), values)
 
 
 def test_the_memory_plan_adds_up_and_grows_with_context(tmp_path, config, weights):

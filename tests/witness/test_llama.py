@@ -300,7 +300,6 @@ def test_the_default_model_on_native_ops_is_as_near_to_transformers_as_llama_cpp
     expected = reference(default_twin, tokens)
     ours = mean_kl(all_logits(load_decoder(default_model, native.NativeOps()), tokens), expected)
     theirs = mean_kl(llama_cpp_logits(default_model, tokens), expected)
-    print(ours, theirs)
     assert ours <= 1.25 * theirs
 
 

@@ -71,6 +71,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 def _from_gguf(file: GGUFFile) -> Checkpoint:
     where = str(file.path)
+    Fields(where, file.metadata).refuse_unless("split.count", 0, 1)
     architecture = Fields(where, file.metadata).text("general.architecture")
     if architecture is None:
         raise FormatError("the file does not say what model it is", where=f"{where}, general.architecture")

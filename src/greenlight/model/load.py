@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from greenlight.formats.tensors import release_mapped
-from greenlight.model.checkpoint import open_checkpoint
+from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.facts import ModelFacts, facts_of
 from greenlight.ops import Ops, select_ops
 
 
-def load_decoder(path: Path | str, ops: Ops | None = None) -> Decoder:
+def load_decoder(source: Path | str | Checkpoint, ops: Ops | None = None) -> Decoder:
     """Read a .gguf file or a Hugging Face folder and pack its weights.
 
     Args:
-        path: the file or the folder.
+        source: the file or the folder, or what `open_checkpoint` made of it (whose metadata a tokenizer may need
+            as well: a file need not be read twice).
         ops: what computes it; by default the fastest there is.
 
     Raises:
@@ -23,17 +24,21 @@ def load_decoder(path: Path | str, ops: Ops | None = None) -> Decoder:
         UnsupportedError: a family, a type or a switch that is not computed here.
         ConfigError: a config that contradicts itself.
     """
-    checkpoint = open_checkpoint(Path(path))
+    checkpoint = _opened(source)
     decoder = Decoder(checkpoint, ops or select_ops())
     # Packing read every page of the file; where the ops copied them, they need not stay resident beside the copy.
     release_mapped(checkpoint.tensors.values())
     return decoder
 
 
-def describe(path: Path | str) -> ModelFacts:
+def describe(source: Path | str | Checkpoint) -> ModelFacts:
     """What a model's files say of it, checked as for running, without packing its weights.
 
     Raises:
         GreenlightError: as for `load_decoder`.
     """
-    return facts_of(open_checkpoint(Path(path)))
+    return facts_of(_opened(source))
+
+
+def _opened(source: Path | str | Checkpoint) -> Checkpoint:
+    return source if isinstance(source, Checkpoint) else open_checkpoint(Path(source))
