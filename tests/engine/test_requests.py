@@ -76,3 +76,11 @@ def test_an_empty_continuation_has_no_weight():
         ScoreRequest(id="q", prompt=(1,), continuations=((1,), ()))
     with pytest.raises(ConfigError, match="continuations of request 'q'"):
         ScoreRequest(id="q", prompt=(1,), continuations=())
+
+
+@pytest.mark.parametrize("name", [None, 7, ""])
+def test_a_request_has_a_name(name):
+    with pytest.raises(ConfigError, match=r"^id is "):
+        GenerateRequest(id=name, prompt=(1,))
+    with pytest.raises(ConfigError, match=r"^id is "):
+        ScoreRequest(id=name, prompt=(1,), continuations=((1,),))

@@ -97,6 +97,7 @@ class GenerateRequest:
     """How tokens are drawn and when to end."""
 
     def __post_init__(self) -> None:
+        _check_id(self.id)
         object.__setattr__(self, "prompt", _token_ids("prompt", self.id, self.prompt))
         _check(len(self.prompt) > 0, f"prompt of request {self.id!r}", "empty", "at least one token id")
 
@@ -119,6 +120,7 @@ class ScoreRequest:
     """Token ids to weigh, at least one continuation of at least one token; they share what they have in common."""
 
     def __post_init__(self) -> None:
+        _check_id(self.id)
         object.__setattr__(self, "prompt", _token_ids("prompt", self.id, self.prompt))
         ids = tuple(_token_ids("continuation", self.id, tokens) for tokens in self.continuations)
         object.__setattr__(self, "continuations", ids)
@@ -224,6 +226,10 @@ def _check_whole(name: str, value: object) -> None:
 def _check_finite(name: str, value: object) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     _check(number, name, value, "a finite number")
+
+
+def _check_id(value: object) -> None:
+    _check(isinstance(value, str) and value != "", "id", value, "a string of at least one character")
 
 
 def _token_ids(name: str, request_id: str, tokens: Iterable[int]) -> tuple[int, ...]:
