@@ -138,7 +138,7 @@ void bind_handles(nb::module_& m) {
     nb::class_<Linear>(m, "Linear")
         .def_ro("n", &Linear::n)
         .def_ro("k", &Linear::k)
-        .def_prop_ro("n_bytes", &Linear::bytes);
+        .def_ro("n_bytes", &Linear::n_bytes);
     nb::class_<Embedding>(m, "Embedding").def_ro("vocabulary", &Embedding::vocabulary).def_ro("dim", &Embedding::dim);
     nb::class_<Heads>(m, "Heads").def(nb::init<int, int, int, float, std::vector<float>, float>(), "n_heads"_a, "n_kv_heads"_a, "head_dim"_a,
                                       "scale"_a, "inv_freq"_a, "rope_scale"_a);

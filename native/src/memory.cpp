@@ -7,29 +7,63 @@
 
 namespace greenlight {
 
-Block::Block(size_t bytes) : bytes_(bytes) {
+namespace {
+
+constexpr size_t kLargePage = size_t{1} << 21;
+
+struct Chunk {
+    static constexpr size_t kBytes = 16 * kLargePage;
+    explicit Chunk(size_t bytes) : block(bytes, true) {}
+    Block block;
+    size_t used = 0;
+};
+
+}  // namespace
+
+Block::Block(size_t bytes, bool large_pages) : bytes_(bytes) {
     if (!bytes) return;
-    data_ = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data_ == MAP_FAILED) {
-        data_ = nullptr;
+    mapping_bytes_ = large_pages ? bytes + kLargePage : bytes;
+    mapping_ = mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping_ == MAP_FAILED) {
+        mapping_ = nullptr;
         throw std::bad_alloc();
     }
+    data_ = mapping_;
+    if (large_pages) {
+        data_ = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(mapping_) + kLargePage - 1) / kLargePage * kLargePage);
 #if defined(MADV_HUGEPAGE)
-    // Streams of weights touch each byte once per token: fewer, larger pages mean fewer misses in the TLB.
-    if (bytes >= (size_t{1} << 22)) madvise(data_, bytes, MADV_HUGEPAGE);
+        madvise(data_, bytes, MADV_HUGEPAGE);
 #endif
+    }
 }
 
 Block::~Block() {
-    if (data_) munmap(data_, bytes_);
+    if (mapping_) munmap(mapping_, mapping_bytes_);
 }
 
-Block::Block(Block&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+Block::Block(Block&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)),
+      mapping_(std::exchange(other.mapping_, nullptr)), mapping_bytes_(std::exchange(other.mapping_bytes_, 0)) {}
 
 Block& Block::operator=(Block&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
+    std::swap(mapping_, other.mapping_);
+    std::swap(mapping_bytes_, other.mapping_bytes_);
     return *this;
+}
+
+std::shared_ptr<uint8_t> allocate_weights(size_t bytes) {
+    static std::weak_ptr<Chunk> open;
+    const size_t rounded = (bytes + 63) / 64 * 64;
+    std::shared_ptr<Chunk> chunk = open.lock();
+    if (!chunk || chunk->used + rounded > chunk->block.bytes()) {
+        chunk = std::make_shared<Chunk>(rounded > Chunk::kBytes / 2 ? rounded : Chunk::kBytes);
+        open = chunk;
+    }
+    uint8_t* data = chunk->block.as() + chunk->used;
+    chunk->used += rounded;
+    return std::shared_ptr<uint8_t>(std::move(chunk), data);
 }
 
 Block Arena::take(size_t floats) {

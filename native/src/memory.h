@@ -13,7 +13,8 @@ namespace greenlight {
 class Block {
   public:
     Block() = default;
-    explicit Block(size_t bytes);
+    // Large pages need fewer entries in the TLB, and make memory resident 2 MB at a time.
+    explicit Block(size_t bytes, bool large_pages = false);
     ~Block();
     Block(Block&& other) noexcept;
     Block& operator=(Block&& other) noexcept;
@@ -34,7 +35,13 @@ class Block {
   private:
     void* data_ = nullptr;
     size_t bytes_ = 0;
+    void* mapping_ = nullptr;  // data_ begins at a boundary inside it
+    size_t mapping_bytes_ = 0;
 };
+
+// Weights lie one behind the other in chunks of large pages, in the order in which they are packed and used: the stream
+// of one operation runs on into the next. A chunk lives as long as anything in it. Callers hold the pool's lock.
+std::shared_ptr<uint8_t> allocate_weights(size_t bytes);
 
 // Buffers for activations. A step needs the same sizes as the step before it, so after the first nothing is allocated.
 class Arena {

@@ -29,8 +29,10 @@ Array::~Array() {
 
 Pages::Pages(int n_pages, std::vector<LayerShape> layers_, bool half) : n_pages(n_pages), layers(std::move(layers_)), half(half) {
     for (size_t layer = 0; layer < layers.size(); ++layer) {
-        storage_.emplace_back(n_pages * page_stride(static_cast<int>(layer)) * element_bytes() + 64);
+        offsets_.push_back(stride_);
+        stride_ += layers[layer].n_kv_heads * head_stride(static_cast<int>(layer));
     }
+    storage_ = Block(n_pages * stride_ * element_bytes(), true);
 }
 
 size_t Pages::head_stride(int layer) const {
@@ -40,16 +42,8 @@ size_t Pages::head_stride(int layer) const {
 
 void Pages::copy(int source, int target) {
     if (source < 0 || source >= n_pages || target < 0 || target >= n_pages) throw std::out_of_range("no such page");
-    for (size_t layer = 0; layer < layers.size(); ++layer) {
-        const size_t bytes = page_stride(static_cast<int>(layer)) * element_bytes();
-        std::memmove(storage_[layer].as() + target * bytes, storage_[layer].as() + source * bytes, bytes);
-    }
-}
-
-size_t Pages::bytes() const {
-    size_t sum = 0;
-    for (const Block& block : storage_) sum += block.bytes();
-    return sum;
+    const size_t bytes = stride_ * element_bytes();
+    std::memmove(storage_.as() + target * bytes, storage_.as() + source * bytes, bytes);
 }
 
 Context::Context(const std::string& isa) : kernels_(find_kernels(isa)) {}
@@ -130,11 +124,8 @@ Array Context::rms_norm(const Step& step, const Array& x, const Norm& norm, floa
     need(static_cast<int>(norm.weight.size()) == x.columns, "the norm has another width than its input");
     Array out = make(step, x.rows, x.columns);
     std::lock_guard lock(Pool::instance().exclusive);
-    Counter counter(x.rows);
-    Pool::instance().run([&](int) {
-        counter.share(16, [&](int first, int last) {
-            for (int i = first; i < last; ++i) kernels_.rms_norm(x.row(i), norm.weight.data(), eps, x.columns, out.row(i));
-        });
+    Pool::instance().share(x.rows, 16, [&](int, int first, int last) {
+        for (int i = first; i < last; ++i) kernels_.rms_norm(x.row(i), norm.weight.data(), eps, x.columns, out.row(i));
     });
     return out;
 }

@@ -51,17 +51,18 @@ struct LayerShape {
     int n_kv_heads, head_dim;
 };
 
-// Keys and values of all layers, [layer][page][kv head][keys, values]; see layout.h.
+// Keys and values, [page][layer][kv head][keys, values]; see layout.h. A page of all layers is one piece, so what a short
+// conversation makes resident is little, and copying a page is one copy.
 class Pages {
   public:
     Pages(int n_pages, std::vector<LayerShape> layers, bool half);
     Pages(const Pages&) = delete;
     void copy(int source, int target);
 
-    size_t head_stride(int layer) const;  // elements
-    size_t page_stride(int layer) const { return layers[layer].n_kv_heads * head_stride(layer); }
-    uint8_t* data(int layer) const { return storage_[layer].as(); }
-    size_t bytes() const;
+    size_t head_stride(int layer) const;           // elements
+    size_t page_stride() const { return stride_; }  // elements
+    uint8_t* data(int layer) const { return storage_.as() + offsets_[layer] * element_bytes(); }
+    size_t bytes() const { return storage_.bytes(); }
 
     const int n_pages;
     const std::vector<LayerShape> layers;
@@ -69,7 +70,9 @@ class Pages {
 
   private:
     size_t element_bytes() const { return half ? 2 : 4; }
-    std::vector<Block> storage_;
+    std::vector<size_t> offsets_;
+    size_t stride_ = 0;
+    Block storage_;
 };
 
 // One kind of attention and its table of rotations, which grows with the positions asked for.
@@ -140,8 +143,9 @@ class Context {
     LinearJob plan(int rows, const Linear& weight);
     // Normalises, quantises and lays out one row of activations as the job's panels want it.
     void prepare(const LinearJob& job, const Linear& weight, const float* x, int row, const Norm* norm, float eps, float* normed) const;
-    void run_units(const AttentionJob& job, std::vector<AttentionUnit>& units, int thread, Counter& counter);
-    void run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units, int thread);
+    void prepare_all(const LinearJob& job, const Linear& weight, const float* x, const Norm* norm, float eps);
+    void run_units(const AttentionJob& job, std::vector<AttentionUnit>& units);
+    void run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units);
     // Bytes that belong to one thread alone, for every thread.
     void reserve_per_thread(size_t bytes);
     template <class T>

@@ -64,47 +64,51 @@ void place(AttentionUnit& unit, int group, float* memory) {
     unit.inverse = memory + static_cast<size_t>(unit.n_tokens) * group * unit.stride;
 }
 
-// Calls fn(unit, first, last) for this thread's part of all pieces of all units counted through.
+// Shares the pieces of all units, counted through, and calls fn(thread, unit, first, last).
 template <class Pieces, class Fn>
-void share_pieces(const std::vector<AttentionUnit>& units, int thread, const Pieces& pieces, const Fn& fn) {
-    int64_t total = 0;
+void share_pieces(const std::vector<AttentionUnit>& units, int portion, const Pieces& pieces, const Fn& fn) {
+    int total = 0;
     for (const AttentionUnit& unit : units) total += pieces(unit);
-    const int n_threads = Pool::instance().size();
-    const int64_t first = total * thread / n_threads, last = total * (thread + 1) / n_threads;
-    int64_t start = 0;
-    for (const AttentionUnit& unit : units) {
-        const int64_t n = pieces(unit), from = std::max(first, start), to = std::min(last, start + n);
-        if (from < to) fn(unit, static_cast<int>(from - start), static_cast<int>(to - start));
-        start += n;
-    }
+    Pool::instance().share(total, portion, [&](int thread, int first, int last) {
+        int start = 0;
+        for (const AttentionUnit& unit : units) {
+            const int n = pieces(unit), from = std::max(first, start), to = std::min(last, start + n);
+            if (from < to) fn(thread, unit, from - start, to - start);
+            start += n;
+        }
+    });
 }
 
 }  // namespace
 
-void Context::run_units(const AttentionJob& job, std::vector<AttentionUnit>& units, int thread, Counter& counter) {
+void Context::run_units(const AttentionJob& job, std::vector<AttentionUnit>& units) {
     const int group = job.n_heads / job.n_kv_heads;
-    counter.share(1, [&](int first, int) {
-        AttentionUnit& unit = units[first];
+    Pool::instance().share(static_cast<int>(units.size()), 1, [&](int thread, int first, int last) {
         float* scratch = own<float>(thread);
-        place(unit, group, scratch + attention_scratch_floats(unit.n_tokens * group, job.head_dim));
-        kernels_.scores(job, unit, 0, static_cast<int>(unit.stride / kPage), scratch);
-        kernels_.softmax(job, unit, 0, unit.n_tokens * group);
-        kernels_.values(job, unit, 0, job.slabs, scratch);
+        for (int i = first; i < last; ++i) {
+            AttentionUnit unit = units[i];
+            place(unit, group, scratch + attention_scratch_floats(unit.n_tokens * group, job.head_dim));
+            kernels_.scores(job, unit, 0, static_cast<int>(unit.stride / kPage), scratch);
+            kernels_.softmax(job, unit, 0, unit.n_tokens * group);
+            kernels_.values(job, unit, 0, job.slabs, scratch);
+        }
     });
 }
 
-void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units, int thread) {
+void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units) {
     const int group = job.n_heads / job.n_kv_heads;
-    float* scratch = own<float>(thread);
-    Pool& pool = Pool::instance();
-    share_pieces(units, thread, [](const AttentionUnit& unit) { return unit.stride / kPage; },
-                 [&](const AttentionUnit& unit, int first, int last) { kernels_.scores(job, unit, first, last, scratch); });
-    pool.barrier();
-    share_pieces(units, thread, [&](const AttentionUnit& unit) { return unit.n_tokens * group; },
-                 [&](const AttentionUnit& unit, int first, int last) { kernels_.softmax(job, unit, first, last); });
-    pool.barrier();
-    share_pieces(units, thread, [&](const AttentionUnit&) { return job.slabs; },
-                 [&](const AttentionUnit& unit, int first, int last) { kernels_.values(job, unit, first, last, scratch); });
+    // Pieces too small to share are done in one go by the caller.
+    share_pieces(units, 4, [](const AttentionUnit& unit) { return static_cast<int>(unit.stride / kPage); },
+                 [&](int thread, const AttentionUnit& unit, int first, int last) {
+                     kernels_.scores(job, unit, first, last, own<float>(thread));
+                 });
+    const bool short_rows = units.front().n_keys < 256;
+    share_pieces(units, short_rows ? 16 : 1, [&](const AttentionUnit& unit) { return unit.n_tokens * group; },
+                 [&](int, const AttentionUnit& unit, int first, int last) { kernels_.softmax(job, unit, first, last); });
+    share_pieces(units, short_rows ? 4 : 1, [&](const AttentionUnit&) { return job.slabs; },
+                 [&](int thread, const AttentionUnit& unit, int first, int last) {
+                     kernels_.values(job, unit, first, last, own<float>(thread));
+                 });
 }
 
 Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& heads) {
@@ -132,7 +136,7 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     job.out = out.data();
     job.pages = pages.data(layer);
     job.half_pages = pages.half;
-    job.page_stride = pages.page_stride(layer), job.head_stride = pages.head_stride(layer);
+    job.page_stride = pages.page_stride(), job.head_stride = pages.head_stride(layer);
     job.tables = step.tables.data(), job.table_width = step.table_width;
     job.sequence_of_row = step.sequence_of_row.data(), job.positions = step.positions.data();
 
@@ -153,15 +157,11 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
             memory += score_floats(unit, group);
         }
     }
-    Counter rows(step.n_rows), counter(n_units);
-    pool.run([&](int thread) {
-        rows.share(8, [&](int first, int last) {
-            for (int row = first; row < last; ++row) kernels_.rope_and_store(job, row);
-        });
-        pool.barrier();
-        if (phases) run_phases(job, units, thread);
-        else run_units(job, units, thread, counter);
+    pool.share(step.n_rows, 4, [&](int, int first, int last) {
+        for (int row = first; row < last; ++row) kernels_.rope_and_store(job, row);
     });
+    if (phases) run_phases(job, units);
+    else run_units(job, units);
     return out;
 }
 

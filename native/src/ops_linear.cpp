@@ -65,6 +65,17 @@ void Context::prepare(const LinearJob& job, const Linear& weight, const float* x
     }
 }
 
+void Context::prepare_all(const LinearJob& job, const Linear& weight, const float* x, const Norm* norm, float eps) {
+    const int rows = weight.quantised ? job.quant_panels.rows : job.float_panels.rows;
+    const int portion = std::max(rows < 8 ? rows : 4, rows / (8 * Pool::instance().size()));
+    Pool::instance().share(rows, portion, [&](int thread, int first, int last) {
+        float* normed = reinterpret_cast<float*>(own<uint8_t>(thread) + linear_scratch_bytes(weight.k));
+        for (int row = first; row < last; ++row) {
+            prepare(job, weight, x + static_cast<size_t>(row) * weight.k, row, norm, eps, normed);
+        }
+    });
+}
+
 Array Context::product(const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight, const Array* residual,
                        Glu glu) {
     check(step);
@@ -88,23 +99,14 @@ Array Context::product(const Step& step, const Array& x, const Norm* norm, float
     job.out_stride = weight.n;
     job.residual = residual ? residual->data() : nullptr;
     job.glu = glu;
-    const int n_threads = pool.size(), n_tiles = tiles_of(weight);
-    Counter row_counter(x.rows), tile_counter(n_tiles);
-    pool.run([&](int thread) {
-        uint8_t* scratch = own<uint8_t>(thread);
-        float* normed = reinterpret_cast<float*>(scratch + linear_scratch_bytes(weight.k));
-        row_counter.share(std::max(1, x.rows / (8 * n_threads)), [&](int first, int last) {
-            for (int row = first; row < last; ++row) prepare(job, weight, x.row(row), row, norm, eps, normed);
+    prepare_all(job, weight, x.data(), norm, eps);
+    const int n_tiles = tiles_of(weight);
+    // Few rows: memory is the limit, and it likes long streams. Many rows: balance matters more.
+    const int portion = job.wide ? (weight.paired ? 2 : 4) : std::max(1, n_tiles / (4 * pool.size()));
+    pool.share(n_tiles, portion, [&](int thread, int first, int last) {
+        each_segment(weight, first, last, [&](const Segment& segment, int from, int to) {
+            kernels_.linear_tiles(job, segment, from, to, own<uint8_t>(thread));
         });
-        pool.barrier();
-        const auto multiply = [&](int first, int last) {
-            each_segment(weight, first, last, [&](const Segment& segment, int from, int to) {
-                kernels_.linear_tiles(job, segment, from, to, scratch);
-            });
-        };
-        // Few rows: memory is the limit, and it likes one long stream per thread. Many rows: balance matters more.
-        if (job.wide) tile_counter.share(weight.paired ? 2 : 4, multiply);
-        else multiply(static_cast<int64_t>(n_tiles) * thread / n_threads, static_cast<int64_t>(n_tiles) * (thread + 1) / n_threads);
     });
     return out;
 }
@@ -127,29 +129,19 @@ Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear&
         job.out_stride = kTiles * kLanes;
         job.out = strip_.at_least<float>(rows * job.out_stride + kLanes);
         std::vector<LogitState> states(rows, {-std::numeric_limits<float>::infinity(), 0, 0.0, 0.0f});
-        Counter row_counter(rows);
-        pool.run([&](int thread) {
-            float* normed = own<float>(thread);
-            row_counter.share(8, [&](int first, int last) {
-                for (int row = first; row < last; ++row) prepare(job, head, x.row(start + row), row, nullptr, 0.0f, normed);
-            });
-        });
+        prepare_all(job, head, x.row(start), nullptr, 0.0f);
         for (const Segment& segment : head.segments) {
             for (int tile = 0; tile < segment.n_tiles; tile += kTiles) {
                 const int n_tiles = std::min(kTiles, segment.n_tiles - tile);
                 const int columns = std::min(n_tiles * kLanes, segment.n - tile * kLanes);
                 job.out_column = segment.column + tile * kLanes;
-                Counter tiles(n_tiles), finished(rows);
-                pool.run([&](int thread) {
-                    tiles.share(4, [&](int first, int last) {
-                        kernels_.linear_tiles(job, segment, tile + first, tile + last, own<uint8_t>(thread));
-                    });
-                    pool.barrier();
-                    finished.share(8, [&](int first, int last) {
-                        for (int row = first; row < last; ++row) {
-                            kernels_.logits(job.out + row * job.out_stride, columns, job.out_column, targets[start + row], states[row]);
-                        }
-                    });
+                pool.share(n_tiles, 4, [&](int thread, int first, int last) {
+                    kernels_.linear_tiles(job, segment, tile + first, tile + last, own<uint8_t>(thread));
+                });
+                pool.share(rows, 4, [&](int, int first, int last) {
+                    for (int row = first; row < last; ++row) {
+                        kernels_.logits(job.out + row * job.out_stride, columns, job.out_column, targets[start + row], states[row]);
+                    }
                 });
             }
         }

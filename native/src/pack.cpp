@@ -82,14 +82,11 @@ void pack_all(const std::vector<Source>& sources, const Linear& linear) {
     for (size_t s = 0; s < sources.size(); ++s) {
         const bool up = linear.paired && s == 1;
         const Segment& segment = linear.segments[linear.paired ? 0 : s];
-        Counter counter(segment.n_tiles);
-        Pool::instance().run([&](int) {
-            counter.share(8, [&](int first, int last) {
-                for (int tile = first; tile < last; ++tile) {
-                    auto* out = const_cast<uint8_t*>(segment.data) + tile * segment.tile_bytes + (up ? segment.up_offset : 0);
-                    pack_tile(sources[s], tile, linear.k, out);
-                }
-            });
+        Pool::instance().share(segment.n_tiles, 4, [&](int, int first, int last) {
+            for (int tile = first; tile < last; ++tile) {
+                auto* out = const_cast<uint8_t*>(segment.data) + tile * segment.tile_bytes + (up ? segment.up_offset : 0);
+                pack_tile(sources[s], tile, linear.k, out);
+            }
         });
     }
 }
@@ -106,11 +103,11 @@ Linear pack_linear(const std::vector<Source>& sources, int k) {
         tiles += tiles_of(source.rows);
         note_kind(linear, source.kind);
     }
-    // Vector loads of the last tile may not run past the end.
-    linear.weights = Block(bytes + 64);
-    linear.biases = Block(tiles * kLanes * sizeof(float));
-    uint8_t* data = linear.weights.as();
-    float* bias = linear.biases.as<float>();
+    linear.n_bytes = bytes;
+    linear.weights = allocate_weights(bytes);
+    linear.biases.resize(tiles * kLanes);
+    uint8_t* data = linear.weights.get();
+    float* bias = linear.biases.data();
     for (const Source& source : sources) {
         Segment segment{};
         segment.kind = segment.up_kind = source.kind;
@@ -145,11 +142,12 @@ Linear pack_gate_up(const Source& gate, const Source& up, int k) {
     segment.n_tiles = tiles_of(gate.rows);
     segment.up_offset = tile_bytes(gate.kind, k);
     segment.tile_bytes = segment.up_offset + tile_bytes(up.kind, k);
-    linear.weights = Block(segment.n_tiles * segment.tile_bytes + 64);
-    linear.biases = Block(2 * segment.n_tiles * kLanes * sizeof(float));
-    segment.data = linear.weights.as();
-    segment.bias = copy_bias(gate, linear.biases.as<float>());
-    segment.up_bias = copy_bias(up, linear.biases.as<float>() + segment.n_tiles * kLanes);
+    linear.n_bytes = segment.n_tiles * segment.tile_bytes;
+    linear.weights = allocate_weights(linear.n_bytes);
+    linear.biases.resize(2 * segment.n_tiles * kLanes);
+    segment.data = linear.weights.get();
+    segment.bias = copy_bias(gate, linear.biases.data());
+    segment.up_bias = copy_bias(up, linear.biases.data() + segment.n_tiles * kLanes);
     linear.segments.push_back(segment);
     pack_all({gate, up}, linear);
     return linear;

@@ -22,9 +22,10 @@ struct Linear {
     bool quantised = false, floats = false;  // which forms of the activations it needs
     bool paired = false;
     std::vector<Segment> segments;
-    size_t bytes() const { return weights.bytes() + biases.bytes(); }
+    size_t n_bytes = 0;
 
-    Block weights, biases;
+    std::shared_ptr<uint8_t> weights;
+    std::vector<float> biases;
 };
 
 // Matrices of k inputs, one under the other.

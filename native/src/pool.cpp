@@ -83,13 +83,16 @@ void Pool::start() {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const uint32_t seen = epoch_.load();
+    alive_.store(n_threads_ - 1);
     for (int thread = 1; thread < n_threads_; ++thread) std::thread([this, thread, seen] { work(thread, seen); }).detach();
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Pool::stop() {
     stopping_ = true;
-    run_erased([](const void*, int) {}, nullptr);
+    epoch_.fetch_add(1);
+    epoch_.notify_all();
+    while (alive_.load() > 0) sched_yield();
 }
 
 void Pool::resize(int n_threads) {
@@ -103,43 +106,65 @@ void Pool::resize(int n_threads) {
 void Pool::work(int thread, uint32_t seen) {
     for (;;) {
         Patience patience;
-        while (epoch_.load(std::memory_order_acquire) == seen) {
+        uint32_t epoch;
+        while ((epoch = epoch_.load(std::memory_order_acquire)) == seen) {
             if (patience.wait()) continue;
             sleepers_.fetch_add(1);
             epoch_.wait(seen);
             sleepers_.fetch_sub(1);
         }
-        ++seen;
-        const bool last = stopping_;
-        task_(argument_, thread);
-        pending_.fetch_sub(1, std::memory_order_acq_rel);
-        if (last) return;
+        seen = epoch;
+        if (stopping_) break;
+        help(thread, epoch);
+    }
+    alive_.fetch_sub(1);
+}
+
+void Pool::help(int thread, uint32_t epoch) {
+    const int n_shares = n_shares_.load(std::memory_order_relaxed);
+    for (int i = 0; i < n_shares; ++i) {
+        Share& share = shares_[(thread + i) % n_shares];
+        uint64_t next = share.next.load(std::memory_order_acquire);
+        while (static_cast<uint32_t>(next >> 32) == epoch) {
+            const int first = static_cast<int>(static_cast<uint32_t>(next)), end = share.end.load(std::memory_order_acquire);
+            if (first >= end) break;
+            const int portion = portion_.load(std::memory_order_relaxed);
+            const int last = first + portion < end ? first + portion : end;
+            const uint64_t taken = (next & ~uint64_t{0xffffffff}) | static_cast<uint32_t>(last);
+            if (!share.next.compare_exchange_weak(next, taken, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+            // Claimed: the task cannot end, nor its description change, before this portion is done.
+            task_.load(std::memory_order_relaxed)(argument_.load(std::memory_order_relaxed), thread, first, last);
+            done_.fetch_add(last - first, std::memory_order_acq_rel);
+            next = share.next.load(std::memory_order_acquire);
+        }
     }
 }
 
-void Pool::run_erased(Task task, const void* argument) {
-    if (n_threads_ == 1) {
-        task(argument, 0);
+void Pool::share_erased(int n, int portion, Task task, const void* argument) {
+    if (n <= 0) return;
+    if (n_threads_ == 1 || n <= portion) {
+        task(argument, 0, 0, n);
         return;
     }
-    task_ = task;
-    argument_ = argument;
-    pending_.store(n_threads_ - 1, std::memory_order_relaxed);
-    epoch_.fetch_add(1);
+    // Nobody can claim while the description changes: the shares still carry the last epoch, and nothing is left in them.
+    const uint32_t epoch = epoch_.load(std::memory_order_relaxed) + 1;
+    const int n_shares = n_threads_ < kMostShares ? n_threads_ : kMostShares;
+    task_.store(task, std::memory_order_relaxed);
+    argument_.store(argument, std::memory_order_relaxed);
+    portion_.store(portion, std::memory_order_relaxed);
+    n_shares_.store(n_shares, std::memory_order_relaxed);
+    done_.store(0, std::memory_order_relaxed);
+    for (int i = 0; i < n_shares; ++i) {
+        const auto bound = [&](int j) { return static_cast<int>(static_cast<int64_t>(n) * j / n_shares); };
+        // An old claim that compares the old word must fail even if it reads the new end: so the word goes first.
+        shares_[i].next.store(static_cast<uint64_t>(epoch) << 32 | 0xffffffffu >> 1, std::memory_order_relaxed);
+        shares_[i].end.store(bound(i + 1), std::memory_order_release);
+        shares_[i].next.store(static_cast<uint64_t>(epoch) << 32 | static_cast<uint32_t>(bound(i)), std::memory_order_release);
+    }
+    epoch_.store(epoch);
     if (sleepers_.load() > 0) epoch_.notify_all();
-    task(argument, 0);
-    for (Patience patience; pending_.load(std::memory_order_acquire) > 0;) patience.wait();
-}
-
-void Pool::barrier() {
-    if (n_threads_ == 1) return;
-    const uint32_t phase = phase_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == n_threads_ - 1) {
-        arrived_.store(0, std::memory_order_relaxed);
-        phase_.store(phase + 1, std::memory_order_release);
-        return;
-    }
-    for (Patience patience; phase_.load(std::memory_order_acquire) == phase;) patience.wait();
+    help(0, epoch);
+    for (Patience patience; done_.load(std::memory_order_acquire) < n;) patience.wait();
 }
 
 }  // namespace greenlight

@@ -1,15 +1,17 @@
-// Who does the work? A fixed crew of threads that meet at every operation and at barriers inside it.
+// Who does the work? The calling thread, and whichever workers come in time to claim a share of it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <mutex>
-#include <type_traits>
 
 namespace greenlight {
 
-// Between operations the workers spin, then yield, then sleep: waking from sleep costs a twentieth of a token, spinning
-// for ever would cost the machine.
+// Items of a task are claimed one portion at a time, so a worker that has no CPU just now is not waited for: only claimed
+// portions are. On a machine shared with others that decides whether two threads are faster than one or ten times slower.
+//
+// Between tasks the workers spin, then yield, then sleep: waking from sleep costs a twentieth of a token, spinning for
+// ever would cost the machine.
 class Pool {
   public:
     // The process's pool. A child of fork() finds a new one, since threads do not survive it.
@@ -18,59 +20,49 @@ class Pool {
     int size() const { return n_threads_; }
     void resize(int n_threads);
 
-    // Calls fn(thread) on every thread at once and returns when all are done. fn must not throw.
+    // Calls fn(thread, first, last) for portions of the items 0..n-1, each item once, and returns when all are done.
+    // A thread begins with its own share, in order, and helps with others' after that. fn must not throw.
     template <class Fn>
-    void run(const Fn& fn) {
-        run_erased([](const void* f, int thread) { (*static_cast<const Fn*>(f))(thread); }, &fn);
+    void share(int n, int portion, const Fn& fn) {
+        share_erased(n, portion, [](const void* f, int thread, int first, int last) { (*static_cast<const Fn*>(f))(thread, first, last); },
+                     &fn);
     }
 
-    // Waits until every thread of the running operation is here.
-    void barrier();
-
-    // Held by whoever runs operations; the kernels' scratch memory belongs to its holder.
+    // Held by whoever gives out tasks; the kernels' scratch memory belongs to its holder.
     std::mutex exclusive;
 
     // CPUs this process may use.
     static int usable_cpus();
 
   private:
-    using Task = void (*)(const void*, int);
+    using Task = void (*)(const void*, int, int, int);
+    static constexpr int kMostShares = 8;
+
+    // Where the next portion of one share begins, and in which epoch: a claim is one compare-and-swap of the whole word,
+    // so a late worker can never claim from a task it has not read.
+    struct alignas(64) Share {
+        std::atomic<uint64_t> next{0};
+        std::atomic<int> end{0};
+    };
 
     Pool();
-    void run_erased(Task task, const void* argument);
+    void share_erased(int n, int portion, Task task, const void* argument);
+    void help(int thread, uint32_t epoch);
     void start();
     void stop();
     void work(int thread, uint32_t seen);
 
     int n_threads_ = 1;
-    Task task_ = nullptr;
-    const void* argument_ = nullptr;
     bool stopping_ = false;
+    std::atomic<Task> task_{nullptr};
+    std::atomic<const void*> argument_{nullptr};
+    std::atomic<int> portion_{1}, n_shares_{1};
+    Share shares_[kMostShares];
     // One cache line each: they are written by different threads all the time.
     alignas(64) std::atomic<uint32_t> epoch_{0};
-    alignas(64) std::atomic<int> pending_{0};
+    alignas(64) std::atomic<int> done_{0};
     alignas(64) std::atomic<int> sleepers_{0};
-    alignas(64) std::atomic<int> arrived_{0};
-    alignas(64) std::atomic<uint32_t> phase_{0};
-};
-
-// Hands out indices 0..n-1 in portions to whichever thread is free.
-class Counter {
-  public:
-    explicit Counter(int n) : n_(n) {}
-    // Calls fn(first, last) until nothing is left.
-    template <class Fn>
-    void share(int portion, const Fn& fn) {
-        for (;;) {
-            const int first = next_.fetch_add(portion, std::memory_order_relaxed);
-            if (first >= n_) return;
-            fn(first, first + portion < n_ ? first + portion : n_);
-        }
-    }
-
-  private:
-    int n_;
-    alignas(64) std::atomic<int> next_{0};
+    alignas(64) std::atomic<int> alive_{0};
 };
 
 }  // namespace greenlight
