@@ -98,6 +98,8 @@ def _plain(library: Any, *, at_start: bool) -> PlainEncoder:
     if library.normalizer is not None:
         encoder.normalizer = library.normalizer
     splits = library.pre_tokenizer
+    if isinstance(splits, tokenizers.pre_tokenizers.Sequence) and '"prepend_scheme":"first"' in _state(splits):
+        raise UnsupportedError("this tokenizer's pre-tokenizer is not supported", found="Metaspace within a Sequence")
     if splits is not None:
         if (
             not at_start
@@ -107,6 +109,11 @@ def _plain(library: Any, *, at_start: bool) -> PlainEncoder:
             splits = tokenizers.pre_tokenizers.Metaspace(splits.replacement, "never", splits.split)
         encoder.pre_tokenizer = splits
     return library_encoder(encoder)
+
+
+def _state(part: Any) -> str:
+    """A part of the library's pipeline as JSON without spaces."""
+    return json.dumps(json.loads(part.__getstate__()), separators=(",", ":"))
 
 
 def _decoding(library: Any, folder: Path) -> tuple[bool, bool]:

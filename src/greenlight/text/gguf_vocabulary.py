@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tokenizers
+from numpy.typing import NDArray
 
 from greenlight.errors import TextError, UnsupportedError
 from greenlight.text import alphabet
@@ -42,13 +44,14 @@ def _byte_level(metadata: Mapping[str, Any]) -> Vocabulary:
     kind = pre_kind(metadata.get("tokenizer.ggml.pre"))
     pieces, types = _pieces(metadata)
     added = _added(pieces, types)
-    vocab = {piece: id for id, piece in enumerate(pieces)}
+    vocab = dict(zip(pieces, range(len(pieces)), strict=True))
     for token in added:
         if token.special:
             # No text is spelled with a raw NUL, so that no merge and no whole-word match can end in a special token.
             vocab["\0" + token.text] = vocab.pop(token.text)
     try:
-        merges = [tuple(merge.split(" ")) for merge in _get(metadata, "merges", Sequence)]
+        # Pieces have no whitespace: the byte alphabet has none. This loop is C's, since cold start waits for it.
+        merges: list[Any] = list(map(tuple, map(str.split, _get(metadata, "merges", Sequence))))
         model = tokenizers.models.BPE(vocab, merges, ignore_merges=kind.ignore_merges)
     except Exception as error:
         raise TextError("the merges do not fit the tokens", where="tokenizer.ggml.merges", found=str(error)) from error
@@ -70,13 +73,13 @@ def _sentencepiece(metadata: Mapping[str, Any]) -> Vocabulary:
     not_text = {_CONTROL, _UNKNOWN, _BYTE, _USER_DEFINED}
     mergeable = {
         piece: (id, float(score))
-        for id, (piece, type_, score) in enumerate(zip(pieces, types, scores, strict=True))
+        for id, (piece, type_, score) in enumerate(zip(pieces, types.tolist(), scores, strict=True))
         if type_ not in not_text
     }
     prefix = bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
     unk_id = int(metadata.get("tokenizer.ggml.unknown_token_id", 0))
     encoder = SentencePieceBpe(mergeable, _byte_ids(pieces, types), unk_id, add_prefix=prefix)
-    byte_pieces = {pieces[id] for id, type_ in enumerate(types) if type_ == _BYTE}
+    byte_pieces = {pieces[id] for id in np.flatnonzero(types == _BYTE).tolist()}
     return _vocabulary(
         metadata,
         pieces,
@@ -130,9 +133,9 @@ def _vocabulary(
     )
 
 
-def _pieces(metadata: Mapping[str, Any]) -> tuple[list[str], list[int]]:
+def _pieces(metadata: Mapping[str, Any]) -> tuple[list[str], NDArray[np.int64]]:
     pieces = list(_get(metadata, "tokens", Sequence))
-    types = list(metadata.get("tokenizer.ggml.token_type", [_NORMAL] * len(pieces)))
+    types = np.asarray(metadata.get("tokenizer.ggml.token_type", [_NORMAL] * len(pieces)), np.int64)
     if len(types) != len(pieces):
         raise _lengths("token_type", len(types), len(pieces))
     if len(set(pieces)) != len(pieces):
@@ -142,17 +145,17 @@ def _pieces(metadata: Mapping[str, Any]) -> tuple[list[str], list[int]]:
     return pieces, types
 
 
-def _added(pieces: list[str], types: list[int]) -> list[AddedToken]:
+def _added(pieces: list[str], types: NDArray[np.int64]) -> list[AddedToken]:
     """Control and user-defined tokens; one that ends a turn is special whatever the file calls it."""
     return [
-        AddedToken(pieces[id], id, special=type_ != _USER_DEFINED or pieces[id] in END_TEXTS)
-        for id, type_ in enumerate(types)
-        if type_ in (_CONTROL, _UNKNOWN, _USER_DEFINED) and pieces[id]
+        AddedToken(pieces[id], id, special=int(types[id]) != _USER_DEFINED or pieces[id] in END_TEXTS)
+        for id in np.flatnonzero(np.isin(types, (_CONTROL, _UNKNOWN, _USER_DEFINED))).tolist()
+        if pieces[id]
     ]
 
 
-def _byte_ids(pieces: list[str], types: list[int]) -> list[int]:
-    ids = {pieces[id]: id for id, type_ in enumerate(types) if type_ == _BYTE}
+def _byte_ids(pieces: list[str], types: NDArray[np.int64]) -> list[int]:
+    ids = {pieces[id]: id for id in np.flatnonzero(types == _BYTE).tolist()}
     names = [f"<0x{byte:02X}>" for byte in range(256)]
     if ids and set(ids) != set(names):
         raise TextError("byte tokens are incomplete", where="tokenizer.ggml.tokens", found=f"{len(ids)} of 256")
