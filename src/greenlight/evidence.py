@@ -1,4 +1,4 @@
-"""What does every stage write and read? Run folders: canonical JSON, append-only journals, digests. Imports no stage."""
+"""What does every stage write and read? Canonical JSON, append-only journals, digests. Imports no stage."""
 
 from __future__ import annotations
 

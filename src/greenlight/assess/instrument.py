@@ -1,4 +1,4 @@
-"""Can the instrument be trusted? Checks made on every run: graders on planted answers, the template, batch against alone."""
+"""Can the instrument be trusted? Graders on planted answers, the template's round trip, alone against batched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from greenlight.assess.runner import Subject, conversation, item_seed
-from greenlight.assess.suites import Item, Message, Suite, gold
+from greenlight.assess.suites import Item, Message, Suite
+from greenlight.assess.suites.selftest import gold
 from greenlight.engine import GenerateRequest
 from greenlight.evidence import JSON
 from greenlight.measure.graders import grade
@@ -73,5 +74,3 @@ def _probes(subject: Subject, items: Sequence[Item]) -> Iterator[GenerateRequest
 
 def _mean(scores: Sequence[float | None]) -> float:
     return sum(score or 0.0 for score in scores) / len(scores) if scores else 0.0
-
-

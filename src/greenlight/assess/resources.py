@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from greenlight.engine import Engine, Generation, GenerateRequest, SamplingParams, TokenEvent
+from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, TokenEvent
 from greenlight.evidence import JSON
 
 PREFILL_TOKENS = 512
@@ -64,10 +64,11 @@ def _round(engine: Engine, long: tuple[int, ...], short: tuple[int, ...], number
     rotate = number + 1
     prefill = _timed(engine, f"prefill-{number}", long[rotate:] + long[:rotate], 1)
     chat = _timed(engine, f"decode-{number}", short[rotate:] + short[:rotate], DECODE_TOKENS)
-    decoded = len(chat.tokens) - 1
+    assert prefill.first_token_s is not None
+    assert chat.first_token_s is not None
     return {
         "first_token_s": chat.first_token_s,
-        "decode_tok_s": decoded / (chat.total_s - chat.first_token_s),
+        "decode_tok_s": (len(chat.tokens) - 1) / (chat.total_s - chat.first_token_s),
         "prefill_tok_s": len(long) / prefill.first_token_s,
     }
 

@@ -1,4 +1,4 @@
-"""How is a suite put to a model? Ask in the exam's order, grade, journal each answer, stop when the verdict is certain."""
+"""How is a suite put to a model? Ask in the exam's order, grade, journal, stop when the verdict is certain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from greenlight.assess.suites import Item, Message, Suite
-from greenlight.engine import Engine, Generation, GenerateRequest, SamplingParams, Scored, ScoreRequest
+from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest
 from greenlight.errors import EvidenceError
 from greenlight.evidence import JSON, Journal
 from greenlight.measure.graders import Answer, grade

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_ERROR, EXIT_USAGE = 1, 2
 
 
 def main() -> NoReturn:
     """Run the command line of this process; never shows a traceback for a problem its user can act on."""
+    from greenlight.cli import verbs  # noqa: F401  importing registers every verb
     from greenlight.cli.app import app
     from greenlight.errors import GreenlightError, UsageError
 
@@ -18,13 +19,6 @@ def main() -> NoReturn:
     except GreenlightError as error:
         _report(error)
         sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR)
-    except KeyboardInterrupt:
-        print("\ninterrupted; what was reported as done is on disk", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is wrong, and nothing more can be said.
-        sys.stderr.close()
-        sys.exit(0)
     sys.exit(0)
 
 

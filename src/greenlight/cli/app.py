@@ -27,14 +27,18 @@ app = typer.Typer(
 
 Ref = Annotated[
     str,
-    typer.Argument(metavar="REF", help="A catalog name, a path (contains / or ends in .gguf), or hf:owner/name[@rev][:file]."),
+    typer.Argument(
+        metavar="REF", help="A catalog name, a path (contains / or ends in .gguf), or hf:owner/name[@rev][:file]."
+    ),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON for programs.")]
 Pull = Annotated[bool, typer.Option("--pull", help="Fetch the model first if it is not in the cache.")]
 
 
-def verb(name: str, *, examples: str, aliases: tuple[str, ...] = ()) -> Callable[[Callable[P, None]], Callable[P, None]]:
+def verb(
+    name: str, *, examples: str, aliases: tuple[str, ...] = ()
+) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Register a function as a verb; its help ends in commands to paste."""
 
     def register(function: Callable[P, None]) -> Callable[P, None]:

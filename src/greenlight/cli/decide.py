@@ -13,8 +13,12 @@ from greenlight.cli.app import AsJson, Run, emit, verb
 @verb("decide", examples="greenlight decide runs/smollm2-1a2b3c4d --check")
 def decide(
     run: Run,
-    policy: Annotated[str | None, typer.Option(help="Another policy, shown beside the locked one, never instead.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Exit 0 GO, 10 GO WITH CONDITIONS, 20 HOLD, 30 NO-GO.")] = False,
+    policy: Annotated[
+        str | None, typer.Option(help="Another policy, shown beside the locked one, never instead.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 0 GO, 10 GO WITH CONDITIONS, 20 HOLD, 30 NO-GO.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The verdict under the lock in RUN; writes decision.json, report.html and manifest.json."""

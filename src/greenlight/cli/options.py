@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 System = Annotated[
     str | None,
-    typer.Option("--system", metavar="TEXT|@FILE", help="System prompt that is released with the model; @FILE reads a file."),
+    typer.Option(
+        "--system", metavar="TEXT|@FILE", help="System prompt that is released with the model; @FILE reads a file."
+    ),
 ]
 Temperature = Annotated[float, typer.Option(help="Sampling temperature; 0 takes the most likely token.")]
 TopK = Annotated[int, typer.Option(help="Keep the k most likely tokens; 0 keeps all.")]
@@ -22,7 +24,8 @@ RepetitionPenalty = Annotated[float, typer.Option(help="Divide the logits of tok
 Policy = Annotated[str, typer.Option("--policy", help="A shipped policy (starter) or a TOML file.")]
 Minutes = Annotated[float | None, typer.Option(min=0.05, help="Time budget; rows it leaves open are INCONCLUSIVE.")]
 IncludeHarmful = Annotated[
-    bool, typer.Option("--include-harmful", help="Keep the text of harmful prompts in the evidence, not only id and hash.")
+    bool,
+    typer.Option("--include-harmful", help="Keep the text of harmful prompts in the evidence, not only id and hash."),
 ]
 Ops = Annotated[str | None, typer.Option(help="native or numpy; the faster one that runs here by default.")]
 

@@ -13,7 +13,10 @@ from greenlight.cli.app import AsJson, Pull, Ref, emit, verb
 
 @verb("plan", examples="greenlight plan smollm2 --policy starter")
 def plan(
-    ref: Annotated[str | None, typer.Argument(metavar="[REF]", help="Times a few answers of this model for the estimate of minutes.")] = None,
+    ref: Annotated[
+        str | None,
+        typer.Argument(metavar="[REF]", help="Times a few answers of this model for the estimate of minutes."),
+    ] = None,
     policy: options.Policy = "starter",
     as_json: AsJson = False,
 ) -> None:
@@ -25,7 +28,10 @@ def plan(
     emit(planned.to_json(), as_json=as_json, text=lambda: plan_table(planned.to_json()))
 
 
-@verb("lock", examples="greenlight lock starter smollm2 --out exam.lock.json\n\ngreenlight review smollm2 --lock exam.lock.json")
+@verb(
+    "lock",
+    examples="greenlight lock starter smollm2 --out exam.lock.json\n\ngreenlight review smollm2 --lock exam.lock.json",
+)
 def lock(
     policy: Annotated[str, typer.Argument(metavar="POLICY", help="A shipped policy (starter) or a TOML file.")],
     ref: Ref,
@@ -45,4 +51,8 @@ def lock(
 
     settings = options.settings(system, temperature, top_k, top_p, min_p, repetition_penalty)
     value = compose.lock_reference(policy, ref, out, settings=settings, ops=ops, pull=pull)
-    emit(value, as_json=as_json, text=lambda: f"locked {value['id'][:8]}  {out}\nnext    greenlight review {ref} --lock {out}")
+    emit(
+        value,
+        as_json=as_json,
+        text=lambda: f"locked {value['id'][:8]}  {out}\nnext    greenlight review {ref} --lock {out}",
+    )

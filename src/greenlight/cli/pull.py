@@ -13,7 +13,9 @@ from greenlight.cli.app import AsJson, Ref, emit, verb
 @verb("pull", examples="greenlight pull smollm2\n\ngreenlight pull hf:owner/name@main:model.Q4_0.gguf")
 def pull(
     ref: Ref,
-    source: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="Take a local copy; its digest is checked.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Take a local copy; its digest is checked.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a model, check its digest, keep it in the cache."""

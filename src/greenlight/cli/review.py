@@ -18,7 +18,9 @@ from greenlight.cli.app import AsJson, Pull, Ref, emit, verb
 def review(
     ref: Ref,
     policy: options.Policy = "starter",
-    lock: Annotated[Path | None, typer.Option(help="The exam of a lock made before; without it this is a rehearsal.")] = None,
+    lock: Annotated[
+        Path | None, typer.Option(help="The exam of a lock made before; without it this is a rehearsal.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; reviews/NAME-LOCK by default.")] = None,
     minutes: options.Minutes = None,
     system: options.System = None,

@@ -15,7 +15,11 @@ def verify(run: Run, as_json: AsJson = False) -> None:
     from greenlight import compose
 
     result = compose.verify(Path(run))
-    emit(result._asdict(), as_json=as_json, text=lambda: _text(result.same, result.difference, result.checks, result.notes))
+    emit(
+        result._asdict(),
+        as_json=as_json,
+        text=lambda: _text(result.same, result.difference, result.checks, result.notes),
+    )
     if not result.same:
         raise typer.Exit(1)
 

@@ -49,7 +49,6 @@ class Conversation:
                     answer.append(rest)
                     yield rest
         finally:
-            stream.close()
             if "".join(answer):
                 self._history += [Message("user", text), Message("assistant", "".join(answer))]
 

@@ -42,8 +42,6 @@ class Settings(NamedTuple):
         return cls(value["system"], SamplingParams(**sampling))
 
 
-
-
 class Exam(NamedTuple):
     """A drawn suite: what is asked, in the order of the lock."""
 
@@ -52,7 +50,7 @@ class Exam(NamedTuple):
 
     def facts(self) -> SuiteFacts:
         """What planning and deciding need to know of it."""
-            return SuiteFacts.of(
+        return SuiteFacts.of(
             name=self.suite.name,
             version=self.suite.version,
             kind=self.suite.kind,
@@ -91,15 +89,21 @@ def _suites_of(policy: Policy, only: Sequence[str] | None = None) -> list[Suite]
     return [SUITES[name] for name in names]
 
 
-def plan(policy: str | Path = "starter") -> Plan:
+def plan(policy: Policy | str | Path = "starter", *, tokens_per_s: float | None = None) -> Plan:
     """What an exam under this policy would take, and whether a perfect model could pass it, before anything is run.
+
+    Args:
+        policy: a policy, a file, or the name of a shipped one.
+        tokens_per_s: speed of the model over many answers at once, for an estimate of minutes.
 
     Raises:
         PolicyError: the policy asks for something that no number of its items can show.
     """
-    rules = load_policy(policy)
+    rules = policy if isinstance(policy, Policy) else load_policy(policy)
     exams = [Exam(suite, suite.draw(0, None)) for suite in _suites_of(rules)]
-    return make_plan(rules, {exam.suite.name: exam.facts() for exam in exams})
+    return make_plan(
+        rules, {exam.suite.name: exam.facts() for exam in exams}, tokens_per_s=tokens_per_s, calibrations=calibrations()
+    )
 
 
 def lock(
@@ -120,20 +124,19 @@ def lock(
     rules = load_policy(policy)
     suites = _suites_of(rules)
     nonce = secrets.token_hex(16) if kind == "exam" else None
-    fixed = {
-        "model": loaded.identity(),
-        "template_sha256": loaded.template_sha256,
-        "settings": settings.to_json(loaded.model.decoder.ops.identity),
-    }
-    seed = draw_seed(rules, suites=[(suite.name, suite.version) for suite in suites], nonce=nonce, **fixed)
-    exams = [Exam(suite, suite.draw(seed, None)) for suite in suites]
+    ops = loaded.model.decoder.ops.identity
+    model, template, released = loaded.identity(), loaded.template_sha256, settings.to_json(ops)
+    versions = [(suite.name, suite.version) for suite in suites]
+    seed = draw_seed(rules, model=model, template_sha256=template, settings=released, suites=versions, nonce=nonce)
     return make_lock(
         rules,
-        suites=[exam.entry() for exam in exams],
+        model=model,
+        template_sha256=template,
+        settings=released,
+        suites=[Exam(suite, suite.draw(seed, None)).entry() for suite in suites],
         kind=kind,
         nonce=nonce,
         calibrations={name: sha256_json(value) for name, value in calibrations().items()},
-        **fixed,
     )
 
 

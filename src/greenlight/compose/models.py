@@ -45,15 +45,13 @@ class Loaded:
         return [path] if path.is_file() else [path / name for name in self.files]
 
     @property
-    def template_sha256(self) -> str | None:
-        """Digest of the chat template's source; None where the model has none."""
+    def template_sha256(self) -> str:
+        """Digest of the chat template's source; of the empty text where the model has none."""
         template = self.model.template
-        return sha256(template.source.encode()) if template else None
+        return sha256(template.source.encode() if template else b"")
 
 
-def load(
-    reference: str, *, pull: bool = False, ops: str | None = None, observer: Observer | None = None
-) -> Loaded:
+def load(reference: str, *, pull: bool = False, ops: str | None = None, observer: Observer | None = None) -> Loaded:
     """Load a model by reference: a catalog name, a path, or `hf:owner/name[@rev][:file]`.
 
     Args:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from greenlight.assess.instrument import PROBE, check_batch, check_grader, check_template
 from greenlight.assess.resources import measure_resources
-from greenlight.assess.runner import Progress, Subject, SuiteRunner, open_journals
-from greenlight.compose.exam import Exam, Settings, calibrations, exams_of, redraw
+from greenlight.assess.runner import Progress, Subject, SuiteRunner, Watcher, open_journals
+from greenlight.compose.exam import Exam, Settings, calibrations, exams_of
 from greenlight.compose.machine import machine
 from greenlight.compose.models import Loaded
 from greenlight.compose.observer import Observer
@@ -21,6 +21,7 @@ from greenlight.evidence import JSON, canonical, now, read_json, write_atomic, w
 from greenlight.gate.criteria import watch
 from greenlight.gate.decision import decide as decide_folder
 from greenlight.gate.lock import policy_of, read_lock
+from greenlight.gate.policy import load_policy
 
 RUN_PACKAGES = ("greenlight-llm", "numpy", "scipy", "tokenizers", "jinja2")
 """Packages whose versions a run records: those that touch a number."""
@@ -115,7 +116,7 @@ def assess(
 
 
 def decide(folder: Path) -> dict[str, JSON]:
-    """Decide a run under its own lock; write decision.json, keeping the time of an earlier decision of the same evidence."""
+    """Decide a run under its own lock; a decision of the same evidence keeps its time."""
     path = folder / "decision.json"
     decided = None
     if path.exists():
@@ -125,6 +126,12 @@ def decide(folder: Path) -> dict[str, JSON]:
     decision = decide_folder(folder, decided=decided or now())
     write_json(path, decision)
     return decision
+
+
+def decide_under(folder: Path, policy: str | Path) -> dict[str, JSON]:
+    """What another policy would say of the same evidence; shown beside the verdict, never written, never instead."""
+    other: dict[str, JSON] = decide_folder(folder, policy_text=load_policy(policy).text)["other"]
+    return other
 
 
 def report(folder: Path) -> Path:
@@ -205,15 +212,17 @@ def _run_suite(
 class _Joined:
     """Gives the gate each sample together with the item's own facts, which the journal does not repeat."""
 
-    def __init__(self, follower: object, facts: Mapping[str, Mapping[str, JSON]]) -> None:
+    def __init__(self, follower: Watcher, facts: Mapping[str, Mapping[str, JSON]]) -> None:
         self._follower, self._facts = follower, facts
 
     def add(self, sample: Mapping[str, JSON]) -> None:
+        """Hand on the next sample of the exam's order."""
         self._follower.add({**self._facts[sample["item"]], **sample})
 
     @property
     def certain(self) -> bool:
-        return bool(self._follower.certain)
+        """What the gate says."""
+        return self._follower.certain
 
 
 def _check_model(loaded: Loaded, lock: Mapping[str, JSON]) -> None:
@@ -270,7 +279,11 @@ def _data(exams: Sequence[Exam], include_harmful: bool) -> dict[str, JSON]:
 def _start_run(folder: Path, loaded: Loaded, lock: Mapping[str, JSON], minutes: float | None) -> dict[str, JSON]:
     path = folder / "run.json"
     ops = loaded.model.decoder.ops
-    engine = {"ops": ops.identity, "threads": getattr(ops, "threads", 1), "greenlight": metadata.version("greenlight-llm")}
+    engine = {
+        "ops": ops.identity,
+        "threads": getattr(ops, "threads", 1),
+        "greenlight": metadata.version("greenlight-llm"),
+    }
     if path.exists():
         run = read_json(path, "run")
         run["resumed"] = run.get("resumed", 0) + 1

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from greenlight.engine.engine import Engine
 from greenlight.errors import TextError
@@ -13,8 +14,19 @@ from greenlight.formats.gguf import read_gguf
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
-from greenlight.text import ChatTemplate, Message, Tokenizer, render_tokens
-from greenlight.text.template import read_folder_template
+from greenlight.text import ChatTemplate, Tokenizer, render_tokens
+
+
+class Turn(Protocol):
+    """Anything that says who speaks and what is said: an exam's message, a talk's."""
+
+    @property
+    def role(self) -> str:
+        """Who speaks."""
+
+    @property
+    def content(self) -> str:
+        """What is said."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,13 +56,9 @@ class LocalModel:
             FormatError, UnsupportedError, TextError: the files are damaged, or of a kind that is not supported.
         """
         start = time.perf_counter()
-        if path.is_dir():
-            tokenizer, source = Tokenizer.from_folder(path), read_folder_template(path)
-        else:
-            metadata = read_gguf(path).metadata
-            tokenizer, source = Tokenizer.from_gguf(metadata), metadata.get("tokenizer.chat_template")
+        tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(read_gguf(path).metadata)
         decoder = load_decoder(path, select_ops(ops))
-        template = ChatTemplate(str(source)) if source else None
+        template = ChatTemplate(tokenizer.chat_template) if tokenizer.chat_template else None
         return cls(
             path=path,
             decoder=decoder,
@@ -59,7 +67,7 @@ class LocalModel:
             load_s=time.perf_counter() - start,
         )
 
-    def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
+    def prompt(self, messages: Sequence[Turn]) -> tuple[int, ...]:
         """Prompt tokens of a conversation, ready for the assistant's turn; user text never becomes special tokens.
 
         Raises:
@@ -71,7 +79,8 @@ class LocalModel:
                 where=str(self.path),
                 do="use an instruct model, or a file whose metadata carries tokenizer.chat_template",
             )
-        return tuple(render_tokens(self.tokenizer, self.template, messages))
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        return tuple(render_tokens(self.tokenizer, self.template, turns))
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Tokens of plain text, without special tokens."""

@@ -1,0 +1,79 @@
+"""greenlight inspect: what a model is, and whether it fits here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from greenlight.cli.app import AsJson, Ref, emit, verb
+
+
+@verb("inspect", examples="greenlight inspect smollm2 --context 4096")
+def inspect(
+    ref: Ref,
+    context: Annotated[int | None, typer.Option(min=1, help="Positions per sequence for the memory plan.")] = None,
+    sequences: Annotated[int, typer.Option(min=1, help="Sequences held at once.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """What a model is: family, sizes, parts, tokenizer, template rendered, licence, provenance, memory plan."""
+    from greenlight.compose.inspection import inspect as look
+
+    facts = look(ref, context=context, sequences=sequences)
+    emit(facts, as_json=as_json, text=lambda: _text(facts))
+
+
+def _text(facts: dict[str, Any]) -> str:
+    config, memory, tokenizer = facts["config"], facts["memory"], facts["tokenizer"]
+    lines = [
+        f"{facts['reference']}  {facts['family']} · {facts['n_parameters']:,} parameters · {_mb(facts['size_bytes'])} "
+        f"({facts['format']})",
+        f"  licence     {facts['licence'] or 'not stated in the file'}",
+        f"  sizes       {config['n_layers']} layers, dim {config['dim']}, {config['n_heads']} heads over "
+        f"{config['n_kv_heads']} kv heads of {config['head_dim']}, feed-forward {config['ffn_dim']}, "
+        f"vocabulary {config['vocab_size']:,}, context {config['max_seq_len']:,}",
+        f"  tokenizer   {tokenizer['vocab_size']:,} tokens, {tokenizer['special_tokens']} special, "
+        f"begins with {tokenizer['bos_id']}, ends at {tokenizer['eos_ids']}",
+        "  parts",
+    ]
+    for part in facts["parts"]:
+        types = ", ".join(part["types"])
+        lines.append(
+            f"    {part['name']:<14} {part['n_parameters']:>14,} parameters {_mb(part['n_bytes']):>10}  {types}"
+        )
+    lines += [f"  {name:<28} {_one_line(value)}" for name, value in facts["provenance"].items()]
+    lines += [
+        "  template rendered",
+        *(f"    {line}" for line in (facts["template"] or {}).get("rendered", "none").splitlines()),
+    ]
+    lines += _memory(memory)
+    lines += [f"  sha256      {digest}  {name}" for name, digest in facts["files"].items()]
+    return "\n".join(lines)
+
+
+def _memory(memory: dict[str, Any]) -> list[str]:
+    fits = {None: "free memory is not known here", True: "fits", False: "does not fit"}[memory["fits"]]
+    free = f" of {_mb(memory['free_bytes'])} free" if memory["free_bytes"] is not None else ""
+    lines = [
+        f"  memory for {memory['sequences']} × {memory['context']:,} positions: "
+        f"{_mb(memory['total_bytes'])}{free}: {fits}",
+        f"    weights {_mb(memory['weights_bytes'])} · keys and values {_mb(memory['kv_bytes'])} "
+        f"({memory['kv_bytes_per_position']:,} bytes a position) · activations {_mb(memory['activations_bytes'])}",
+    ]
+    if memory["fits"] is False:
+        largest = max(("weights", "kv"), key=lambda name: memory[f"{name}_bytes"])
+        lines.append(
+            "    do: take a model with fewer bytes per weight"
+            if largest == "weights"
+            else "    do: lower --context or --sequences"
+        )
+    return lines
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+def _one_line(value: object) -> str:
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return text if len(text) <= 90 else f"{text[:87]}…"

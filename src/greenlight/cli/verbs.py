@@ -1,0 +1,14 @@
+"""Which verbs are there? Importing this registers them, in the order that help shows."""
+
+# ruff: noqa: F401, I001  the import is the registration, and its order is the help's
+
+from greenlight.cli import review
+from greenlight.cli import pull
+from greenlight.cli import inspect
+from greenlight.cli import doctor
+from greenlight.cli import chat
+from greenlight.cli import plan
+from greenlight.cli import assess
+from greenlight.cli import label
+from greenlight.cli import decide
+from greenlight.cli import verify

@@ -1,0 +1,67 @@
+"""What is this model, and does it fit here? Facts from its files, its template rendered, and a memory plan."""
+
+from __future__ import annotations
+
+from greenlight import hub
+from greenlight.assess.instrument import PROBE
+from greenlight.compose.machine import free_memory_bytes
+from greenlight.errors import TextError
+from greenlight.evidence import JSON
+from greenlight.formats.gguf import read_gguf
+from greenlight.model.load import describe
+from greenlight.ops import select_ops
+from greenlight.text import ChatTemplate, Tokenizer, render_tokens
+
+
+def inspect(reference: str, *, context: int | None = None, sequences: int = 1) -> dict[str, JSON]:
+    """What a model is, without running it.
+
+    Args:
+        reference: what to look at; it must be in the cache or on disk.
+        context: positions per sequence for the memory plan; the model's own limit by default.
+        sequences: sequences held at once.
+
+    Raises:
+        HubError, FormatError, UnsupportedError, ConfigError.
+    """
+    path = hub.resolve(hub.parse_reference(reference))
+    facts = describe(path)
+    tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(read_gguf(path).metadata)
+    plan = facts.memory(context or facts.config.max_seq_len, sequences, select_ops().name)
+    free = free_memory_bytes()
+    return {
+        "reference": reference,
+        **facts.to_json(),
+        "files": dict(hub.digests(path)),
+        "tokenizer": {
+            "vocab_size": tokenizer.vocab_size,
+            "bos_id": tokenizer.bos_id,
+            "eos_ids": sorted(tokenizer.eos_ids),
+            "special_tokens": len(tokenizer.special_tokens),
+        },
+        "template": _template(tokenizer),
+        "memory": {
+            "context": plan.context,
+            "sequences": plan.sequences,
+            "weights_bytes": plan.weights_bytes,
+            "kv_bytes": plan.kv_bytes,
+            "kv_bytes_per_position": plan.kv_bytes_per_position,
+            "activations_bytes": plan.activations_bytes,
+            "total_bytes": plan.total_bytes,
+            "free_bytes": free,
+            "fits": None if free is None else plan.total_bytes <= free,
+        },
+    }
+
+
+def _template(tokenizer: Tokenizer) -> dict[str, JSON] | None:
+    """The chat template, and how it renders a conversation with every role that the suites use."""
+    if not tokenizer.chat_template:
+        return None
+    try:
+        turns = [{"role": message.role, "content": message.content} for message in PROBE]
+        tokens = render_tokens(tokenizer, ChatTemplate(tokenizer.chat_template), turns)
+        rendered = tokenizer.decode(tokens, skip_special=False)
+    except TextError as error:
+        rendered = f"cannot be rendered: {error.what}"
+    return {"source": tokenizer.chat_template, "rendered": rendered}
