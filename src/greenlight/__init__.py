@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from greenlight.compose.conversation import Conversation
     from greenlight.compose.inspection import inspect
     from greenlight.compose.machine import diagnose as doctor
+    from greenlight.compose.models import list_models
     from greenlight.engine import GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest
     from greenlight.errors import GreenlightError
-    from greenlight.hub import list_models, pull, remove
+    from greenlight.hub import pull, remove
 
 __version__ = "0.1.0"
 
@@ -39,7 +40,7 @@ _PLACES = {
     "decide": "greenlight.compose",
     "doctor": "greenlight.compose.machine:diagnose",
     "inspect": "greenlight.compose.inspection",
-    "list_models": "greenlight.hub",
+    "list_models": "greenlight.compose.models",
     "load": "greenlight.compose",
     "lock": "greenlight.compose:lock_reference",
     "plan": "greenlight.compose",

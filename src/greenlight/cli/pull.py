@@ -28,11 +28,11 @@ def pull(
 
 
 @verb("list", examples="greenlight list --json")
-def list_models(as_json: AsJson = False) -> None:
+def list_(as_json: AsJson = False) -> None:
     """What the catalog names, and what is in the cache."""
-    from greenlight import hub
+    from greenlight.compose.models import list_models
 
-    entries = hub.list_models()
+    entries = list_models()
     emit(entries, as_json=as_json, text=lambda: "\n".join(_line(entry) for entry in entries))
 
 

@@ -32,7 +32,7 @@ def inspect(reference: str, *, context: int | None = None, sequences: int = 1) -
     return {
         "reference": reference,
         **facts.to_json(),
-        "files": dict(hub.digests(path)),
+        "files": dict(hub.file_digests(path)),
         "tokenizer": {
             "vocab_size": tokenizer.vocab_size,
             "bos_id": tokenizer.bos_id,

@@ -27,7 +27,7 @@ def machine() -> dict[str, JSON]:
 
 def diagnose() -> dict[str, JSON]:
     """What this machine can do: which operations run and why, threads, memory, where the cache is."""
-    from greenlight.hub import cache_folder
+    from greenlight.hub import home
 
     ops = select_ops()
     facts = machine()
@@ -42,7 +42,7 @@ def diagnose() -> dict[str, JSON]:
         "why": getattr(ops, "reason", None),
         "threads": getattr(ops, "threads", None),
         "free_memory_bytes": free,
-        "cache": str(cache_folder()),
+        "cache": str(home()),
         "torch": _version("torch"),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from greenlight import hub
 from greenlight.compose.observer import Observer
 from greenlight.engine.local import LocalModel
-from greenlight.evidence import JSON, sha256, sha256_json
+from greenlight.evidence import JSON, sha256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +67,41 @@ def load(reference: str, *, pull: bool = False, ops: str | None = None, observer
     watch = observer or Observer()
     parsed = hub.parse_reference(reference)
     path = hub.resolve(parsed, pull_missing=pull, progress=watch.pulling)
-    files = hub.digests(path)
-    digest = next(iter(files.values())) if path.is_file() else sha256_json(files)
-    return Loaded(name=hub.short_name(parsed), model=LocalModel.load(path, ops=ops), digest=digest, files=files)
+    digest, files = hub.digest(path), hub.file_digests(path)
+    return Loaded(name=_short_name(parsed, path), model=LocalModel.load(path, ops=ops), digest=digest, files=files)
+
+
+def _short_name(reference: hub.Reference, path: Path) -> str:
+    """A name for folders and reports: the catalog's, the repository's, or the file's without its ending."""
+    if isinstance(reference, hub.CatalogReference):
+        return reference.name
+    name = reference.repository.rpartition("/")[2] if isinstance(reference, hub.HubReference) else path.resolve().name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name.removesuffix(".gguf")).strip("-.") or "model"
+
+
+def list_models() -> list[dict[str, JSON]]:
+    """What the catalog names and what else is in the cache, by reference."""
+    pulled = {entry.reference: entry for entry in hub.cached()}
+    known = [
+        {
+            "reference": entry.name,
+            "title": entry.title,
+            "licence": entry.licence,
+            "size_bytes": entry.size_bytes,
+            "cached": hub.find(hub.parse_reference(entry.name)) is not None,
+        }
+        for entry in hub.catalog().values()
+    ]
+    named = {entry["reference"] for entry in known}
+    others = [
+        {
+            "reference": entry.reference,
+            "title": None,
+            "licence": None,
+            "size_bytes": entry.size_bytes,
+            "cached": True,
+        }
+        for name, entry in sorted(pulled.items())
+        if name not in named
+    ]
+    return known + others
