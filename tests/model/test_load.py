@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from greenlight.errors import ConfigError, FormatError, GreenlightError, UnsupportedError
 from greenlight.formats.gguf import read_gguf
@@ -22,6 +24,7 @@ from tests.builders import (
 )
 
 NUMPY = select_ops("numpy")
+RNG = np.random.default_rng(9)
 TOKENS = np.arange(20) * 7 % 97
 
 
@@ -194,6 +197,36 @@ def test_gguf_metadata_that_cannot_be_computed_is_refused_by_name(tmp_path, conf
 def test_an_absurd_number_of_layers_does_not_take_memory(tmp_path, config):
     with pytest.raises(GreenlightError):
         load_decoder(gguf_with(tmp_path, config, **{"llama.block_count": 2**32 - 1}), NUMPY)
+
+
+VALUES = st.one_of(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0, 1, 2, 3, 2**31, 2**32 - 1]),
+    st.floats(width=32, allow_nan=True, allow_infinity=True),
+    st.sampled_from(["none", "linear", "yarn", "llama", "", "x"]),
+    st.booleans(),
+    st.lists(st.integers(0, 3), max_size=3),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_metadata_gives_a_model_or_one_error(tmp_path_factory, data):
+    config = llama_config(num_hidden_layers=1, vocab_size=5)
+    path = write_llama_gguf(tmp_path_factory.getbasetemp() / "any.gguf", config, llama_weights(config, RNG))
+    file = read_gguf(path)
+    metadata = dict(file.metadata)
+    names = sorted(metadata) + [f"llama.rope.scaling.{name}" for name in ("type", "factor", "original_context_length")]
+    for name in data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3)):
+        metadata[name] = data.draw(VALUES)
+    tensors = {name: (tensor.type.name, dequantize(tensor)) for name, tensor in file.tensors.items()}
+    write_gguf(path, metadata, tensors)
+    error = None
+    try:
+        decoder = load_decoder(path, NUMPY)
+    except GreenlightError as caught:
+        error = caught
+    assert error or np.isfinite(decoder.config.norm_eps)
 
 
 def test_description_counts_parts_types_and_origin(tmp_path, config, weights):

@@ -80,6 +80,11 @@ def test_factors_of_another_length_are_refused():
         angles(FactorScaling(factors=(1.0, 2.0)))
 
 
+def test_angles_beyond_float32_are_refused():
+    with pytest.raises(ConfigError, match="beyond float32"):
+        angles(FactorScaling(factors=(1e-45,) * 32))
+
+
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.inf, math.nan])
 def test_impossible_factors_are_refused(bad):
     with pytest.raises(ConfigError):

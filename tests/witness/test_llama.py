@@ -109,13 +109,29 @@ def draw_config(seed: int) -> dict[str, Any]:
 SEEDS = range(45)
 
 
+def gguf_can_say(config: dict[str, Any]) -> bool:
+    """Whether GGUF has keys for all of this config's rope parameters."""
+    return "mscale" not in (config.get("rope_scaling") or config.get("rope_parameters") or {})
+
+
 @pytest.fixture(scope="module", params=SEEDS)
 def case(request, tmp_path_factory):
-    """One random model: its folders, its transformers twin, a long prompt and the twin's logits."""
-    config = draw_config(request.param)
-    rng = np.random.default_rng(1000 + request.param)
+    """One random model: its folder, its transformers twin, a long prompt and the twin's logits."""
+    return make_case(request.param, tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="module", params=[seed for seed in SEEDS if gguf_can_say(draw_config(seed))])
+def gguf_case(request, tmp_path_factory):
+    """The same, of those that can be said in GGUF; its file instead of its folder."""
+    config, weights, folder, _, tokens, expected = make_case(request.param, tmp_path_factory.mktemp("llama"))
+    return config, write_llama_gguf(folder / "m.gguf", config, weights), tokens, expected
+
+
+def make_case(seed: int, path: Path):
+    config = draw_config(seed)
+    rng = np.random.default_rng(1000 + seed)
     weights = llama_weights(config, rng)
-    folder = write_llama_folder(tmp_path_factory.mktemp("llama"), config, weights)
+    folder = write_llama_folder(path, config, weights)
     twin = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     tokens = rng.integers(config["vocab_size"], size=int(rng.choice([40, 75, 140])))
     return config, weights, folder, twin.eval(), tokens, reference(twin, tokens)
@@ -204,16 +220,8 @@ def test_bfloat16_weights_agree_with_transformers(case, ops, tmp_path):
         twin.load_state_dict(exact, strict=not config["tie_word_embeddings"])
 
 
-def gguf_can_say(config: dict[str, Any]) -> bool:
-    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    return "mscale" not in rope
-
-
-def test_a_gguf_file_of_the_same_weights_agrees_with_transformers(case, ops, tmp_path):
-    config, weights, _, _, tokens, expected = case
-    if not gguf_can_say(config):
-        pytest.skip("GGUF has no keys for these YaRN parameters")
-    path = write_llama_gguf(tmp_path / "m.gguf", config, weights)
+def test_a_gguf_file_of_the_same_weights_agrees_with_transformers(gguf_case, ops):
+    _, path, tokens, expected = gguf_case
     assert_close(all_logits(load_decoder(path, ops), tokens), expected)
 
 
@@ -251,11 +259,8 @@ def quiet_llama_cpp():
     llama_cpp.llama_log_set(llama_cpp.llama_log_callback(0), None)
 
 
-def test_a_gguf_file_of_the_same_weights_agrees_with_llama_cpp(case, ops, tmp_path, quiet_llama_cpp):
-    config, weights, _, _, tokens, _ = case
-    if not gguf_can_say(config):
-        pytest.skip("GGUF has no keys for these YaRN parameters")
-    path = write_llama_gguf(tmp_path / "m.gguf", config, weights)
+def test_a_gguf_file_of_the_same_weights_agrees_with_llama_cpp(gguf_case, ops, quiet_llama_cpp):
+    _, path, tokens, _ = gguf_case
     assert_close(all_logits(load_decoder(path, ops), tokens), llama_cpp_logits(path, tokens), 2e-3)
 
 

@@ -112,7 +112,7 @@ def rope_spec(config: RopeConfig, head_dim: int) -> RopeSpec:
     """Angles for heads of head_dim, all of it rotated, rounded to float32.
 
     Raises:
-        ConfigError: `rope_freqs` has another length than the heads need.
+        ConfigError: `rope_freqs` has another length than the heads need, or an angle is beyond float32.
     """
     inv_freq = config.rope_theta ** -(np.arange(0, head_dim, 2, dtype=np.float64) / head_dim)
     scaling = config.scaling
@@ -134,6 +134,8 @@ def rope_spec(config: RopeConfig, head_dim: int) -> RopeSpec:
                     found=f"{len(scaling.factors)} factors, expected {len(inv_freq)}, half of head_dim",
                 )
             inv_freq = inv_freq / np.array(scaling.factors)
+    if inv_freq.max() > np.finfo(np.float32).max:
+        raise ConfigError("rope angles are beyond float32", found=f"{inv_freq.max():.3g} radians a position")
     return RopeSpec(inv_freq=tuple(inv_freq.astype(np.float32).tolist()), scale=scale)
 
 
