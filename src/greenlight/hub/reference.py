@@ -78,7 +78,7 @@ Reference: TypeAlias = CatalogReference | PathReference | HubReference | Endpoin
 
 
 def parse_reference(text: str) -> Reference:
-    """Tell the forms of DESIGN.md §4 apart.
+    """Tell catalog names, paths, hub repositories and endpoints apart.
 
     Raises:
         HubError: a name that is in no catalog, with the nearest ones; or a malformed reference.
