@@ -1,0 +1,171 @@
+"""What is the public told? What holds the release, by how much, what would settle it, what is fine: as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from greenlight.evidence import JSON
+from greenlight.gate.words import figure
+from greenlight.measure.metrics import METRICS
+from greenlight.release.order import VERDICTS, Row, deciding
+from greenlight.release.text import visible, words
+
+
+class Line(NamedTuple):
+    """One statement, and the command that acts on it."""
+
+    text: str
+    command: str = ""
+
+
+class Part(NamedTuple):
+    """Statements under one heading."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+def number(row: Row, value: float | None) -> str:
+    """A figure of a row as a reader wants it, with its unit."""
+    metric = METRICS.get((row["assess"], row["metric"]))
+    if metric is None or value is None:
+        return "none"
+    return figure(metric, value).replace("-", "\u2212")
+
+
+def title(row: Row) -> str:
+    """A row's name for people: refuse: non-refusal."""
+    return words(row["assess"]) if row["metric"] == "statement" else f"{words(row['assess'])}: {words(row['metric'])}"
+
+
+def limit_words(row: Row) -> str:
+    """What a row's limit asks."""
+    metric = METRICS[row["assess"], row["metric"]]
+    bound = number(row, row["limit"])
+    if metric.kind == "balance":
+        return f"within {bound} either way"
+    return f"at {'most' if row['direction'] == 'max' else 'least'} {bound}"
+
+
+def tell(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None = None) -> tuple[Part, ...]:
+    """The public explanation, part by part.
+
+    Args:
+        decision: decision.json.
+        lock: where it is at hand, the time at which everything was fixed is told too.
+    """
+    facts = decision["explanation"]
+    rows = {row["row"]: row for row in decision["rows"]}
+    parts = (
+        Part(_heading(decision["verdict"]), tuple(_holding(decision))),
+        Part("Conditions that go with it", tuple(Line(text) for text in decision["conditions"])),
+        Part("What would settle it", tuple(_settling(facts["settle"], rows))),
+        Part(
+            "Known to be fine", tuple(Line(f"{title(rows[name])}: {rows[name]['reason']}.") for name in facts["fine"])
+        ),
+        Part("Not known", tuple(Line(f"{title(row)}: {row['reason']}.") for row in _open(decision, rows))),
+        Part("Not assessed", tuple(Line(text) for text in facts["not_assessed"])),
+        Part("When it is looked at again", tuple(_review(facts))),
+        Part("Who decides", tuple(_deciders(decision))),
+        Part("What was fixed beforehand", tuple(_fixed(decision, lock))),
+    )
+    return tuple(part for part in parts if part.lines)
+
+
+def explanation(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None = None) -> str:
+    """The same as Markdown, for a terminal or for publishing."""
+    verdict = VERDICTS[decision["verdict"]]
+    blocks = [f"# {verdict}: {_plain(decision['model']['name'])}", f"{_plain(decision['sentence'])}."]
+    for part in tell(decision, lock):
+        blocks.append(f"## {part.title}")
+        blocks.append("\n".join(_bullet(line) for line in part.lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _heading(verdict: str) -> str:
+    return {
+        "go": "Nothing holds the release",
+        "go_with_conditions": "What the conditions come from",
+        "hold": "What holds the release: not known yet",
+        "no_go": "What holds the release: limits known to be broken",
+    }[verdict]
+
+
+def _holding(decision: Mapping[str, JSON]) -> Iterable[Line]:
+    gaps = {gap["row"]: gap for gap in decision["explanation"]["gaps"]}
+    rows = deciding(decision)
+    if decision["verdict"] == "go":
+        yield Line(f"All {len(rows)} limits are shown to be kept.")
+        return
+    for row in rows:
+        yield Line(f"{title(row)} ({row['plain']}): {row['reason']}{_gap_words(row, gaps.get(row['row']))}.")
+    if decision["kind"] == "exploratory" and decision["verdict"] == "hold":
+        yield Line(f"This run is {decision['explanation']['kind']}.")
+
+
+def _gap_words(row: Row, gap: Mapping[str, JSON] | None) -> str:
+    if gap is None:
+        return ""
+    side = "over" if row["direction"] == "max" else "short of"
+    estimate = "" if gap["estimate"] is None else f", {number(row, gap['estimate'])} by the estimate"
+    return f"; {side} the limit by {number(row, gap['at_least'])} or more{estimate}"
+
+
+def _settling(settle: Sequence[Mapping[str, JSON]], rows: Mapping[str, Row]) -> Iterable[Line]:
+    """What would change each open or failing row; rows that ask for the same are named together."""
+    asked: dict[tuple[str, str], list[str]] = {}
+    for entry in settle:
+        asked.setdefault((entry["text"], entry["next"]), []).append(title(rows[entry["row"]]))
+    for (text, command), names in asked.items():
+        yield Line(f"{', '.join(names)}: {text}.", command)
+
+
+def _open(decision: Mapping[str, JSON], rows: Mapping[str, Row]) -> list[Row]:
+    told = {row["row"] for row in deciding(decision)}
+    return [rows[name] for name in decision["explanation"]["open"] if name not in told]
+
+
+def _review(facts: Mapping[str, JSON]) -> Iterable[Line]:
+    if facts["next_review"]:
+        yield Line(f"On {facts['next_review']} at the latest.")
+        yield Line(facts["missed"])
+
+
+def _deciders(decision: Mapping[str, JSON]) -> Iterable[Line]:
+    yield Line(
+        "The verdict follows from the answers and from the locked policy by fixed rules; nobody can edit it, and "
+        "anyone with this folder can derive it again."
+    )
+    if decision["verdict"] in ("go", "go_with_conditions"):
+        yield Line("Whoever publishes the weights decides to publish them and answers for it; a GO obliges nobody.")
+    else:
+        yield Line("Whoever publishes the weights all the same does it against this policy and answers for it.")
+
+
+def _fixed(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None) -> Iterable[Line]:
+    policy = decision["policy"]
+    yield Line(f"Policy {policy['name']}, SHA-256 {policy['sha256']}.")
+    when = f", made {lock['created']} (the author's word)" if lock else ""
+    yield Line(f"Lock {decision['lock']}{when}.")
+    yield Line(f"Model {decision['model']['name']}, digest {decision['model']['digest']}.")
+    attempt = f", attempt {lock['attempt']}" if lock and lock["attempt"] is not None else ""
+    yield Line(
+        f"Up to {decision['attempts']} attempts share an error rate of {decision['alpha']:g}{attempt}; this run is "
+        f"{decision['explanation']['kind']}."
+    )
+
+
+_MARKDOWN = re.compile(r"([\\`*_\[\]#|<>~])")
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it stands, in one line."""
+    escaped = _MARKDOWN.sub(r"\\\1", " ".join(visible(text).split()))
+    return escaped.replace("&", "&amp;")
+
+
+def _bullet(line: Line) -> str:
+    command = " ".join(visible(line.command).replace("`", "'").split())
+    return f"- {_plain(line.text)}" + (f"\n  `{command}`" if command else "")

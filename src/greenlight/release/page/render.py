@@ -1,0 +1,94 @@
+"""How does a folder become a page? Contents, views, template: a pure function of the folder's bytes."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from greenlight.evidence import JSON, canonical
+from greenlight.release.explanation import tell
+from greenlight.release.figures import matplotlib_version
+from greenlight.release.order import VERDICTS, deciding, others, tally
+from greenlight.release.page.contents import Contents, read_contents
+from greenlight.release.page.record import instrument_facts, instruments, judges, locked_facts, run_facts
+from greenlight.release.page.rows import RowView, row_view
+from greenlight.release.text import visible
+
+EDITION = 1
+"""Raised whenever the same folder would come out as another page: `verify` compares pages of its own edition."""
+
+SAMPLES_OF_DECIDING, SAMPLES_OF_OTHERS = 6, 3
+
+
+def render(folder: Path) -> bytes:
+    """The page of a decided run: one file of HTML that needs nothing from outside.
+
+    Raises:
+        EvidenceError: a file that it shows is missing or damaged.
+    """
+    contents = read_contents(folder)
+    page = _environment().get_template("page.html").render(**_view(contents))
+    return page.encode()
+
+
+def _view(contents: Contents) -> dict[str, object]:
+    decision = contents.decision
+    first = [row_view(row, contents, n_samples=SAMPLES_OF_DECIDING) for row in deciding(decision)]
+    rest = [row_view(row, contents, n_samples=SAMPLES_OF_OTHERS) for row in others(decision)]
+    return {
+        "generator": f"greenlight page {EDITION}, matplotlib {matplotlib_version()}",
+        "css": Markup(_part("page.css")),  # noqa: S704 (our own file)
+        "verdict": VERDICTS[decision["verdict"]],
+        "decision": decision,
+        "lock": contents.lock,
+        "tally": tally(decision),
+        "deciding": first,
+        "limits": [row for row in rest if row.level != "disclose"],
+        "disclosures": [row for row in rest if row.level == "disclose" and not _is_plain(row)],
+        "figures": [row for row in rest if _is_plain(row)],
+        "parts_told": tell(decision, contents.lock),
+        "files": contents.files,
+        "data": sorted(contents.data.items()),
+        "instruments": instruments(contents),
+        "instrument_facts": instrument_facts(contents),
+        "judges": judges(contents),
+        "locked_facts": tuple(locked_facts(contents)),
+        "run_facts": tuple(run_facts(contents)),
+        "evidence": _evidence(decision),
+    }
+
+
+def _is_plain(row: RowView) -> bool:
+    """A disclosed figure of the machine: a line of a table is enough for it."""
+    return row.level == "disclose" and row.id.startswith("row-resources-") and row.status == "DISCLOSED"
+
+
+def _evidence(decision: JSON) -> Markup:
+    """The decision as a data block of the page: JSON in which nothing can end the block or begin a comment."""
+    text = canonical(decision).decode()
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 (escaped for a data block above)
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FunctionLoader(_part),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+
+
+def _shown(value: object) -> object:
+    """Every value on its way into the page: numbers and markup as they are, text with nothing hidden in it."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _part(name: str) -> str:
+    return files("greenlight.release.page").joinpath(name).read_text(encoding="utf-8")

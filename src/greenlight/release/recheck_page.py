@@ -1,0 +1,66 @@
+"""Does the page say what the decision says? The decision inside it, and the page rendered once more."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from greenlight.evidence import canonical
+from greenlight.release.difference import DifferenceError, quoted
+
+_EVIDENCE = re.compile(r'<script type="application/json" id="decision">(.*?)</script>', re.DOTALL)
+_SCRIPT = re.compile(r"<script", re.IGNORECASE)
+_GENERATOR = re.compile(r'<meta name="generator" content="greenlight page (\d+), matplotlib ([0-9A-Za-z.+-]+)">')
+_DRAWING = re.compile(r'<svg class="figure".*?</svg>', re.DOTALL)
+
+
+def check_page(folder: Path, decision: bytes) -> list[str]:
+    """Compare report.html with the decision and with what this folder renders to.
+
+    Args:
+        folder: the bundle.
+        decision: canonical bytes of its decision.
+
+    Returns:
+        What could not be compared, because another version made the page.
+
+    Raises:
+        DifferenceError: the page holds another decision, or says something else around it.
+    """
+    from greenlight.release.page import EDITION, matplotlib_version, render
+
+    page = (folder / "report.html").read_bytes().decode()
+    found = _EVIDENCE.findall(page)
+    if len(found) != 1 or len(_SCRIPT.findall(page)) != 1:
+        raise DifferenceError("report.html: it should hold the decision once, and no other script")
+    if canonical(json.loads(found[0])) != decision:
+        raise DifferenceError("report.html: the decision inside it is not decision.json")
+    generator = _GENERATOR.findall(page)
+    if len(generator) != 1:
+        raise DifferenceError("report.html: it does not say which edition of the page it is")
+    edition, matplotlib = generator[0]
+    if int(edition) != EDITION:
+        return [
+            f"report.html is edition {edition} of the page, this version renders edition {EDITION}: the decision inside "
+            "was compared, the wording was not (greenlight report renders it anew)"
+        ]
+    again = render(folder).decode()
+    if page == again:
+        return []
+    if matplotlib != matplotlib_version() and _without_drawings(page) == _without_drawings(again):
+        return [f"report.html was drawn by matplotlib {matplotlib}: its text was compared, its lines were not"]
+    raise DifferenceError(f"report.html: {_first_line(page, again)}")
+
+
+def _without_drawings(page: str) -> str:
+    return _GENERATOR.sub("", _DRAWING.sub("", page))
+
+
+def _first_line(page: str, again: str) -> str:
+    pairs = enumerate(zip(page.split("\n"), again.split("\n"), strict=False), start=1)
+    differing = next(((number, left, right) for number, (left, right) in pairs if left != right), None)
+    if differing is None:
+        return "longer or shorter than what this folder renders to"
+    number, left, right = differing
+    return f"line {number} is {quoted(left.strip())}, rendered again {quoted(right.strip())}"

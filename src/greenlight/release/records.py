@@ -1,0 +1,106 @@
+"""Do the records beside the answers agree with the lock? Run, data, judge, instrument, resources, timings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from greenlight.evidence import JSON, sha256_json
+from greenlight.release.difference import DifferenceError, quoted, same
+from greenlight.release.files import read_journal, read_record
+
+OPTIONAL = {"instrument.json": "instrument", "resources.json": "resources", "run.json": "run"}
+"""Records that a run which was cut short may lack; the decision says what that costs."""
+
+KNOWN = frozenset(
+    {"lock.json", "policy.toml", "judge.json", "data.json", "decision.json", "report.html", "manifest.json"}
+    | {"timings.jsonl", "labels.jsonl", *OPTIONAL}
+)
+"""Files of a run beside its items and samples."""
+
+
+def check_judges(folder: Path, lock: Mapping[str, JSON]) -> None:
+    """Check that the judges' confusion counts are those whose digests were locked.
+
+    Raises:
+        DifferenceError: naming the judge.
+    """
+    judges = read_record(folder, "judge.json", "judge")["judges"]
+    if set(judges) != set(lock["calibrations"]):
+        raise DifferenceError(f"judge.json: holds {sorted(judges)}, the lock fixes {sorted(lock['calibrations'])}")
+    for name, digest in lock["calibrations"].items():
+        if sha256_json(judges[name]) != digest:
+            raise DifferenceError(f"judge.json, {name}: the judge's counts are not those that were locked")
+
+
+def check_records(folder: Path, lock: Mapping[str, JSON]) -> list[str]:
+    """Check what the other records repeat of the lock.
+
+    Returns:
+        What is odd without being wrong.
+
+    Raises:
+        DifferenceError: naming the file and the field.
+    """
+    found = {name: read_record(folder, name, kind) for name, kind in OPTIONAL.items() if (folder / name).exists()}
+    for name in ("run.json", "instrument.json"):
+        if name in found and found[name]["lock"] != lock["id"]:
+            raise DifferenceError(
+                f"{name}: lock is {quoted(found[name]['lock'])}, the lock here is {quoted(lock['id'])}"
+            )
+    if "run.json" in found and found["run.json"]["model"]["digest"] != lock["model"]["digest"]:
+        raise DifferenceError("run.json: model.digest is not that of the locked model")
+    if (folder / "timings.jsonl").exists():
+        read_journal(folder, "timings.jsonl", "timings")
+    _check_data(folder, lock)
+    return _odd_times(lock, found.get("run.json"))
+
+
+def _check_data(folder: Path, lock: Mapping[str, JSON]) -> None:
+    suites = read_record(folder, "data.json", "data")["suites"]
+    names = [entry["suite"] for entry in lock["suites"]]
+    if sorted(suites) != sorted(names):
+        raise DifferenceError(f"data.json: names {sorted(suites)}, the lock {sorted(names)}")
+    for entry in lock["suites"]:
+        header, _ = read_journal(folder, f"items/{entry['suite']}.jsonl", "items")
+        expected = {
+            "version": entry["version"],
+            "n": entry["n"],
+            "sha256": entry["items_sha256"],
+            "harmful_redacted": header["redacted"],
+        }
+        for field, value in expected.items():
+            stored = suites[entry["suite"]][field]
+            if not same(stored, value):
+                raise DifferenceError(
+                    f"data.json, {entry['suite']}: {field} is {quoted(stored)}, expected {quoted(value)}"
+                )
+
+
+def _odd_times(lock: Mapping[str, JSON], run: Mapping[str, JSON] | None) -> list[str]:
+    """A run that started before its lock was made: clocks differ, or the lock came second."""
+    if run is None or str(run["started"]) >= str(lock["created"]):
+        return []
+    return [f"run.json says that it started {run['started']}, before the lock was made ({lock['created']})"]
+
+
+def check_names(names: frozenset[str], lock: Mapping[str, JSON]) -> list[str]:
+    """Check that there are no answers or questions of another exam.
+
+    Args:
+        names: every file of the folder.
+        lock: names the suites.
+
+    Returns:
+        Files that this version reads nothing from.
+
+    Raises:
+        DifferenceError: naming a file of a suite that the lock does not name.
+    """
+    suites = {entry["suite"] for entry in lock["suites"]}
+    ours = KNOWN | {f"{part}/{suite}.jsonl" for part in ("items", "samples") for suite in suites}
+    strange = sorted(names - ours)
+    for name in strange:
+        if name.startswith(("items/", "samples/")):
+            raise DifferenceError(f"{name}: no suite of the lock is called so")
+    return strange
