@@ -85,7 +85,7 @@ def situations() -> tuple[Situation, ...]:
 def _situation(row: dict[str, str], topics: dict[str, dict[str, str]]) -> Situation:
     topic = row["id"].partition(".")[0]
     fields = {**topics[topic], **row, "id": f"bias.{row['id']}", "topic": topic}
-    return Situation(**fields)  # type: ignore[arg-type]  # the table's own types, checked by the tests of its content
+    return Situation(**fields)
 
 
 def draw(seed: int, n: int | None = None) -> tuple[Item, ...]:

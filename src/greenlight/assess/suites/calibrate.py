@@ -29,7 +29,7 @@ def _four_way(item: Item, draws: Draws) -> Item:
         id=f"calibrate.{item.id}",
         topic=item.topic,
         cluster=item.id,
-        messages=(Message("user", f"{question.content}\nReply with the answer alone."),),
+        messages=(Message("user", f"{question.content}\nAnswer briefly."),),
         key={"answer": choices.index(right), "n": _CHOICES},
         choices=tuple(choices),
         note=f"{item.id} as a choice among its answer and three of its distractors.",
