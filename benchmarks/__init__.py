@@ -1,0 +1,1 @@
+"""Speed, memory and size beside the tools a user would pick instead: `python benchmarks/run.py`."""

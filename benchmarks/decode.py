@@ -1,0 +1,59 @@
+"""How fast is one answer written? 128 tokens after 32, and how much of the memory's speed that is."""
+
+from __future__ import annotations
+
+from benchmarks import peer_figures
+from benchmarks.figures import Figure, alternate
+from benchmarks.machine import MemoryReader, park
+from benchmarks.ours import Ours
+from benchmarks.peers.llama_cpp_model import LlamaCpp, build
+from benchmarks.setting import Setting, bytes_per_token
+from benchmarks.text import plain_text
+from benchmarks.threads import best_threads
+
+TITLE = "decode, one stream"
+PROMPT, TOKENS, ROUNDS = 32, 128, 9
+FLOOR, GOAL = 1.5, 2.0
+
+
+def measure(setting: Setting) -> list[Figure]:
+    """The default file, then the other types that llama.cpp's quantizer makes of it."""
+    reader = MemoryReader()
+    kinds = dict.fromkeys([setting.kind, "Q4_0", "Q8_0"])
+    return [figure for kind in kinds for figure in _one_file(setting, kind, reader)]
+
+
+def _one_file(setting: Setting, kind: str, reader: MemoryReader) -> list[Figure]:
+    path = setting.quantised(kind)
+    ours = Ours(path, PROMPT + TOKENS)
+    peer = LlamaCpp(path, threads=setting.threads, positions=PROMPT + TOKENS)
+    prompt = ours.model.encode(plain_text())[:PROMPT]
+    tried = best_threads(setting.threads, lambda n: (peer.use_threads(n), peer.decode_tok_s(prompt, TOKENS))[1])
+    peer.use_threads(tried.threads)
+    seen = alternate(
+        setting.count(ROUNDS),
+        {
+            "ours": lambda: ours.decode_tok_s(prompt, TOKENS),
+            "peer": lambda: peer.decode_tok_s(prompt, TOKENS),
+            "engine": lambda: ours.engine_decode_tok_s(prompt, TOKENS),
+            "gb_s": reader.gb_s,
+        },
+        between=park,
+    )
+    peer.close()
+    weights = bytes_per_token(path)
+    required = FLOOR if kind == setting.kind else None
+    common = {"unit": "tok/s", "peer": seen["peer"], "peer_name": "llama.cpp", "ratio_goal": GOAL, "best": tried.value}
+    common |= {"known": peer_figures.DECODE_TOK_S.get(kind) if setting.known else None, "ratio_floor": required}
+    common["settings"] = {"prompt": PROMPT, "tokens": TOKENS, "build": build(), **tried.settings("tok/s")}
+    share = tuple(100 * rate * weights / (gb_s * 1e9) for rate, gb_s in zip(seen["ours"], seen["gb_s"], strict=True))
+    return [
+        Figure(name=f"decode {kind}, forward passes", ours=seen["ours"], **common),
+        Figure(name=f"decode {kind}, through the engine", ours=seen["engine"], **common),
+        Figure(
+            name=f"decode {kind}, part of memory's read speed",
+            unit="%",
+            ours=share,
+            settings={"weights_bytes_per_token": weights, "read_gb_s": seen["gb_s"]},
+        ),
+    ]

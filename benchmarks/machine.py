@@ -1,0 +1,127 @@
+"""What did the benchmarks run on, was it quiet, and how fast does its memory read?"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from greenlight.compose.machine import cores, machine
+
+PACKAGES = ("greenlight-llm", "numpy", "llama-cpp-python", "lm-eval", "torch", "transformers")
+PAUSE_S = 0.03
+QUIET = 0.1
+"""Part of one core that a parked process may still use."""
+
+
+def facts() -> dict[str, Any]:
+    """The machine, its instruction sets and the versions of everything measured."""
+    from greenlight.ops import select_ops
+    from greenlight.ops.native import available, cpu_features, threads
+
+    return {
+        **machine(),
+        "memory_mb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6),
+        "ops": select_ops().identity,
+        "threads": threads() if available() else cores(),
+        "cpu_features": cpu_features() if available() else [],
+        "load_average_before": round(os.getloadavg()[0], 2),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+class Parking:
+    """Waits until this process is asleep: thread pools of both sides spin for a while after their work."""
+
+    most_left = 0.0
+    """Part of one core that the process still used when a pause was given up, at most so far."""
+
+    def __call__(self, limit_s: float = 5.0) -> None:
+        give_up = time.perf_counter() + limit_s
+        used = 1.0
+        while used >= QUIET and time.perf_counter() < give_up:
+            before = time.process_time()
+            time.sleep(PAUSE_S)
+            used = (time.process_time() - before) / PAUSE_S
+        self.most_left = max(self.most_left, used)
+
+
+park = Parking()
+
+
+class Bystanders:
+    """How much of the machine did others use, between entering and leaving? None where the system does not tell."""
+
+    share: float | None = None
+    """Of all cores, 0 to 1."""
+
+    def __enter__(self) -> Bystanders:
+        self._start = time.perf_counter(), _busy_s(), _own_s()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        start, busy, own = self._start
+        now = _busy_s()
+        if busy is None or now is None:
+            return
+        room = (time.perf_counter() - start) * (os.cpu_count() or 1)
+        self.share = max(0.0, (now - busy) - (_own_s() - own)) / room
+
+
+class MemoryReader:
+    """Reads memory as fast as numpy can, with a thread per core: the ceiling of decoding, which reads all weights.
+
+    Several reductions are tried once and the fastest is kept, so that memory is what limits it.
+    """
+
+    SIZE_BYTES = 384 << 20
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(cores())
+        values = np.ones(self.SIZE_BYTES // 4, np.float32)
+        self._parts = np.array_split(values, cores())
+        ways: list[Callable[[Any], Any]] = [np.max, np.sum, _dot, _max_of_bytes]
+        self._way = max(ways, key=self._gb_s)
+
+    def gb_s(self) -> float:
+        """Gigabytes (1e9 bytes) per second, best of three passes."""
+        return max(self._gb_s(self._way) for _ in range(3))
+
+    def _gb_s(self, way: Callable[[Any], Any]) -> float:
+        start = time.perf_counter()
+        list(self._pool.map(way, self._parts))
+        return self.SIZE_BYTES / (time.perf_counter() - start) / 1e9
+
+
+def _dot(values: Any) -> Any:
+    return np.dot(values, values)
+
+
+def _max_of_bytes(values: Any) -> Any:
+    return np.max(values.view(np.int8))
+
+
+def _busy_s() -> float | None:
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, stat.read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_s() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,217 @@
+"""How fast are choices scored beside lm-evaluation-harness, and are they the same choices?
+
+Speed is of 100 generated questions, of which only the length matters; agreement is of 100 of ARC-Easy's (Clark et al.
+2018, arXiv:1803.05457), lm-eval computing in float32 on the dequantised weights of the file that we run.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import peer_figures
+from benchmarks.figures import Figure, alternate
+from benchmarks.machine import park
+from benchmarks.setting import Setting, data_folder, run_quietly
+from benchmarks.text import plain_text, source
+
+TITLE = "multiple choice"
+QUESTIONS, CHOICES, QUESTION_WORDS, CHOICE_WORDS, SEED = 100, 4, 60, 8, 7
+BATCH_SIZES, TRIAL_QUESTIONS = (1, 4, 8), 20
+ROUNDS = 3
+FLOOR, GOAL_S = 5.0, 10.0
+AGREE, NEAR_TIE_NATS = 95.0, 0.3
+ARC_FILE = "arc/arc_easy_test.jsonl.gz"
+OURS = Path(__file__).with_name("multiple_choice_ours.py")
+TASK = """task: choices
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: {data}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "Question: {{{{question}}}}\\nAnswer:"
+doc_to_target: "{{{{gold}}}}"
+doc_to_choice: "{{{{choices}}}}"
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
+"""
+
+
+class Difference(NamedTuple):
+    """A question on which the two picked differently."""
+
+    index: int
+    """Which."""
+
+    ours: int
+    """Our pick."""
+
+    theirs: int
+    """lm-eval's."""
+
+    margin_nats: float
+    """By how much lm-eval preferred its own, in summed log-likelihood."""
+
+
+def measure(setting: Setting) -> list[Figure]:
+    """Speed, then agreement."""
+    return [*_speed(setting), *_agreement(setting)]
+
+
+def generated_questions(text: str) -> list[dict[str, Any]]:
+    """Questions and choices cut at random places from a text: about 90 tokens with each choice."""
+    rng, words = random.Random(SEED), text.split()
+
+    def cut(length: int) -> str:
+        at = rng.randrange(len(words) - length)
+        return " ".join(words[at : at + length])
+
+    return [
+        {
+            "question": cut(QUESTION_WORDS),
+            "choices": [cut(CHOICE_WORDS) for _ in range(CHOICES)],
+            "gold": rng.randrange(CHOICES),
+        }
+        for _ in range(QUESTIONS)
+    ]
+
+
+def arc_questions(path: Path) -> list[dict[str, Any]]:
+    """A sample of ARC-Easy, drawn by a seed, in the fields that both sides read."""
+    with gzip.open(path, "rt") as lines:
+        rows = random.Random(SEED).sample([json.loads(line) for line in lines], QUESTIONS)
+    return [
+        {
+            "question": row["question"]["stem"],
+            "choices": [choice["text"] for choice in row["question"]["choices"]],
+            "gold": [choice["label"] for choice in row["question"]["choices"]].index(row["answerKey"]),
+        }
+        for row in rows
+    ]
+
+
+def differences(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> list[Difference]:
+    """Questions whose most likely choice differs, given each side's log-likelihoods; of equals the first is picked."""
+    found = []
+    for index, (left, right) in enumerate(zip(ours, theirs, strict=True)):
+        mine, other = left.index(max(left)), right.index(max(right))
+        if mine != other:
+            found.append(Difference(index, mine, other, right[other] - right[mine]))
+    return found
+
+
+def _speed(setting: Setting) -> list[Figure]:
+    folder = _write_task(setting.work / "generated", generated_questions(plain_text()))
+    hf_folder = setting.hf_folder("bfloat16")
+
+    def theirs(batch_size: int, limit: int) -> dict[str, Any]:
+        return _lm_eval(setting, hf_folder, "bfloat16", batch_size, folder, limit)
+
+    trials = {size: theirs(size, TRIAL_QUESTIONS)["scoring_s"] for size in BATCH_SIZES}
+    best = min(trials, key=trials.__getitem__)
+    scoring: dict[str, list[float]] = {"ours": [], "peer": []}
+
+    def run(side: str) -> float:
+        start = time.perf_counter()
+        result = _ours(setting, folder) if side == "ours" else theirs(best, 0)
+        seconds = time.perf_counter() - start
+        scoring[side].append(result["scoring_s"])
+        return seconds
+
+    sides = {"ours": lambda: run("ours"), "peer": lambda: run("peer")}
+    wall = alternate(setting.count(ROUNDS), sides, between=park, warm_up=False)
+    common = {"unit": "s", "peer_name": "lm-eval", "more_is_better": False, "ratio_floor": FLOOR}
+    common["settings"] = {
+        "peer_batch_size": best,
+        f"peer_s_by_batch_size_of_{TRIAL_QUESTIONS}_questions": trials,
+        "peer_threads": setting.threads,
+        "peer_dtype": "bfloat16",
+        "text": source(),
+    }
+    work = f"{QUESTIONS} questions × {CHOICES}"
+    known = setting.known
+    return [
+        Figure(
+            name=f"{work}, process start to end",
+            **wall,
+            at_most=GOAL_S,
+            known=peer_figures.CHOICE_WALL_S if known else None,
+            **common,
+        ),
+        Figure(
+            name=f"{work}, scoring alone",
+            ours=tuple(scoring["ours"]),
+            peer=tuple(scoring["peer"]),
+            known=peer_figures.CHOICE_SCORING_S if known else None,
+            **common,
+        ),
+    ]
+
+
+def _agreement(setting: Setting) -> list[Figure]:
+    name, data = "ARC-Easy, same choice as lm-eval in float32", data_folder()
+    if data is None or not (data / ARC_FILE).exists():
+        return [Figure(name=name, unit="of 100", ours=(), why_not=f"there is no {ARC_FILE} under GREENLIGHT_DATA")]
+    questions = arc_questions(data / ARC_FILE)
+    folder = _write_task(setting.work / "arc", questions)
+    theirs = _lm_eval(setting, setting.hf_folder("float32"), "float32", 1, folder, 0)["logprobs"]
+    ours = _ours(setting, folder)["logprobs"]
+    apart = differences(ours, theirs)
+    settings = {
+        "differences": [difference._asdict() for difference in apart],
+        "accuracy_ours": _accuracy(ours, questions),
+        "accuracy_peer": _accuracy(theirs, questions),
+        "ours_logprobs": ours,
+        "peer_logprobs": theirs,
+    }
+    return [
+        Figure(
+            name=name,
+            unit=f"of {len(questions)}",
+            ours=(float(len(questions) - len(apart)),),
+            at_least=AGREE * len(questions) / QUESTIONS,
+            settings=settings,
+        ),
+        Figure(
+            name="largest margin of lm-eval where the choices differ",
+            unit="nats",
+            ours=(max((difference.margin_nats for difference in apart), default=0.0),),
+            more_is_better=False,
+            at_most=NEAR_TIE_NATS,
+        ),
+    ]
+
+
+def _accuracy(logprobs: Sequence[Sequence[float]], questions: Sequence[dict[str, Any]]) -> float:
+    right = sum(row.index(max(row)) == question["gold"] for row, question in zip(logprobs, questions, strict=True))
+    return right / len(questions)
+
+
+def _write_task(folder: Path, questions: list[dict[str, Any]]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "choices.jsonl"
+    data.write_text("".join(json.dumps(question) + "\n" for question in questions))
+    (folder / "choices.yaml").write_text(TASK.format(data=data.resolve()))
+    return folder
+
+
+def _ours(setting: Setting, folder: Path) -> dict[str, Any]:
+    command = [sys.executable, str(OURS), str(setting.path), str(folder / "choices.jsonl")]
+    result: dict[str, Any] = json.loads(run_quietly(command, setting.offline()))
+    return result
+
+
+def _lm_eval(setting: Setting, hf: Path, dtype: str, batch_size: int, folder: Path, limit: int) -> dict[str, Any]:
+    options = (str(hf), dtype, str(batch_size), str(folder), str(limit), str(setting.threads))
+    printed = setting.run_peer("lm_eval_choices.py", *options)
+    result: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
+    return result

@@ -1,0 +1,118 @@
+"""What does every part start from? The model's file, those made from it, a folder for them, the number of rounds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import peer_figures
+from benchmarks.text import ROOT
+from greenlight.formats.gguf import read_gguf
+from greenlight.formats.tensors import TensorType
+
+PEERS = Path(__file__).parent / "peers"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """One run of the benchmarks."""
+
+    ref: str
+    """The model, as on the command line."""
+
+    path: Path
+    """Its GGUF file."""
+
+    work: Path
+    """A folder for derived files."""
+
+    threads: int
+    """Cores that both sides may use."""
+
+    rounds: int | None
+    """Rounds of every part; None leaves it to the part."""
+
+    def count(self, own: int) -> int:
+        """Rounds of a part that asks for `own`."""
+        return self.rounds or own
+
+    @property
+    def known(self) -> bool:
+        """Whether the peers' figures on a quiet machine are of this file."""
+        return self.path.name == peer_figures.MODEL_FILE
+
+    @property
+    def kind(self) -> str:
+        """The type that holds most of the file's bytes, such as Q4_1."""
+        return main_type(self.path).name
+
+    def quantised(self, kind: str) -> Path:
+        """The model's file with its linears in another type, made by llama.cpp's quantizer."""
+        if kind == self.kind:
+            return self.path
+        target = self.work / f"{self.path.stem}.from-{self.kind}.{kind}.gguf"
+        if not target.exists():
+            self.run_peer("llama_cpp_quantize.py", str(self.path), str(target), kind.lower())
+        return target
+
+    def hf_folder(self, dtype: str) -> Path:
+        """The model's weights, dequantised to 'float32' or 'bfloat16', as a Hugging Face folder."""
+        target = self.work / f"{self.path.stem}.{dtype}"
+        if not (target / "config.json").exists():
+            self.run_peer("hf_folder.py", str(self.path), str(target), dtype)
+        return target
+
+    def run_peer(self, script: str, *arguments: str) -> str:
+        """Run one of the peers' scripts to its end and return what it printed."""
+        return run_quietly([sys.executable, str(PEERS / script), *arguments], self.offline())
+
+    def offline(self) -> dict[str, str]:
+        """An environment in which Hugging Face's packages stay on this machine, and their caches in the work folder."""
+        cache = {"HF_HOME": str(self.work / "huggingface"), "TOKENIZERS_PARALLELISM": "true"}
+        return {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", **cache}
+
+
+def run_quietly(command: list[str], environment: dict[str, str]) -> str:
+    """Run a command, return its stdout; where it fails, exit with the end of what it said.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        tail = "\n".join(done.stderr.strip().splitlines()[-15:])
+        raise SystemExit(f"error: exit {done.returncode} of {' '.join(command)}\n{tail}")
+    return done.stdout
+
+
+def greenlight_command() -> list[str]:
+    """The command as installed beside this Python; the module where it is not installed."""
+    script = Path(sys.executable).with_name("greenlight")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "greenlight.cli"]
+
+
+def main_type(path: Path) -> TensorType:
+    """The type that holds most of a GGUF file's bytes."""
+    sizes: Counter[TensorType] = Counter()
+    for tensor in read_gguf(path).tensors.values():
+        sizes[tensor.type] += tensor.n_bytes
+    return sizes.most_common(1)[0][0]
+
+
+def bytes_per_token(path: Path) -> int:
+    """Bytes of weights that decoding one token reads: all tensors, save an embedding that is not the head as well."""
+    tensors = read_gguf(path).tensors
+    looked_up = "token_embd.weight" if "output.weight" in tensors else None
+    return sum(tensor.n_bytes for name, tensor in tensors.items() if name != looked_up)
+
+
+def data_folder() -> Path | None:
+    """The public data sets: GREENLIGHT_DATA, or where continuous integration keeps them; None without either."""
+    if named := os.environ.get("GREENLIGHT_DATA"):
+        return Path(named)
+    beside = ROOT.parent / "shared" / "data"
+    return beside if beside.is_dir() else None

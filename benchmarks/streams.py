@@ -1,0 +1,57 @@
+"""How fast are many answers written at once? 8 and 32 of them, through the engine, beside one llama.cpp context."""
+
+from __future__ import annotations
+
+from benchmarks import peer_figures
+from benchmarks.figures import Figure, alternate
+from benchmarks.machine import park
+from benchmarks.ours import Ours
+from benchmarks.peers.llama_cpp_model import LlamaCpp, build
+from benchmarks.setting import Setting
+from benchmarks.text import plain_text
+from benchmarks.threads import best_threads
+
+TITLE = "decode, many streams"
+PROMPT, TOKENS, ROUNDS = 32, 64, 5
+POSITIONS = 256
+"""Context of each of the peer's sequences."""
+GOAL = 3.0
+TOGETHER = {32: 800.0}
+"""Tokens per second that so many streams must reach in all."""
+
+
+def measure(setting: Setting) -> list[Figure]:
+    """The default file and Q4_0, each with both numbers of streams."""
+    kinds = dict.fromkeys([setting.kind, "Q4_0"])
+    return [figure for kind in kinds for figure in _one_file(setting, kind)]
+
+
+def _one_file(setting: Setting, kind: str) -> list[Figure]:
+    ours = Ours(setting.quantised(kind), PROMPT)
+    return [_figure(setting, kind, ours, streams) for streams in (8, 32)]
+
+
+def _figure(setting: Setting, kind: str, ours: Ours, streams: int) -> Figure:
+    path = setting.quantised(kind)
+    peer = LlamaCpp(path, threads=setting.threads, positions=POSITIONS, sequences=streams)
+    text = ours.model.encode(plain_text())
+    prompts = [text[97 * i : 97 * i + PROMPT] for i in range(streams)]
+    tried = best_threads(setting.threads, lambda n: (peer.use_threads(n), peer.streams_tok_s(prompts, TOKENS // 4))[1])
+    peer.use_threads(tried.threads)
+    sides = {
+        "ours": lambda: ours.streams_tok_s(prompts, TOKENS),
+        "peer": lambda: peer.streams_tok_s(prompts, TOKENS),
+    }
+    seen = alternate(setting.count(ROUNDS), sides, between=park)
+    peer.close()
+    return Figure(
+        name=f"decode {kind}, {streams} streams in all",
+        unit="tok/s",
+        **seen,
+        peer_name="llama.cpp",
+        ratio_goal=GOAL if kind == "Q4_0" else None,
+        at_least=TOGETHER.get(streams),
+        known=peer_figures.STREAMS_TOK_S.get((kind, streams)) if setting.known else None,
+        best=tried.value,
+        settings={"prompt": PROMPT, "tokens": TOKENS, "build": build(), **tried.settings("tok/s")},
+    )
