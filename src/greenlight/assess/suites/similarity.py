@@ -39,7 +39,9 @@ class Distinct:
 
     def nearest(self, text: str) -> tuple[float, int | None]:
         """The largest overlap with an accepted text, and that text's number in order of acceptance."""
-        mine = grams(text)
+        return self._nearest(grams(text))
+
+    def _nearest(self, mine: frozenset[str]) -> tuple[float, int | None]:
         shared = Counter(holder for gram in mine for holder in self._holders.get(gram, ()))
         best: tuple[float, int | None] = (0.0, None)
         for holder, count in shared.items():
@@ -50,9 +52,9 @@ class Distinct:
 
     def accept(self, text: str) -> bool:
         """Keep the text and say True, or say False because an accepted one is too similar."""
-        if self.nearest(text)[0] >= self._limit:
-            return False
         mine = grams(text)
+        if self._nearest(mine)[0] >= self._limit:
+            return False
         for gram in mine:
             self._holders[gram].append(len(self._grams))
         self._grams.append(mine)
