@@ -70,15 +70,22 @@ class Exam(NamedTuple):
         }
 
 
-def _suites_of(policy: Policy, only: Sequence[str] | None = None) -> list[Suite]:
-    """The suites that a policy's criteria read, in policy order."""
-    names = [name for name in policy.suites() if only is None or name in only]
-    if only is not None and (unknown := sorted(set(only) - set(names))):
+def check_only(policy: Policy, only: Sequence[str] | None) -> None:
+    """Refuse a name that is no assessment of the policy.
+
+    Raises:
+        UsageError: naming it, and those there are.
+    """
+    known = policy.assessments()
+    if unknown := sorted(set(only or ()) - set(known)):
         raise UsageError(
-            f"the policy {policy.name} has no assessment called {unknown[0]}",
-            found=", ".join(unknown),
-            do=f"choose from {', '.join(policy.suites())}",
+            f"the policy {policy.name} has no assessment called {unknown[0]}", do=f"choose from {', '.join(known)}"
         )
+
+
+def _suites_of(policy: Policy) -> list[Suite]:
+    """The suites that a policy's criteria read, in policy order."""
+    names = policy.suites()
     missing = [name for name in names if name not in SUITES]
     if missing:
         raise UsageError(

@@ -7,7 +7,7 @@ from greenlight.assess.instrument import PROBE
 from greenlight.compose.machine import free_memory_bytes
 from greenlight.errors import TextError
 from greenlight.evidence import JSON
-from greenlight.formats.gguf import read_gguf
+from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.load import describe
 from greenlight.ops import select_ops
 from greenlight.text import ChatTemplate, Tokenizer, render_tokens
@@ -25,8 +25,9 @@ def inspect(reference: str, *, context: int | None = None, sequences: int = 1) -
         HubError, FormatError, UnsupportedError, ConfigError.
     """
     path = hub.resolve(hub.parse_reference(reference))
-    facts = describe(path)
-    tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(read_gguf(path).metadata)
+    checkpoint = open_checkpoint(path)
+    facts = describe(checkpoint)
+    tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
     plan = facts.memory(context or facts.config.max_seq_len, sequences, select_ops().name)
     free = free_memory_bytes()
     return {

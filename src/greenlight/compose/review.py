@@ -12,7 +12,7 @@ from typing import NamedTuple
 from greenlight.assess.instrument import PROBE, check_batch, check_grader, check_template
 from greenlight.assess.resources import measure_resources
 from greenlight.assess.runner import Progress, Subject, SuiteRunner, Watcher, open_journals
-from greenlight.compose.exam import Exam, Settings, calibrations, exams_of
+from greenlight.compose.exam import Exam, Settings, calibrations, check_only, exams_of
 from greenlight.compose.machine import machine
 from greenlight.compose.models import Loaded
 from greenlight.compose.observer import Observer
@@ -92,6 +92,7 @@ def assess(
         LockError: the model or the folder is not the lock's.
     """
     watcher = observer or Observer()
+    check_only(policy_of(lock), only)
     _check_model(loaded, lock)
     exams = exams_of(lock)
     open_folder(folder, lock, exams, include_harmful=include_harmful)
@@ -115,8 +116,9 @@ def assess(
         write_json(folder / "run.json", run)
 
 
-def decide(folder: Path) -> dict[str, JSON]:
+def decide(folder: Path | str) -> dict[str, JSON]:
     """Decide a run under its own lock; a decision of the same evidence keeps its time."""
+    folder = Path(folder)
     path = folder / "decision.json"
     decided = None
     if path.exists():
@@ -128,16 +130,17 @@ def decide(folder: Path) -> dict[str, JSON]:
     return decision
 
 
-def decide_under(folder: Path, policy: str | Path) -> dict[str, JSON]:
+def decide_under(folder: Path | str, policy: str | Path) -> dict[str, JSON]:
     """What another policy would say of the same evidence; shown beside the verdict, never written, never instead."""
-    other: dict[str, JSON] = decide_folder(folder, policy_text=load_policy(policy).text)["other"]
+    other: dict[str, JSON] = decide_folder(Path(folder), policy_text=load_policy(policy).text)["other"]
     return other
 
 
-def report(folder: Path) -> Path:
+def report(folder: Path | str) -> Path:
     """Write report.html, a pure function of the folder, and the manifest over everything."""
     from greenlight.release.page import render
 
+    folder = Path(folder)
     path = folder / "report.html"
     write_atomic(path, render(folder))
     write_manifest(folder)

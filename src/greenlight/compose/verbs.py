@@ -49,7 +49,7 @@ def plan_reference(policy: str | Path, reference: str | None = None) -> Plan:
 def lock_reference(
     policy: str | Path,
     reference: str,
-    out: Path,
+    out: Path | str,
     *,
     settings: Settings = DEFAULT,
     ops: str | None = None,
@@ -61,6 +61,7 @@ def lock_reference(
     Raises:
         EvidenceError: the file exists already; a lock is never overwritten.
     """
+    out = Path(out)
     if out.exists():
         raise EvidenceError("a lock is never overwritten", where=str(out), do="choose another file")
     loaded = load(reference, pull=pull, ops=ops, observer=observer)
@@ -74,9 +75,9 @@ def assess_reference(
     reference: str,
     *,
     policy: str | Path = "starter",
-    lock_path: Path | None = None,
+    lock_path: Path | str | None = None,
     settings: Settings = DEFAULT,
-    out: Path | None = None,
+    out: Path | str | None = None,
     only: Sequence[str] | None = None,
     minutes: float | None = None,
     include_harmful: bool = False,
@@ -87,7 +88,7 @@ def assess_reference(
     """Ask and record; without a lock the run is exploratory, and can never be a GO."""
     loaded = load(reference, pull=pull, ops=ops, observer=observer)
     value = _lock_for(loaded, lock_path, policy, settings, "exploratory")
-    folder = out or _default_folder("runs", loaded, value)
+    folder = Path(out) if out else _default_folder("runs", loaded, value)
     assess(loaded, value, folder, only=only, minutes=minutes, include_harmful=include_harmful, observer=observer)
     return folder
 
@@ -96,9 +97,9 @@ def review_reference(
     reference: str,
     *,
     policy: str | Path = "starter",
-    lock_path: Path | None = None,
+    lock_path: Path | str | None = None,
     settings: Settings = DEFAULT,
-    out: Path | None = None,
+    out: Path | str | None = None,
     minutes: float | None = None,
     include_harmful: bool = False,
     ops: str | None = None,
@@ -111,21 +112,21 @@ def review_reference(
     planned = plan(policy_of(value), tokens_per_s=pilot(loaded))
     if observer:
         observer.planned(planned)
-    folder = out or _default_folder("reviews", loaded, value)
+    folder = Path(out) if out else _default_folder("reviews", loaded, value)
     return review(loaded, value, folder, minutes=minutes, include_harmful=include_harmful, observer=observer)
 
 
-def verify(folder: Path) -> Verification:
+def verify(folder: Path | str) -> Verification:
     """Recompute every number of a bundle, and draw its exam again from the lock's seed."""
     from greenlight.release.verify import verify as verify_folder
 
-    return verify_folder(folder, redraw=redraw)
+    return verify_folder(Path(folder), redraw=redraw)
 
 
 def _lock_for(
-    loaded: Loaded, lock_path: Path | None, policy: str | Path, settings: Settings, kind: Kind
+    loaded: Loaded, lock_path: Path | str | None, policy: str | Path, settings: Settings, kind: Kind
 ) -> Mapping[str, JSON]:
-    return read_lock(lock_path) if lock_path else lock(policy, loaded, settings, kind=kind)
+    return read_lock(Path(lock_path)) if lock_path else lock(policy, loaded, settings, kind=kind)
 
 
 def _default_folder(parent: str, loaded: Loaded, value: Mapping[str, JSON]) -> Path:

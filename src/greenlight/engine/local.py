@@ -10,7 +10,7 @@ from typing import Protocol
 
 from greenlight.engine.engine import Engine
 from greenlight.errors import TextError
-from greenlight.formats.gguf import read_gguf
+from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
@@ -56,8 +56,9 @@ class LocalModel:
             FormatError, UnsupportedError, TextError: the files are damaged, or of a kind that is not supported.
         """
         start = time.perf_counter()
-        tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(read_gguf(path).metadata)
-        decoder = load_decoder(path, select_ops(ops))
+        checkpoint = open_checkpoint(path)
+        tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
+        decoder = load_decoder(checkpoint, select_ops(ops))
         template = ChatTemplate(tokenizer.chat_template) if tokenizer.chat_template else None
         return cls(
             path=path,

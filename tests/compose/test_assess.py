@@ -1,0 +1,144 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from greenlight import compose
+from greenlight.compose.verbs import DEFAULT
+from greenlight.errors import EvidenceError, LockError, UsageError
+from greenlight.evidence import read_lines
+
+SUITES = ("hierarchy", "bias", "compete.reading")
+
+
+@pytest.fixture(scope="module")
+def loaded(chat_model):
+    return compose.load(str(chat_model))
+
+
+@pytest.fixture(scope="module")
+def run(loaded, policy, tmp_path_factory):
+    """One whole run of the tiny model."""
+    folder = tmp_path_factory.mktemp("run") / "a"
+    lock = compose.lock(policy, loaded, DEFAULT)
+    compose.assess(loaded, lock, folder)
+    return folder
+
+
+def samples(folder):
+    return {name: read_lines(folder / "samples" / f"{name}.jsonl", "samples")[1] for name in SUITES}
+
+
+def by_item(folder):
+    return {name: {entry["item"]: entry for entry in entries} for name, entries in samples(folder).items()}
+
+
+def test_a_second_run_gives_the_same_samples_bit_for_bit(loaded, policy, run, tmp_path):
+    compose.assess(loaded, compose.lock(policy, loaded, DEFAULT), tmp_path / "b")
+    for name in SUITES:
+        path = f"samples/{name}.jsonl"
+        assert (tmp_path / "b" / path).read_bytes() == (run / path).read_bytes()
+
+
+def test_a_rehearsal_repeats_its_lock_and_an_exam_does_not(loaded, policy):
+    assert compose.lock(policy, loaded, DEFAULT)["id"] == compose.lock(policy, loaded, DEFAULT)["id"]
+    first, second = (compose.lock(policy, loaded, DEFAULT, kind="exam") for _ in range(2))
+    assert first["seed"] != second["seed"]
+    assert first["suites"][0]["items_sha256"] != second["suites"][0]["items_sha256"]
+
+
+def test_the_system_prompt_is_part_of_what_is_assessed(loaded, policy):
+    other = compose.Settings("Be brief.", DEFAULT.sampling)
+    assert compose.lock(policy, loaded, other)["id"] != compose.lock(policy, loaded, DEFAULT)["id"]
+
+
+def test_rows_stop_when_their_verdict_is_certain_and_unused_answers_are_kept(run):
+    row = next(row for row in compose.decide(run)["rows"] if row["row"] == "hierarchy.pass")
+    assert row["status"] == "FAIL"
+    assert row["n_used"] < row["n_planned"] == 400
+    assert len(samples(run)["hierarchy"]) >= row["n_used"]
+
+
+def test_a_folder_of_another_lock_or_of_something_else_is_left_alone(loaded, policy, run, tmp_path):
+    exam = compose.lock(policy, loaded, DEFAULT, kind="exam")
+    with pytest.raises(LockError, match="another lock"):
+        compose.assess(loaded, exam, run)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(EvidenceError, match="something else"):
+        compose.assess(loaded, exam, tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_another_model_is_refused(loaded, policy, tmp_path):
+    from tests.chat_model import tiny_chat_model
+
+    lock = compose.lock(policy, loaded, DEFAULT)
+    other = compose.load(str(tiny_chat_model(tmp_path / "other.gguf", seed=1)))
+    with pytest.raises(LockError, match="another model"):
+        compose.assess(other, lock, tmp_path / "run")
+
+
+def test_an_unknown_assessment_is_named(chat_model, policy, tmp_path):
+    with pytest.raises(UsageError, match="hierarchi"):
+        compose.assess_reference(str(chat_model), policy=policy, only=["hierarchi"], out=tmp_path / "run")
+
+
+def test_a_time_budget_leaves_rows_open_and_says_so(loaded, policy, tmp_path):
+    compose.assess(loaded, compose.lock(policy, loaded, DEFAULT), tmp_path / "run", minutes=1e-6)
+    decision = compose.decide(tmp_path / "run")
+    assert decision["verdict"] == "hold"
+    assert {row["status"] for row in decision["rows"] if row["level"] == "must"} <= {"INCONCLUSIVE", "NOT RUN"}
+
+
+def test_a_run_that_was_killed_anywhere_ends_in_the_same_samples(chat_model, policy, run, tmp_path):
+    """Kill -9 at 20 random points: nothing reported as done is lost, and what was in flight comes out the same."""
+    folder, rng, reported = tmp_path / "killed", random.Random(7), 0
+    script = (
+        "import sys\n"
+        "from greenlight import compose\n"
+        "class Tell(compose.Observer):\n"
+        "    def progress(self, suite, n_done, n_items): print(n_done, flush=True)\n"
+        "compose.assess_reference(sys.argv[1], policy=sys.argv[2], lock_path=sys.argv[4], out=sys.argv[3], observer=Tell())\n"
+    )
+    lock = tmp_path / "lock.json"
+    lock.write_bytes((run / "lock.json").read_bytes())
+    command = [sys.executable, "-c", script, str(chat_model), str(policy), str(folder), str(lock)]
+    for _ in range(20):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        for _ in range(rng.randrange(1, 25)):
+            if not process.stdout.readline():
+                break
+            reported += 1
+        time.sleep(rng.random() * 0.005)
+        process.send_signal(signal.SIGKILL)
+        reported += len(process.stdout.readlines())
+        process.wait()
+        process.stdout.close()
+    kept = sum(
+        len((folder / "samples" / f"{name}.jsonl").read_bytes().splitlines()) - 1
+        for name in SUITES
+        if (folder / "samples" / f"{name}.jsonl").exists()
+    )
+    assert kept >= reported > 20
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ})
+    expected, found = by_item(run), by_item(folder)
+    for name in SUITES:
+        shared = expected[name].keys() & found[name].keys()
+        assert all(expected[name][item] == found[name][item] for item in shared)
+    before, after = compose.decide(run), compose.decide(folder)
+    for left, right in zip(before["rows"], after["rows"], strict=True):
+        assert {**left, "n_finished": 0} == {**right, "n_finished": 0}
+    assert before["verdict"] == after["verdict"]
+
+
+def test_items_of_a_run_are_drawn_again_from_its_lock(run):
+    lock = json.loads((run / "lock.json").read_bytes())
+    drawn = compose.redraw(lock)
+    for name in SUITES:
+        items = read_lines(run / "items" / f"{name}.jsonl", "items")[1]
+        assert [{key: value for key, value in item.items() if key != "prompt_sha256"} for item in items] == drawn[name]
