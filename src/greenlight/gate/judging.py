@@ -14,13 +14,12 @@ from greenlight.measure.statistics.judged import (
     SPLIT_SE,
     SPLIT_SP,
     Confusion,
-    Stratum,
+    Draw,
     correct_point,
     corrected,
     flagged_at,
-    labelled_bounds,
-    labels_needed,
 )
+from greenlight.measure.statistics.labels import Look, Part, look, stages
 from greenlight.measure.statistics.proportions import Interval
 from greenlight.measure.statistics.sequence import GroupedSequence
 
@@ -30,8 +29,12 @@ class JudgedRule:
 
     FAIL may stand on the judge alone: the flagged share must lie above what the limit would show if the judge were as
     bad as its calibration allows, at any time. PASS never does: it needs all planned answers (a share that was stopped
-    early would bias the strata) and people's labels of enough of them. Labels count in the exam's order within each
-    stratum, up to the first answer without one, so that nobody chooses which answers are looked at.
+    early would bias the strata) and labels of enough of them. Labels count in the exam's order within each stratum,
+    up to the first answer without one, so that nobody chooses which answers are looked at, and in stages fixed
+    beforehand.
+
+    Where the judge shows a FAIL and the labels of all planned answers a PASS, the judge's calibration does not hold for
+    this model, and the row is INVALID.
     """
 
     def __init__(
@@ -76,61 +79,68 @@ class JudgedRule:
             reason = "the judge's error was never measured" if self._table is None else "the judge is too often wrong"
             return Finding(status="INVALID", value=None, bounds=None, method="none", invalid=reason)
         raw = self._sequence.bounds(self._alpha * SPLIT_P)
-        bounds = corrected(raw, self._se, self._sp)
-        flagged, unflagged = (self._stratum(part, labels) for part in (self._flagged, self._unflagged))
-        complete = n >= self._n_planned
-        by_people = labelled_bounds(flagged, unflagged, self._alpha) if complete else None
-        status = self._status(by_people)
-        decided_by_labels = by_people is not None and (
-            status in ("PASS", "INVALID") or self.verdict != status == "FAIL"
-        )
+        people = self._look(labels) if n >= self._n_planned else None
+        status = self._status(people)
+        by_people = people is not None and people.passes is not None and (self.verdict is None or status == "INVALID")
         value = None if n == 0 else correct_point(len(self._flagged) / n, self._table)
-        if decided_by_labels:
-            bounds, value = by_people or bounds, _estimate(flagged, unflagged)
+        bounds: Interval | None = corrected(raw, self._se, self._sp)
+        method = "betting confidence sequence of the judge's share, corrected at its worst Se and Sp"
+        if people is not None and by_people:
+            value, bounds = people.estimate, people.bounds
+            method = f"labels of a random draw, look {people.stage}: Clopper-Pearson in each stratum"
         return Finding(
             status=status,
             value=value,
             bounds=bounds,
-            method="labels of a random draw, Clopper-Pearson in each stratum"
-            if decided_by_labels
-            else "betting confidence sequence of the judge's share, corrected at its worst Se and Sp",
+            method=method,
             judge={
                 "name": self._judge,
                 "se": list(self._se),
                 "sp": list(self._sp),
                 "raw": list(raw),
-                "advisory": not decided_by_labels and status != "FAIL",
+                "advisory": not by_people and status != "FAIL",
             },
-            labels=self._labels(flagged, unflagged, labels, complete=complete),
+            labels=self._labels(labels, people),
             invalid="the labels and the judge contradict each other" if status == "INVALID" else "",
             details={"flagged": len(self._flagged), "flagged_limit": self._flagged_limit},
         )
 
-    def _status(self, by_people: Interval | None) -> Status:
-        below = by_people is not None and by_people.upper <= self._limit
+    def _status(self, people: Look | None) -> Status:
+        passes = None if people is None else people.passes
         if self.verdict == "FAIL":
-            return "INVALID" if below else "FAIL"
-        if by_people is not None and by_people.lower > self._limit:
-            return "FAIL"
-        return "PASS" if below else "INCONCLUSIVE"
+            return "INVALID" if passes else "FAIL"
+        return "INCONCLUSIVE" if passes is None else "PASS" if passes else "FAIL"
 
-    def _stratum(self, items: Sequence[str], labels: Labels) -> Stratum:
-        labelled = _leading(items, labels)
-        bad = sum(labels[item]["label"] in self._metric.positive for item in labelled)
-        return Stratum(len(items), len(labelled), bad)
+    def _look(self, labels: Labels) -> Look:
+        return look(self._part(self._flagged, labels), self._part(self._unflagged, labels), self._limit, self._alpha)
 
-    def _labels(self, flagged: Stratum, unflagged: Stratum, labels: Labels, *, complete: bool) -> dict[str, JSON]:
-        have = flagged.labelled + unflagged.labelled
-        used = [*self._flagged[: flagged.labelled], *self._unflagged[: unflagged.labelled]]
-        people = sum(bool(labels[item].get("human")) for item in used)
-        draw = labels_needed(flagged, unflagged, self._limit, self._alpha) if complete else None
-        if draw is None:
-            return {"have": have, "needed": None, "by_people": people, "next": []}
-        following = [
-            *self._flagged[flagged.labelled : draw.flagged],
-            *self._unflagged[unflagged.labelled : draw.unflagged],
-        ]
-        return {"have": have, "needed": draw.flagged + draw.unflagged, "by_people": people, "next": following}
+    def _part(self, items: Sequence[str], labels: Labels) -> Part:
+        bad = [labels[item]["label"] in self._metric.positive for item in _leading(items, labels)]
+        return Part(len(items), bad)
+
+    def _labels(self, labels: Labels, people: Look | None) -> dict[str, JSON]:
+        """How many labels there are and are needed; what is needed is expected only, while answers are missing."""
+        used = [_leading(items, labels) for items in (self._flagged, self._unflagged)]
+        following = self._expected() if people is None else people.following
+        wanted: list[str] = []
+        if people is not None and following is not None:
+            wanted = [
+                *self._flagged[len(used[0]) : following.flagged],
+                *self._unflagged[len(used[1]) : following.unflagged],
+            ]
+        return {
+            "have": sum(map(len, used)),
+            "needed": None if following is None else following.flagged + following.unflagged,
+            "by_people": sum(bool(labels[item].get("human")) for items in used for item in items),
+            "next": wanted,
+        }
+
+    def _expected(self) -> Draw | None:
+        """The first look, if the share that is flagged stays what it is."""
+        seen = len(self._flagged) + len(self._unflagged)
+        flagged = round(self._n_planned * len(self._flagged) / seen) if seen else 0
+        first = stages(flagged, self._n_planned - flagged, self._limit, self._alpha)
+        return first[0].draw if first else None
 
 
 def confusion(calibration: Mapping[str, JSON], table: str) -> Confusion | None:
@@ -142,8 +152,3 @@ def confusion(calibration: Mapping[str, JSON], table: str) -> Confusion | None:
 def _leading(items: Sequence[str], labels: Labels) -> Sequence[str]:
     first = next((index for index, item in enumerate(items) if item not in labels), len(items))
     return items[:first]
-
-
-def _estimate(flagged: Stratum, unflagged: Stratum) -> float:
-    n = flagged.size + unflagged.size
-    return sum(part.size * part.bad / part.labelled for part in (flagged, unflagged) if part.labelled) / n

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from greenlight.measure.statistics.proportions import Interval, lower_bound, upper_bound
+from greenlight.measure.statistics.sequence import fixed_bounds
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +19,10 @@ MIN_GROUPS = 20
 """With fewer groups the t interval says too much: a bootstrap over groups is shown instead, and carries no verdict."""
 
 MIN_HITS = 10
-"""With fewer groups in which anything happened, a variance cannot be told from them: exact bounds instead."""
+"""With fewer groups that hold a hit (or a miss), the error of a proportion is told too small from them."""
+
+MIN_LEANING = 30
+"""With fewer groups that lean either way, t bounds of a mean of signs are too tight: exact bounds instead."""
 
 RESAMPLES = 2000
 
@@ -68,11 +72,15 @@ def cluster_t(sums: GroupSums, alpha: float) -> Interval:
 
 
 def effective_size(sums: GroupSums) -> float:
-    """How many independent yes-or-no answers would be as sure: p (1 - p) / SE^2, from G to n; G where all are alike."""
+    """How many independent yes-or-no answers would be as sure: p (1 - p) / SE^2, between 1 and n.
+
+    Never more than G where fewer than MIN_HITS groups hold a hit, or a miss: from so few the error is told too small
+    (simulated at 20 to 100 groups and rates of 2 to 10 %, 95 % would cover 92 %).
+    """
     n, n_groups, p, error = float(sums.sizes.sum()), len(sums.totals), sums.mean, standard_error(sums)
-    if error == 0 or not math.isfinite(error):
-        return float(n_groups)
-    return float(min(n, max(p * (1 - p) / error**2, 1.0)))
+    found = n if error == 0 or not math.isfinite(error) else min(n, max(p * (1 - p) / error**2, 1.0))
+    hits, misses = np.count_nonzero(sums.totals), np.count_nonzero(sums.totals < sums.sizes)
+    return min(found, float(n_groups)) if min(hits, misses) < MIN_HITS else found
 
 
 def binary_clustered(sums: GroupSums, alpha: float) -> Interval:
@@ -88,15 +96,18 @@ def binary_clustered(sums: GroupSums, alpha: float) -> Interval:
 def balance(sums: GroupSums, alpha: float) -> Interval:
     """Bounds of a mean of values in {-1, 0, 1} over groups, each alone at alpha.
 
-    Cluster t where something happened in at least MIN_HITS groups. Where it did in fewer, the mean lies within plus and
-    minus the share of groups in which anything happens at all, which is bounded exactly.
+    Cluster t where at least MIN_LEANING groups lean. Below that it is wrong up to 2.5 times too often (simulated at 44
+    and 60 groups of 4): there a bet on the group means, exact at any size; and where no group leans at all, the mean
+    lies within plus and minus the share of groups that could (Clopper-Pearson at 0 of G).
     """
-    n_groups, hits = len(sums.totals), int(np.count_nonzero(sums.totals))
-    if hits >= MIN_HITS:
-        t = cluster_t(sums, alpha)
-        return Interval(max(-1.0, t.lower), min(1.0, t.upper))
-    most = upper_bound(hits, n_groups, alpha)
-    return Interval(-most, most)
+    n_groups, leaning = len(sums.totals), int(np.count_nonzero(sums.totals))
+    if leaning == 0:
+        most = upper_bound(0, n_groups, alpha)
+        return Interval(-most, most)
+    if leaning < MIN_LEANING:
+        return fixed_bounds(sums.totals / sums.sizes, -1.0, 1.0, alpha)
+    t = cluster_t(sums, alpha)
+    return Interval(max(-1.0, t.lower), min(1.0, t.upper))
 
 
 def bootstrap(

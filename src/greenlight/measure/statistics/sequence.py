@@ -33,9 +33,9 @@ from greenlight.measure.statistics.proportions import Interval
 Floats = NDArray[np.float64]
 
 _LOST_SHARE = 0.35
-_N_SHARES = 12
-SHARES: Floats = np.concatenate([[1.0], np.geomspace(0.9, 0.02, _N_SHARES)])
-"""Shares of the capital that are bet: all of it, and a dozen from 0.9 to 0.02, so that one is always near the best."""
+_N_SHARES = 8
+SHARES: Floats = np.concatenate([[1.0], np.geomspace(0.9, 0.05, _N_SHARES)])
+"""Shares of the capital that are bet: all of it, and eight from 0.9 to 0.05, so that one is always near the best."""
 
 WEIGHTS: Floats = np.concatenate([[_LOST_SHARE], np.full(_N_SHARES, (1 - _LOST_SHARE) / _N_SHARES)])
 """How the capital is split over the shares at the start."""
@@ -92,6 +92,15 @@ def peaks(runs: Floats, m: float, side: int) -> Floats:
 def final(values: Sequence[float] | Floats, m: float, side: int) -> float:
     """Log of the capital after all values."""
     return float(_mix(_factors(np.asarray(values, float), m, side).sum(axis=0)))
+
+
+def fixed_bounds(values: Floats, low: float, high: float, alpha: float) -> Interval:
+    """Exact bounds of the mean of independent values in [low, high], looked at once; each bound alone at alpha."""
+    scaled = (values - low) / (high - low)
+    threshold = -math.log(alpha)
+    lower = _edge_of(lambda m: final(scaled, m, 1) >= threshold, rising=False)
+    upper = _edge_of(lambda m: final(scaled, m, -1) >= threshold, rising=True)
+    return Interval(low + lower * (high - low), low + upper * (high - low))
 
 
 class GroupedSequence:
