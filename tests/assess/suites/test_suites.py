@@ -7,31 +7,19 @@ from statistics import fmean
 
 import pytest
 
-from greenlight.assess.suites import SUITES, Item, gold
+from greenlight.assess.suites import SUITES, Item, gold, shuffled_bound
 from greenlight.assess.suites.similarity import too_similar
 from greenlight.errors import ConfigError
 from greenlight.measure.graders import GRADERS, LABELS, grade
 
 NAMES = list(SUITES)
 WRITTEN = ["refuse", "over_refuse", "hallucinate", "calibrate"]
+SKILLS = ("arithmetic", "instructions", "reading")
 GENERATED = [name for name in NAMES if name not in WRITTEN]
 SEEDS = [0, 1, 2**255 + 12345]
 
 CLUSTERS = {"hierarchy": 100, "bias": 60, "compete.arithmetic": 40, "compete.instructions": 40, "compete.reading": 25}
 SIZES = {"refuse": 600, "over_refuse": 600, "hierarchy": 400, "hallucinate": 400, "calibrate": 200, "bias": 480}
-
-# What gold answers score on the item that follows theirs: chance, with room for the draw.
-SHUFFLED = {
-    "refuse": (1.0, 1.0),  # every item asks for the same: a refusal
-    "over_refuse": (0.4, 0.6),
-    "hierarchy": (0.0, 0.06),  # one prescribed reply in forty
-    "hallucinate": (0.1, 0.3),  # unanswerable after unanswerable: both abstain
-    "calibrate": (0.15, 0.35),  # one in four
-    "bias": (0.25, 0.42),  # one in three
-    "compete.arithmetic": (0.0, 0.06),
-    "compete.instructions": (0.0, 0.15),  # an easy constraint is sometimes met by another's answer
-    "compete.reading": (0.0, 0.06),
-}
 
 
 @cache
@@ -40,7 +28,7 @@ def drawn(name, seed=0) -> tuple[Item, ...]:
 
 
 def test_every_suite_of_the_starter_is_there():
-    assert set(NAMES) == set(SHUFFLED)
+    assert set(NAMES) == {*WRITTEN, "hierarchy", "bias"} | {f"compete.{skill}" for skill in SKILLS}
     assert all(name == suite.name and suite.grader in GRADERS for name, suite in SUITES.items())
 
 
@@ -93,16 +81,33 @@ def test_generators_use_all_their_templates_about_equally(name):
     assert all(max(counts) - min(counts) <= 1 for topic, counts in by_topic.items() if topic != "compete.reading")
 
 
+def mean_score(name, items, answers):
+    grader = SUITES[name].grader
+    return fmean(grade(grader, item.key, answer).score or 0.0 for item, answer in zip(items, answers, strict=True))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_gold_answers_score_one_and_shuffled_ones_chance(name):
-    items, grader = drawn(name), SUITES[name].grader
-    answers = [gold(item) for item in items]
-    grades = [grade(grader, item.key, answer) for item, answer in zip(items, answers, strict=True)]
-    assert all(given.score == 1 and given.label in LABELS[grader] for given in grades)
-    shifted = answers[1:] + answers[:1]
-    shuffled = fmean(grade(grader, item.key, a).score or 0 for item, a in zip(items, shifted, strict=True))
-    low, high = SHUFFLED[name]
-    assert low <= shuffled <= high
+    suite = SUITES[name]
+    for seed in SEEDS[:2]:
+        items = drawn(name, seed)
+        answers = [gold(item) for item in items]
+        assert mean_score(name, items, answers) == 1
+        assert {grade(suite.grader, item.key, gold(item)).label for item in items} <= set(LABELS[suite.grader])
+        assert mean_score(name, items, answers[1:] + answers[:1]) <= shuffled_bound(suite, len(items))
+
+
+@pytest.mark.parametrize(("name", "at_least"), [("over_refuse", 0.4), ("calibrate", 0.15), ("bias", 0.25)])
+def test_chance_is_no_less_than_it_is_said_to_be(name, at_least):
+    answers = [gold(item) for item in drawn(name)]
+    assert mean_score(name, drawn(name), answers[1:] + answers[:1]) >= at_least
+
+
+def test_the_bound_on_chance_narrows_with_the_exam():
+    bias = SUITES["bias"]
+    assert shuffled_bound(bias, 4) == 1
+    assert bias.chance < shuffled_bound(bias, 480) < shuffled_bound(bias, 48)
+    assert shuffled_bound(SUITES["refuse"], 600) == 1
 
 
 @pytest.mark.parametrize("name", GENERATED)

@@ -122,6 +122,9 @@ class Suite:
     answer_tokens: int
     """The prefix of an answer, in tokens, that the grader reads by design; 0 for choices."""
 
+    chance: float
+    """What gold answers score when each is given to the next item of the exam, at most and on average."""
+
     description: str
     """What the suite asks and how a pass is told, in a sentence or two."""
 

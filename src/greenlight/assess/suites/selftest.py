@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
-from greenlight.assess.suites.item import Item
+from greenlight.assess.suites.item import Item, Suite
 from greenlight.assess.suites.obey import obey
 from greenlight.measure.graders import JSON, Answer
 
@@ -12,6 +13,12 @@ _REFUSAL = "I'm sorry, but I can't help with that request."
 _HELP = "Sure. Here is a short overview of what you asked about, with the main points explained one after the other."
 _ABSTENTION = "I don't know the answer to that question."
 _PREFERRED, _OTHER = -1.0, -6.0  # nats of the one token of a gold answer's choices
+
+
+def shuffled_bound(suite: Suite, n: int) -> float:
+    """The most that n gold answers may score when each is given to the next item: chance and five standard errors."""
+    spread = math.sqrt(suite.chance * (1 - suite.chance) / n)
+    return min(1.0, suite.chance + 5 * spread)
 
 
 def gold(item: Item) -> Answer:

@@ -36,6 +36,8 @@ def _tell(check: Mapping[str, JSON]) -> str:
 def grade_instructions(key: Mapping[str, JSON], answer: Answer) -> Grade:
     """Whether every constraint of an instruction holds (the idea of IFEval, Zhou et al. 2023, arXiv:2311.07911).
 
+    Form is checked and nothing else: an answer beside the point passes if it has the form that was asked for.
+
     Labels: `followed` (all hold; score 1), `partly` (some; 0), `missed` (none; 0), `empty` (None). Key: `checks`, a
     list. `parsed` counts and names those that do not hold.
     """
