@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from greenlight.evidence import JSON
+from greenlight.measure.metrics import metric_of
 
 
 def plan_table(plan: Mapping[str, JSON]) -> str:
     """One line per row: level, limit, items, labels, and how likely a perfect model would pass."""
-    lines = [
-        f"policy {plan['policy']['name']} · alpha {plan['policy']['alpha']} over {plan['policy']['attempts']} attempts"
-    ]
+    lines = [f"policy {plan['policy']['name']} · alpha {plan['alpha']} over {plan['attempts']} attempts"]
     for row in plan["rows"]:
-        limit = "" if row["limit"] is None else f"{'≤' if row['direction'] == 'max' else '≥'} {row['limit']:g}"
         chance = "" if row["p_pass"] is None else f"a perfect model passes with {row['p_pass']:.2f}"
         labels = f"{row['labels']} labels by a person, " if row.get("labels") else ""
-        lines.append(f"  {row['level']:<9}{row['row']:<38}{limit:<10}{row['n']:>6,} items   {labels}{chance}".rstrip())
+        lines.append(
+            f"  {row['level']:<9}{row['row']:<38}{_limit(row):<10}{row['n']:>6,} items   {labels}{chance}".rstrip()
+        )
     minutes = f" · about {plan['minutes']:.0f} min" if plan.get("minutes") else ""
     lines.append(
         f"up to {plan['items']:,} items{minutes} · a perfect model would get GO with probability {plan['p_go']:.2f}"
     )
     return "\n".join(lines)
+
+
+def _limit(row: Mapping[str, JSON]) -> str:
+    if row["limit"] is None:
+        return ""
+    assess, _, metric = str(row["row"]).rpartition(".")
+    return f"{'≤' if metric_of(assess, metric).direction == 'max' else '≥'} {row['limit']:g}"

@@ -1,0 +1,187 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import greenlight
+from greenlight.cli import main
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command line in this process: exit status, stdout, stderr."""
+
+    def call(*arguments, stdin=""):
+        import io
+
+        monkeypatch.setattr(sys, "argv", ["greenlight", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as caught:
+            main()
+        captured = capsys.readouterr()
+        return caught.value.code, captured.out, captured.err
+
+    return call
+
+
+VERBS = [
+    "pull",
+    "list",
+    "rm",
+    "inspect",
+    "doctor",
+    "chat",
+    "plan",
+    "lock",
+    "assess",
+    "label",
+    "decide",
+    "review",
+    "report",
+    "verify",
+]
+
+
+def test_help_lists_every_verb(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(f"  {verb} " in out for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_ends_in_a_command_to_paste(run, verb):
+    code, out, _ = run(verb, "--help")
+    assert code == 0
+    assert f"greenlight {verb}" in out.strip().splitlines()[-1] or "greenlight" in out.strip().splitlines()[-1]
+    assert "--json" in out
+
+
+def test_version(run):
+    assert run("--version")[1] == f"greenlight {greenlight.__version__}\n"
+
+
+def test_an_unknown_name_offers_the_nearest(run):
+    code, out, err = run("inspect", "smolm2")
+    assert (code, out) == (1, "")
+    assert "smollm2" in err
+    assert "Traceback" not in err
+
+
+def test_an_absent_model_names_the_command_that_fetches_it(run):
+    code, _, err = run("chat", "smollm2", "-p", "hello")
+    assert code == 1
+    assert "greenlight pull smollm2" in err
+
+
+def test_errors_are_json_for_programs(run):
+    code, _, err = run("inspect", "smolm2", "--json")
+    assert code == 1
+    assert json.loads(err)["error"] == "HubError"
+
+
+def test_bad_usage_exits_with_2(run):
+    assert run("inspect")[0] == 2
+    assert run("nonsense")[0] == 2
+
+
+@pytest.mark.parametrize("damage", ["truncated", "not a model"])
+def test_a_corrupt_file_is_named_without_a_traceback(run, chat_model, tmp_path, damage):
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(chat_model.read_bytes()[:5000] if damage == "truncated" else b"hello" * 100)
+    code, _, err = run("inspect", path)
+    assert code == 1
+    assert "broken.gguf" in err
+    assert "Traceback" not in err
+
+
+def test_inspect_shows_template_and_memory_plan(run, chat_model):
+    code, out, _ = run("inspect", chat_model, "--context", 64)
+    assert code == 0
+    assert "<|im_start|>user" in out
+    assert "memory for 1 × 64 positions" in out
+    facts = json.loads(run("inspect", chat_model, "--json")[1])
+    assert facts["memory"]["total_bytes"] > 0
+    assert facts["files"]["tiny.gguf"]
+
+
+def test_doctor_says_which_path_runs(run):
+    facts = json.loads(run("doctor", "--json")[1])
+    assert facts["ops"].split("/")[0] in {"native", "numpy"}
+    assert facts["fast"] == (facts["why"] is None)
+
+
+def test_chat_answers_a_piped_prompt(run, chat_model):
+    code, out, _ = run("chat", chat_model, "--max-tokens", 5, stdin="hello")
+    assert code == 0
+    answer = json.loads(run("chat", chat_model, "--max-tokens", 5, "--json", stdin="hello")[1])
+    assert out == answer["answer"] + "\n"
+    assert answer["finish"] in {"stop", "length"}
+
+
+def test_a_prompt_longer_than_the_context_is_refused_not_cut(run, chat_model):
+    code, _, err = run("chat", chat_model, "-p", "x" * 20_000)
+    assert code == 1
+    assert "8,192" in err or "8192" in err
+
+
+def test_impossible_settings_are_refused(run, chat_model):
+    code, _, err = run("chat", chat_model, "-p", "hello", "--top-p", 7)
+    assert code == 1
+    assert "top_p" in err
+
+
+def test_plan_shows_items_and_the_chance_of_a_perfect_model(run, policy):
+    code, out, _ = run("plan", "--policy", policy)
+    assert code == 0
+    assert "hierarchy.pass" in out
+    assert "a perfect model would get GO" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("limit = 0.8", "limitt = 0.8"), ("limit = 0.8", "limit = 1.0"), ('metric = "pass"', 'metric = "passes"')],
+)
+def test_a_policy_with_a_mistake_is_refused_by_place(run, policy, tmp_path, change, message):
+    path = tmp_path / "p.toml"
+    path.write_text(policy.read_text().replace(change, message))
+    code, _, err = run("plan", "--policy", path)
+    assert code == 1
+    assert "p.toml" in err
+
+
+def test_a_lock_is_written_once(run, chat_model, policy, tmp_path):
+    path = tmp_path / "exam.json"
+    assert run("lock", policy, chat_model, "--out", path)[0] == 0
+    before = path.read_bytes()
+    assert run("lock", policy, chat_model, "--out", path)[0] == 1
+    assert path.read_bytes() == before
+
+
+def test_without_a_compiler_the_package_says_what_runs(tmp_path):
+    """Where the native module cannot be loaded, numpy runs and doctor says why."""
+    code = (
+        "import sys; sys.modules['greenlight.ops._native'] = None\n"
+        "sys.argv = ['greenlight', 'doctor', '--json']\n"
+        "from greenlight.cli import main; main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}, check=True
+    )
+    facts = json.loads(result.stdout)
+    assert facts["ops"].startswith("numpy/")
+    assert "native" in facts["why"]
+
+
+def test_public_names_are_listed_and_load():
+    assert sorted(greenlight.__all__) == sorted({*greenlight._PLACES, "__version__"})
+    for name in greenlight.__all__:
+        assert getattr(greenlight, name) is not None
+    with pytest.raises(AttributeError):
+        greenlight.nonsense  # noqa: B018
+
+
+def test_importing_the_package_loads_no_stage():
+    code = "import greenlight, sys; print([name for name in sys.modules if name.startswith(('numpy', 'greenlight.'))])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
