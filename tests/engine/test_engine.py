@@ -138,6 +138,13 @@ def test_a_prompt_without_room_for_an_answer_is_refused_not_cut(make_engine):
     make_engine().submit(ScoreRequest(id="q", prompt=[2] * 250, continuations=([2] * 7,)))
 
 
+def test_an_empty_prompt_takes_a_position_of_the_context(make_engine):
+    with pytest.raises(EngineError, match=r"longer than the context(.|\n)*257"):
+        make_engine().submit(ScoreRequest(id="q", prompt=(), continuations=([2] * 257,)))
+    (scored,) = make_engine().score([ScoreRequest(id="q", prompt=(), continuations=([2] * 256,))])
+    assert len(scored.logprobs[0]) == 256
+
+
 def test_a_request_that_no_pool_of_this_size_could_hold_names_the_setting(make_engine):
     with pytest.raises(EngineError, match=r"161 tokens(.|\n)*160 fit(.|\n)*kv_bytes to 1536 \(n_pages 6\)"):
         make_engine(n_pages=5).submit(ask("a", [2] * 62, max_tokens=100))

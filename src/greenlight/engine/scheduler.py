@@ -62,12 +62,9 @@ class Scheduler:
 
     def plan(self) -> list[Chunk]:
         """What the next step computes; pages for it are held, and shared pages copied, when this returns."""
-        n_preempted = self.n_preempted
         chunks = self._give_pages(self._share_budget())
-        if self.n_preempted == n_preempted:
-            left = self._max_batch_tokens - sum(chunk.stop - chunk.start for chunk in chunks)
-            chunks += self._admit(left)
-        return chunks
+        left = self._max_batch_tokens - sum(chunk.stop - chunk.start for chunk in chunks)
+        return chunks + self._admit(left)
 
     def advance(self, chunk: Chunk) -> None:
         """A chunk was computed: its full pages may be found by others from now on."""
