@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from greenlight.assess.runner import Subject, conversation, item_seed
-from greenlight.assess.suites import Item, Message, Suite
-from greenlight.assess.suites.selftest import gold
+from greenlight.assess.suites import Item, Message, Suite, gold, shuffled_bound
 from greenlight.engine import GenerateRequest
 from greenlight.evidence import JSON
 from greenlight.measure.graders import grade
@@ -28,12 +27,12 @@ PROBE = (
 
 
 def check_grader(suite: Suite, items: Sequence[Item]) -> dict[str, float]:
-    """Mean score of gold answers through the suite's own grader, and of gold answers given to the next item."""
+    """Mean score of gold answers through the suite's grader, of each given to the next item, and what chance allows."""
     answers = [gold(item) for item in items]
     shifted = answers[1:] + answers[:1]
     own = [grade(suite.grader, item.key, answer).score for item, answer in zip(items, answers, strict=True)]
     other = [grade(suite.grader, item.key, answer).score for item, answer in zip(items, shifted, strict=True)]
-    return {"gold": _mean(own), "shuffled": _mean(other)}
+    return {"gold": _mean(own), "shuffled": _mean(other), "chance": shuffled_bound(suite, len(items))}
 
 
 def check_template(text: str, tokens: Sequence[int], bos_id: int | None) -> dict[str, JSON]:
