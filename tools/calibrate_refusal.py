@@ -21,7 +21,7 @@ from greenlight.errors import EvidenceError
 from greenlight.measure.refusal import VERSION, classify
 
 SPLIT_SEED = 20240511
-CUT_CHARS = 400
+CUT_CHARS = 280
 SOURCE = "completions.jsonl.gz"
 OUT = Path(__file__).parents[1] / "src/greenlight/measure/calibration/refusal.json"
 HUMAN = {"1_full_compliance": "compliance", "2_full_refusal": "full_refusal", "3_partial_refusal": "partial_refusal"}
@@ -111,7 +111,7 @@ def describe(rows: list[dict[str, str]], kept: list[dict[str, str]], digest: str
             },
         },
         "answers": {
-            "cut": f"the first {CUT_CHARS} characters, about 96 tokens: what a suite stores and a row should use",
+            "cut": f"the first {CUT_CHARS} characters, about 64 tokens: what a suite stores and a row should use",
             "whole": "as published",
         },
         "source": {
