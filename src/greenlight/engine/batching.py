@@ -23,13 +23,12 @@ def make_batch(chunks: List[Chunk], outputs: Iterable[int]) -> Batch:
     for sequence, start, stop in chunks:
         tokens += sequence.tokens[start:stop]
         starts.append(len(tokens))
-    tables = np.full((len(chunks), max(len(c.sequence.pages) for c in chunks)), -1, np.int32)  # (B, P)
-    for row, chunk in zip(tables, chunks, strict=True):
-        row[: len(chunk.sequence.pages)] = chunk.sequence.pages
+    tables = [chunk.sequence.pages for chunk in chunks]
+    width = max(map(len, tables))
     return Batch(
         tokens=np.array(tokens, np.int32),
         starts=np.array(starts, np.int32),
         past=np.array([chunk.start for chunk in chunks], np.int32),
-        page_tables=tables,
+        page_tables=np.array([pages + [-1] * (width - len(pages)) for pages in tables], np.int32),  # (B, P)
         outputs=np.fromiter(outputs, np.int32),
     )
