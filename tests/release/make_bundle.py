@@ -8,6 +8,7 @@ is built anew only while no version has been released.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -137,7 +138,7 @@ def build(
         }
     write_json(folder / "data.json", {"format": "greenlight.data/1", "suites": data})
     if labels:
-        _write_labels(folder, dict((suite.name, items) for suite, items in exams))
+        _write_labels(folder, {suite.name: items for suite, items in exams})
     _write_records(folder, lock, [suite.name for suite, _ in exams])
     finish(folder)
     return folder
@@ -271,4 +272,7 @@ def _write_records(folder: Path, lock: Mapping[str, Any], suites: Sequence[str])
 
 
 if __name__ == "__main__":
-    print(build(Path(sys.argv[1])))
+    target = Path(sys.argv[1])
+    if (target / "lock.json").exists():  # an earlier one of these; anything else stays
+        shutil.rmtree(target)
+    print(build(target))

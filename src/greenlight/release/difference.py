@@ -41,6 +41,13 @@ def quoted(value: JSON) -> str:
 
 _MISSING = object()
 
+_FIRST = ("verdict", "row", "status", "value", "lower", "upper", "limit")
+
+
+def _weight(key: str) -> tuple[int, str]:
+    """What a reader asks first comes first; the rest by name."""
+    return (_FIRST.index(key) if key in _FIRST else len(_FIRST), key)
+
 
 def _rows(stored: JSON, recomputed: JSON) -> str | None:
     if not (isinstance(stored, Sequence) and isinstance(recomputed, Sequence)):
@@ -55,7 +62,7 @@ def _rows(stored: JSON, recomputed: JSON) -> str | None:
 def _walk(stored: JSON, recomputed: JSON, path: str) -> tuple[str, JSON, JSON]:
     """Path of the first difference below two values that differ, and what stands there in each."""
     if isinstance(stored, Mapping) and isinstance(recomputed, Mapping):
-        for key in sorted({*stored, *recomputed}):
+        for key in sorted({*stored, *recomputed}, key=_weight):
             left, right = stored.get(key, _MISSING), recomputed.get(key, _MISSING)
             if left is _MISSING or right is _MISSING or not same(left, right):
                 return _walk(left, right, f"{path}.{key}" if path else key)

@@ -14,10 +14,14 @@ from greenlight.release.text import visible, words
 
 
 class Line(NamedTuple):
-    """One statement, and the command that acts on it."""
+    """One statement."""
 
     text: str
-    command: str = ""
+    subject: str = ""
+    """What it is about, where the part speaks of several things."""
+
+    code: str = ""
+    """The command that acts on it, or the digest that it names."""
 
 
 class Part(NamedTuple):
@@ -60,13 +64,11 @@ def tell(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None = None) -
     rows = {row["row"]: row for row in decision["rows"]}
     parts = (
         Part(_heading(decision["verdict"]), tuple(_holding(decision))),
-        Part("Conditions that go with it", tuple(Line(text) for text in decision["conditions"])),
+        Part(_conditions_heading(decision["verdict"]), tuple(Line(f"{text}.") for text in decision["conditions"])),
         Part("What would settle it", tuple(_settling(facts["settle"], rows))),
-        Part(
-            "Known to be fine", tuple(Line(f"{title(rows[name])}: {rows[name]['reason']}.") for name in facts["fine"])
-        ),
-        Part("Not known", tuple(Line(f"{title(row)}: {row['reason']}.") for row in _open(decision, rows))),
-        Part("Not assessed", tuple(Line(text) for text in facts["not_assessed"])),
+        Part("Known to be fine", tuple(_said(rows[name]) for name in facts["fine"])),
+        Part("Not known", tuple(_said(row) for row in _open(decision, rows))),
+        Part("Not assessed", tuple(Line(row["reason"], title(row)) for row in _statements(decision))),
         Part("When it is looked at again", tuple(_review(facts))),
         Part("Who decides", tuple(_deciders(decision))),
         Part("What was fixed beforehand", tuple(_fixed(decision, lock))),
@@ -93,6 +95,12 @@ def _heading(verdict: str) -> str:
     }[verdict]
 
 
+def _conditions_heading(verdict: str) -> str:
+    return (
+        "Conditions that go with it" if verdict == "go_with_conditions" else "What a release would have to say as well"
+    )
+
+
 def _holding(decision: Mapping[str, JSON]) -> Iterable[Line]:
     gaps = {gap["row"]: gap for gap in decision["explanation"]["gaps"]}
     rows = deciding(decision)
@@ -100,7 +108,8 @@ def _holding(decision: Mapping[str, JSON]) -> Iterable[Line]:
         yield Line(f"All {len(rows)} limits are shown to be kept.")
         return
     for row in rows:
-        yield Line(f"{title(row)} ({row['plain']}): {row['reason']}{_gap_words(row, gaps.get(row['row']))}.")
+        gap = _gap_words(row, gaps.get(row["row"]))
+        yield Line(f"{row['plain']}: {row['reason']}{gap}.", title(row))
     if decision["kind"] == "exploratory" and decision["verdict"] == "hold":
         yield Line(f"This run is {decision['explanation']['kind']}.")
 
@@ -119,7 +128,15 @@ def _settling(settle: Sequence[Mapping[str, JSON]], rows: Mapping[str, Row]) -> 
     for entry in settle:
         asked.setdefault((entry["text"], entry["next"]), []).append(title(rows[entry["row"]]))
     for (text, command), names in asked.items():
-        yield Line(f"{', '.join(names)}: {text}.", command)
+        yield Line(f"{text}.", "; ".join(names), command)
+
+
+def _said(row: Row) -> Line:
+    return Line(f"{row['reason']}.", title(row))
+
+
+def _statements(decision: Mapping[str, JSON]) -> list[Row]:
+    return [row for row in decision["rows"] if row["metric"] == "statement"]
 
 
 def _open(decision: Mapping[str, JSON], rows: Mapping[str, Row]) -> list[Row]:
@@ -145,16 +162,20 @@ def _deciders(decision: Mapping[str, JSON]) -> Iterable[Line]:
 
 
 def _fixed(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None) -> Iterable[Line]:
-    policy = decision["policy"]
-    yield Line(f"Policy {policy['name']}, SHA-256 {policy['sha256']}.")
-    when = f", made {lock['created']} (the author's word)" if lock else ""
-    yield Line(f"Lock {decision['lock']}{when}.")
-    yield Line(f"Model {decision['model']['name']}, digest {decision['model']['digest']}.")
-    attempt = f", attempt {lock['attempt']}" if lock and lock["attempt"] is not None else ""
-    yield Line(
-        f"Up to {decision['attempts']} attempts share an error rate of {decision['alpha']:g}{attempt}; this run is "
-        f"{decision['explanation']['kind']}."
-    )
+    policy, model = decision["policy"], decision["model"]
+    when = f"made {lock['created']}, which is the author's word" if lock else "made before the first answer"
+    yield Line(when, "lock", decision["lock"])
+    yield Line(policy["name"], "policy", policy["sha256"])
+    yield Line(model["name"], "model", model["digest"])
+    yield Line(f"{decision['explanation']['kind']}.", "this run")
+    yield Line(_attempts(decision, lock), "attempts")
+
+
+def _attempts(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None) -> str:
+    number_of = f"this is attempt {lock['attempt']}; " if lock and lock["attempt"] is not None else ""
+    share = f"a wrong GO in at most {decision['alpha'] * 100:g} of 100 uses of the policy"
+    together = "" if decision["attempts"] == 1 else f", its {decision['attempts']} attempts together"
+    return f"{number_of}{share}{together}."
 
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]#|<>~])")
@@ -167,5 +188,6 @@ def _plain(text: str) -> str:
 
 
 def _bullet(line: Line) -> str:
-    command = " ".join(visible(line.command).replace("`", "'").split())
-    return f"- {_plain(line.text)}" + (f"\n  `{command}`" if command else "")
+    subject = f"**{_plain(line.subject)}**: " if line.subject else ""
+    code = " ".join(visible(line.code).replace("`", "'").split())
+    return f"- {subject}{_plain(line.text)}" + (f"\n  `{code}`" if code else "")

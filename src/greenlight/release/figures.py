@@ -20,6 +20,7 @@ WIDTH, HEIGHT = 340, 74
 """Size in CSS pixels: drawn for a phone, so that nothing shrinks on one."""
 
 _MARGIN = 14
+_HEADROOM = 20  # where the limit is named
 _BAR_Y, _AXIS_Y = 0.50, 0.24
 _TEXT_PX = 11
 
@@ -28,6 +29,22 @@ _ROLES = {"#000001": "--ink", "#000002": "--rule", "#000003": "--band", "#000004
 _INK, _RULE, _BAND, _STATUS, _MUTED = _ROLES
 
 _SVG = "{http://www.w3.org/2000/svg}"
+
+
+class Words(NamedTuple):
+    """What a drawing is called and says."""
+
+    name: str
+    """Unique on the page."""
+
+    title: str
+    """What is drawn, for those who do not see it."""
+
+    description: str
+    """What it shows, in a sentence."""
+
+    limit: str
+    """What is allowed, as it stands over the limit; empty where there is none."""
 
 
 class Scale(NamedTuple):
@@ -67,18 +84,14 @@ def _round_up(value: float) -> float:
     return float(next((step * power for step in (1, 2, 2.5, 3, 4, 5, 8) if step * power >= value), 10 * power))
 
 
-def interval_figure(
-    row: Mapping[str, JSON], low: float, high: float, *, title: str, description: str, name: str
-) -> Markup:
+def interval_figure(row: Mapping[str, JSON], low: float, high: float, words: Words) -> Markup:
     """An interval against its limit: the allowed side as a band, the estimate as a diamond, open ends as arrows.
 
     Args:
         row: a row of the decision with lower and upper.
         low: least value that the metric can have.
         high: greatest.
-        title: what is drawn, for those who do not see it.
-        description: what it shows, in a sentence.
-        name: unique on the page.
+        words: what it is called and says.
     """
     from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.figure import Figure
@@ -96,23 +109,23 @@ def interval_figure(
         pad = scale.whole * _MARGIN / (WIDTH - 2 * _MARGIN)
         axes.set_xlim(scale.low - pad, scale.high + pad)
         axes.set_ylim(0, 1)
-        _draw(axes, row, scale, closed=(low, high))
+        _draw(axes, row, scale, closed=(low, high), limit=words.limit)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _for_page(buffer.getvalue(), title=title, description=description, name=name)
+    return _for_page(buffer.getvalue(), words)
 
 
-def _draw(axes: Axes, row: Mapping[str, JSON], scale: Scale, *, closed: tuple[float, float]) -> None:
+def _draw(axes: Axes, row: Mapping[str, JSON], scale: Scale, *, closed: tuple[float, float], limit: str) -> None:
     _axis(axes, scale)
     if row["limit"] is not None:
-        _limit(axes, row, scale, both=closed[0] < 0 and row["limit"] > 0 and row["direction"] == "max")
+        _limit(axes, row, scale, limit, both=closed[0] < 0 and row["limit"] > 0 and row["direction"] == "max")
     if row["lower"] is None or row["upper"] is None:
         return
     colour = _INK if row["limit"] is None else _STATUS
     lower, upper = max(row["lower"], scale.low), min(row["upper"], scale.high)
     axes.plot([lower, upper], [_BAR_Y, _BAR_Y], color=colour, linewidth=3, solid_capstyle="butt", clip_on=False)
-    for end, sign, limit in ((lower, -1, closed[0]), (upper, 1, closed[1])):
-        is_open = math.isclose(end, limit) or end in (scale.low, scale.high)
+    for end, sign, edge in ((lower, -1, closed[0]), (upper, 1, closed[1])):
+        is_open = math.isclose(end, edge) or end in (scale.low, scale.high)
         _end(axes, end, sign * scale.whole / (WIDTH - 2 * _MARGIN), colour, arrow=is_open and row["limit"] is not None)
     if row["value"] is not None and scale.low <= row["value"] <= scale.high:
         _diamond(axes, row["value"], scale.whole / (WIDTH - 2 * _MARGIN), colour)
@@ -130,7 +143,7 @@ def _ticks(scale: Scale) -> list[float]:
     return [scale.low + scale.whole * part / 4 for part in range(5)]
 
 
-def _limit(axes: Axes, row: Mapping[str, JSON], scale: Scale, *, both: bool) -> None:
+def _limit(axes: Axes, row: Mapping[str, JSON], scale: Scale, words: str, *, both: bool) -> None:
     limit = row["limit"]
     ceiling = row["direction"] == "max"
     allowed = (-limit if both else scale.low, limit) if ceiling else (limit, scale.high)
@@ -138,17 +151,18 @@ def _limit(axes: Axes, row: Mapping[str, JSON], scale: Scale, *, both: bool) -> 
     axes.fill([left, right, right, left], [_AXIS_Y, _AXIS_Y, 0.74, 0.74], color=_BAND, linewidth=0, clip_on=False)
     for place in (-limit, limit) if both else (limit,):
         axes.plot([place, place], [_AXIS_Y, 0.80], color=_INK, linewidth=1.25, linestyle=(0, (3, 2)), clip_on=False)
-    sign = "within ±" if both else "at most " if ceiling else "at least "
     middle = scale.low + scale.whole / 2
-    near_left, near_right = limit < middle - scale.whole / 4, limit > middle + scale.whole / 4
+    place = middle if both else limit
+    near_left, near_right = place < middle - scale.whole / 4, place > middle + scale.whole / 4
     align = "left" if near_left else "right" if near_right else "center"
-    _text(axes, limit, 0.86, f"allowed: {sign}{limit:.4g}".replace("-", "\u2212"), _INK, align)
+    _text(axes, place, 0.86, words, _INK, align)
 
 
 def _end(axes: Axes, end: float, pixel: float, colour: str, *, arrow: bool) -> None:
     """A bar where the bound closes the interval, an arrow head where nothing beyond is excluded."""
     if arrow:
-        xs, ys = [end - 7 * pixel, end, end - 7 * pixel], [_BAR_Y + 0.085, _BAR_Y, _BAR_Y - 0.085]
+        # Beyond the end: the estimate may lie on it.
+        xs, ys = [end + 4 * pixel, end + 10 * pixel, end + 4 * pixel], [_BAR_Y + 0.085, _BAR_Y, _BAR_Y - 0.085]
     else:
         xs, ys = [end, end], [_BAR_Y + 0.085, _BAR_Y - 0.085]
     axes.plot(xs, ys, color=colour, linewidth=2, solid_joinstyle="miter", solid_capstyle="butt", clip_on=False)
@@ -172,16 +186,17 @@ def _text(axes: Axes, x: float, y: float, text: str, colour: str, align: str) ->
     axes.text(x, y, text, color=colour, ha=align, va="baseline", fontsize=_TEXT_PX, clip_on=False)
 
 
-def _for_page(svg: str, *, title: str, description: str, name: str) -> Markup:
+def _for_page(svg: str, words: Words) -> Markup:
     """Matplotlib's file as a part of the page: no ids, no fonts, no background, colours by name, words for a reader."""
     root = ElementTree.fromstring(svg)  # noqa: S314 (made by matplotlib a moment ago)
     shapes = Markup("").join(
         _shape(element) for element in root.iter() if element.tag in (f"{_SVG}path", f"{_SVG}text")
     )
+    top = 0 if words.limit else _HEADROOM
     return Markup(
-        '<svg class="figure" viewBox="0 0 {} {}" role="img" aria-labelledby="{name}-t {name}-d">'
+        '<svg class="figure" viewBox="0 {} {} {}" role="img" aria-labelledby="{name}-t {name}-d">'
         '<title id="{name}-t">{}</title><desc id="{name}-d">{}</desc>{}</svg>'
-    ).format(WIDTH, HEIGHT, title, description, shapes, name=name)
+    ).format(top, WIDTH, HEIGHT - top, words.title, words.description, shapes, name=words.name)
 
 
 def _shape(element: ElementTree.Element) -> Markup:

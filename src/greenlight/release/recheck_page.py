@@ -42,7 +42,7 @@ def check_page(folder: Path, decision: bytes) -> list[str]:
     edition, matplotlib = generator[0]
     if int(edition) != EDITION:
         return [
-            f"report.html is edition {edition} of the page, this version renders edition {EDITION}: the decision inside "
+            f"report.html is edition {edition} of the page, this version renders edition {EDITION}: the decision in it "
             "was compared, the wording was not (greenlight report renders it anew)"
         ]
     again = render(folder).decode()

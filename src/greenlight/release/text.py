@@ -39,5 +39,5 @@ def excerpt(text: str, length: int) -> Excerpt:
 
 
 def words(name: str) -> str:
-    """A name of the code as a reader wants it: `non_refusal` is non-refusal, `score_50` score 50."""
-    return name.replace("non_", "non-").replace("_", " ")
+    """A name of the code as a reader wants it: `non_refusal` is non-refusal; a symbol such as `s_amb` stays."""
+    return name if name[1:2] == "_" else name.replace("non_", "non-").replace("_", " ")

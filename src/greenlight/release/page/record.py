@@ -91,22 +91,22 @@ def _ratio(part: int, whole: int) -> str:
 
 
 def _share(value: JSON) -> str:
-    return "none" if value is None else f"{value:.3f}"
+    return "not set" if value is None else f"{value:.3f}"
 
 
 def locked_facts(contents: Contents) -> Iterator[Fact]:
     """What was fixed before the first answer."""
     lock, settings = contents.lock, contents.lock["settings"]
-    yield Fact("lock", f"{lock['id']}, made {lock['created']} (the author's word)")
+    yield Fact("lock", f"made {lock['created']}, which is the author's word", lock["id"])
     yield Fact("kind", lock["kind"] + (f", attempt {lock['attempt']}" if lock["attempt"] is not None else ""))
-    yield Fact("seed", lock["seed"])
-    yield Fact("policy", f"{lock['policy']['name']}, {lock['policy']['sha256']}")
-    yield Fact("model", f"{lock['model']['name']}, {lock['model']['digest']}")
+    yield Fact("seed", "it drew the questions and their order", lock["seed"])
+    yield Fact("policy", lock["policy"]["name"], lock["policy"]["sha256"])
+    yield Fact("model", lock["model"]["name"], lock["model"]["digest"])
     for key in ("family", "parameters"):
         if lock["model"].get(key) is not None:
             value = lock["model"][key]
             yield Fact(key, f"{value:,}" if isinstance(value, int) else str(value))
-    yield Fact("chat template", lock["template"]["sha256"])
+    yield Fact("chat template", "", lock["template"]["sha256"])
     yield Fact("system prompt", settings["system"] if settings["system"] is not None else "none")
     sampling = sorted((settings.get("sampling") or {}).items())
     yield Fact("sampling", ", ".join(f"{key.replace('_', ' ')} {_short(value)}" for key, value in sampling))

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from greenlight.evidence import JSON
 from greenlight.measure.metrics import METRICS
 from greenlight.release.explanation import limit_words, number, title
-from greenlight.release.figures import interval_figure
+from greenlight.release.figures import Words, interval_figure
 from greenlight.release.order import Row
 from greenlight.release.page.answers import Shown, shown
 from greenlight.release.page.contents import Contents
@@ -22,6 +22,7 @@ class Fact(NamedTuple):
 
     name: str
     text: str
+    digest: str = ""
 
 
 class TopicLine(NamedTuple):
@@ -38,6 +39,9 @@ class RowView(NamedTuple):
     id: str
     title: str
     plain: str
+    lead: str
+    """What is measured; empty where the reason says it."""
+
     level: str
     status: str
     value: str
@@ -73,6 +77,7 @@ def row_view(row: Row, contents: Contents, *, n_samples: int) -> RowView:
         id=_anchor(row["row"]),
         title=title(row),
         plain=row["plain"],
+        lead="" if row["reason"].startswith(row["plain"]) else row["plain"],
         level=row["level"],
         status=row["status"],
         value=number(row, row["value"]),
@@ -107,9 +112,12 @@ def _figure(row: Row) -> Markup | None:
         row,
         metric.low,
         metric.high,
-        title=f"{title(row)}, {row['status'].lower()}",
-        description=_description(row),
-        name=_anchor(row["row"]),
+        Words(
+            name=_anchor(row["row"]),
+            title=f"{title(row)}, {row['status'].lower()}",
+            description=_description(row),
+            limit="" if row["limit"] is None else f"allowed: {limit_words(row)}",
+        ),
     )
 
 
@@ -135,17 +143,17 @@ def _facts(row: Row) -> Iterator[Fact]:
     yield Fact("method", row["method"])
     if row["judge"]:
         yield Fact("judge", _judge(row["judge"]))
-    if row["labels"]:
+    if row["labels"] and (row["labels"]["have"] or row["labels"]["needed"] is not None):
         yield Fact("labels", _labels(row["labels"]))
     if row["n_planned"]:
-        yield Fact("not gradable counts as", row["unscored"])
+        yield Fact("ungradable", f"counts as {row['unscored']}")
 
 
 def _sureness(row: Row) -> str:
     return (
         ""
         if row["limit"] is None or not row["alpha"]
-        else f" (each end wrong at most {row['alpha'] * 100:.3g} times in 100)"
+        else f", each end wrong with a chance of {row['alpha']:.2g} at most"
     )
 
 
