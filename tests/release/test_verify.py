@@ -69,7 +69,8 @@ def test_verifying_loads_neither_model_nor_suites():
         "import sys; from pathlib import Path; from greenlight.release.verify import verify; "
         f"assert verify(Path({str(COMMITTED)!r})).same; "
         "bad = [n for n in sys.modules if n.split('.')[0] in ('torch', 'tokenizers', 'huggingface_hub') or "
-        "n.startswith(('greenlight.engine', 'greenlight.model', 'greenlight.assess', 'greenlight.ops'))]; assert not bad, bad"
+        "n.startswith(('greenlight.engine', 'greenlight.model', 'greenlight.assess', 'greenlight.ops'))]; "
+        "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
