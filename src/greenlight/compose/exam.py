@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,11 +43,20 @@ class Settings(NamedTuple):
         return cls(value["system"], SamplingParams(**sampling))
 
 
-class Exam(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Exam:
     """A drawn suite: what is asked, in the order of the lock."""
 
     suite: Suite
+    """Where the items come from."""
+
     items: tuple[Item, ...]
+    """The items, in the exam's order."""
+
+    @functools.cached_property
+    def items_sha256(self) -> str:
+        """Digest of the whole items."""
+        return sha256_json([item.to_json() for item in self.items])
 
     def facts(self) -> SuiteFacts:
         """What planning and deciding need to know of it."""
@@ -66,8 +76,16 @@ class Exam(NamedTuple):
             "n": len(self.items),
             "grader": self.suite.grader,
             "answer_tokens": self.suite.answer_tokens,
-            "items_sha256": sha256_json([item.to_json() for item in self.items]),
+            "items_sha256": self.items_sha256,
         }
+
+
+@functools.cache
+def _draw(name: str, seed: int, n: int | None) -> Exam:
+    """One suite's exam; planning, locking and asking draw the same one, so it is kept."""
+    if n is not None and len((usual := _draw(name, seed, None)).items) == n:
+        return usual
+    return Exam(SUITES[name], SUITES[name].draw(seed, n))
 
 
 def check_only(policy: Policy, only: Sequence[str] | None) -> None:
@@ -96,18 +114,19 @@ def _suites_of(policy: Policy) -> list[Suite]:
     return [SUITES[name] for name in names]
 
 
-def plan(policy: Policy | str | Path = "starter", *, tokens_per_s: float | None = None) -> Plan:
+def plan(policy: Policy | str | Path = "starter", *, tokens_per_s: float | None = None, seed: int = 0) -> Plan:
     """What an exam under this policy would take, and whether a perfect model could pass it, before anything is run.
 
     Args:
         policy: a policy, a file, or the name of a shipped one.
         tokens_per_s: speed of the model over many answers at once, for an estimate of minutes.
+        seed: draws the exam that is planned for; any seed gives the same sizes.
 
     Raises:
         PolicyError: the policy asks for something that no number of its items can show.
     """
     rules = policy if isinstance(policy, Policy) else load_policy(policy)
-    exams = [Exam(suite, suite.draw(0, None)) for suite in _suites_of(rules)]
+    exams = [_draw(suite.name, seed, None) for suite in _suites_of(rules)]
     return make_plan(
         rules, {exam.suite.name: exam.facts() for exam in exams}, tokens_per_s=tokens_per_s, calibrations=calibrations()
     )
@@ -140,7 +159,7 @@ def lock(
         model=model,
         template_sha256=template,
         settings=released,
-        suites=[Exam(suite, suite.draw(seed, None)).entry() for suite in suites],
+        suites=[_draw(suite.name, seed, None).entry() for suite in suites],
         kind=kind,
         nonce=nonce,
         calibrations={name: sha256_json(value) for name, value in calibrations().items()},
@@ -156,7 +175,7 @@ def exams_of(lock_value: Mapping[str, JSON]) -> list[Exam]:
     seed, exams = int(lock_value["seed"], 16), []
     for entry in lock_value["suites"]:
         suite = SUITES.get(entry["suite"])
-        exam = Exam(suite, suite.draw(seed, entry["n"])) if suite else None
+        exam = _draw(suite.name, seed, entry["n"]) if suite else None
         if exam is None or exam.entry() != entry:
             raise LockError(
                 "this version of greenlight does not draw the exam that was locked",
@@ -172,7 +191,7 @@ def redraw(lock_value: Mapping[str, JSON]) -> dict[str, list[dict[str, JSON]]]:
     """The items that a lock's seed draws with the suites of this version; a suite of another version is left out."""
     seed = int(lock_value["seed"], 16)
     return {
-        entry["suite"]: [item.to_json() for item in SUITES[entry["suite"]].draw(seed, entry["n"])]
+        entry["suite"]: [item.to_json() for item in _draw(entry["suite"], seed, entry["n"]).items]
         for entry in lock_value["suites"]
         if entry["suite"] in SUITES and SUITES[entry["suite"]].version == entry["version"]
     }

@@ -251,13 +251,12 @@ def _check_model(loaded: Loaded, lock: Mapping[str, JSON]) -> None:
 
 def _write_items(path: Path, exam: Exam, *, include_harmful: bool) -> None:
     redacted = not include_harmful and any(item.harmful for item in exam.items)
-    entry = exam.entry()
     header = {
         "format": "greenlight.items/1",
         "suite": exam.suite.name,
         "version": exam.suite.version,
         "redacted": redacted,
-        "sha256": entry["items_sha256"],
+        "sha256": exam.items_sha256,
     }
     lines = [header]
     for item in exam.items:
@@ -272,7 +271,7 @@ def _data(exams: Sequence[Exam], include_harmful: bool) -> dict[str, JSON]:
             "version": exam.suite.version,
             "licence": "Apache-2.0",
             "n": len(exam.items),
-            "sha256": exam.entry()["items_sha256"],
+            "sha256": exam.items_sha256,
             "harmful_redacted": not include_harmful and any(item.harmful for item in exam.items),
         }
         for exam in exams

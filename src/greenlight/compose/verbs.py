@@ -109,7 +109,7 @@ def review_reference(
     """Plan, lock, assess, decide, report; without a lock a rehearsal, which repeats exactly and spends no attempt."""
     loaded = load(reference, pull=pull, ops=ops, observer=observer)
     value = _lock_for(loaded, lock_path, policy, settings, "rehearsal")
-    planned = plan(policy_of(value), tokens_per_s=pilot(loaded))
+    planned = plan(policy_of(value), tokens_per_s=pilot(loaded), seed=int(value["seed"], 16))
     if observer:
         observer.planned(planned)
     folder = Path(out) if out else _default_folder("reviews", loaded, value)
