@@ -8,23 +8,38 @@ namespace greenlight::GREENLIGHT_ISA {
 
 GL_INLINE F load_element(const uint16_t* p) { return load_f16(p); }
 GL_INLINE F load_element(const float* p) { return load(p); }
+template <class T>
+GL_INLINE void prefetch_line(const T* p) {
+    __builtin_prefetch(p, 0, 3);
+    if constexpr (sizeof(T) == 4) __builtin_prefetch(p + kLanes, 0, 3);
+}
 
 // Half precision ends at 65504; a larger value is kept there rather than made infinite, which would poison every sum.
 GL_INLINE F clamp_half(F x) { return min(max(x, broadcast(-65504.0f)), broadcast(65504.0f)); }
 
+// Calls fn(i, n) for n lanes from i on, whole vectors with a constant n: they need no masks.
+template <class Fn>
+GL_INLINE void each_vector(int first, int last, const Fn& fn) {
+    int i = first;
+    for (; i + kLanes <= last; i += kLanes) fn(i, Index<kLanes>{});
+    if (i < last) fn(i, last - i);
+}
+GL_INLINE F load_some(const float* p, Index<kLanes>) { return load(p); }
+GL_INLINE F load_some(const float* p, int n) { return load_first(p, n); }
+GL_INLINE void store_some(float* p, F x, Index<kLanes>) { store(p, x); }
+GL_INLINE void store_some(float* p, F x, int n) { store_first(p, x, n); }
+
 static void rotate(const float* x, const float* rope, int half, int head_dim, float scale, float* out) {
     const F factor = broadcast(scale);
-    for (int i = 0; i < half; i += kLanes) {
-        const int n = half - i < kLanes ? half - i : kLanes;
-        const F cosine = load_first(rope + i, n), sine = load_first(rope + half + i, n);
-        const F a = load_first(x + i, n), b = load_first(x + half + i, n);
-        store_first(out + i, fma(a, cosine, zero() - b * sine) * factor, n);
-        store_first(out + half + i, fma(b, cosine, a * sine) * factor, n);
-    }
-    for (int i = 2 * half; i < head_dim; i += kLanes) {
-        const int n = head_dim - i < kLanes ? head_dim - i : kLanes;
-        store_first(out + i, load_first(x + i, n) * factor, n);
-    }
+    each_vector(0, half, [&](int i, auto n) __attribute__((always_inline)) {
+        const F cosine = load_some(rope + i, n), sine = load_some(rope + half + i, n);
+        const F a = load_some(x + i, n), b = load_some(x + half + i, n);
+        store_some(out + i, fma(a, cosine, zero() - b * sine) * factor, n);
+        store_some(out + half + i, fma(b, cosine, a * sine) * factor, n);
+    });
+    each_vector(2 * half, head_dim, [&](int i, auto n) __attribute__((always_inline)) {
+        store_some(out + i, load_some(x + i, n) * factor, n);
+    });
 }
 
 template <class T>
@@ -33,24 +48,22 @@ static void store_key(const float* key, int head_dim, T* column) {
         for (int d = 0; d < head_dim; ++d) column[d * kPage] = key[d];
     } else {
         uint16_t halves[kLanes];
-        for (int d = 0; d < head_dim; d += kLanes) {
-            const int n = head_dim - d < kLanes ? head_dim - d : kLanes;
-            store_f16(halves, clamp_half(load_first(key + d, n)));
+        each_vector(0, head_dim, [&](int d, auto n) __attribute__((always_inline)) {
+            store_f16(halves, clamp_half(load_some(key + d, n)));
             for (int i = 0; i < n; ++i) column[(d + i) * kPage] = halves[i];
-        }
+        });
     }
 }
 
 // `row` is this position's place in the first slab.
 template <class T>
 static void store_value(const float* value, int head_dim, T* row) {
-    for (int d = 0; d < head_dim; d += kLanes) {
-        const int n = head_dim - d < kLanes ? head_dim - d : kLanes;
-        const F x = load_first(value + d, n);
+    each_vector(0, head_dim, [&](int d, auto n) __attribute__((always_inline)) {
+        const F x = load_some(value + d, n);
         T* target = row + (d / kSlab) * kPage * kSlab + d % kSlab;
         if constexpr (sizeof(T) == 4) store(target, x);
         else store_f16(target, clamp_half(x));
-    }
+    });
 }
 
 template <class T>
@@ -82,19 +95,23 @@ static void rope_and_store(const AttentionJob& job, int row) {
     else rope_and_store_as<float>(job, row);
 }
 
-// 32 keys for R query rows; q is [D][R].
+// 32 keys for R query rows. `ahead` is what will be read next: pages lie apart, and no hardware foresees them.
 template <class T, int R>
-static void score_panel(const T* keys, const float* q, int head_dim, float* scores, size_t stride) {
+static void score_panel(const T* keys, const T* ahead, const float* const* queries, int head_dim, float* scores, size_t stride) {
     F sum[R][2];
     unroll<R>(GL_EACH(r) { sum[r][0] = sum[r][1] = zero(); });
-    for (int d = 0; d < head_dim; ++d, keys += kPage, q += R) {
-        const F first = load_element(keys), second = load_element(keys + kLanes);
+    const auto dim = [&](int d) __attribute__((always_inline)) {
+        prefetch_line(ahead + d * kPage);
+        const F first = load_element(keys + d * kPage), second = load_element(keys + d * kPage + kLanes);
         unroll<R>(GL_EACH(r) {
-            const F value = broadcast(q[r]);
+            const F value = broadcast(queries[r][d]);
             sum[r][0] = fma(first, value, sum[r][0]);
             sum[r][1] = fma(second, value, sum[r][1]);
         });
-    }
+    };
+    int d = 0;
+    for (; d + 4 <= head_dim; d += 4) unroll<4>(GL_EACH(i) { dim(d + i); });
+    for (; d < head_dim; ++d) dim(d);
     unroll<R>(GL_EACH(r) {
         store(scores + r * stride, sum[r][0]);
         store(scores + r * stride + kLanes, sum[r][1]);
@@ -103,20 +120,24 @@ static void score_panel(const T* keys, const float* q, int head_dim, float* scor
 
 // Adds `n` positions of one slab to R rows of 32 dims.
 template <class T, int R>
-static void value_panel(const T* values, int n, const float* weights, size_t stride, float* mixed) {
+static void value_panel(const T* values, const T* ahead, int n, const float* weights, size_t stride, float* mixed) {
     F sum[R][2];
     unroll<R>(GL_EACH(r) {
         sum[r][0] = load(mixed + r * kSlab);
         sum[r][1] = load(mixed + r * kSlab + kLanes);
     });
-    for (int i = 0; i < n; ++i, values += kSlab) {
-        const F first = load_element(values), second = load_element(values + kLanes);
+    const auto position = [&](int i) __attribute__((always_inline)) {
+        prefetch_line(ahead + i * kSlab);
+        const F first = load_element(values + i * kSlab), second = load_element(values + i * kSlab + kLanes);
         unroll<R>(GL_EACH(r) {
             const F weight = broadcast(weights[r * stride + i]);
             sum[r][0] = fma(first, weight, sum[r][0]);
             sum[r][1] = fma(second, weight, sum[r][1]);
         });
-    }
+    };
+    int i = 0;
+    for (; i + 4 <= n; i += 4) unroll<4>(GL_EACH(j) { position(i + j); });
+    for (; i < n; ++i) position(i);
     unroll<R>(GL_EACH(r) {
         store(mixed + r * kSlab, sum[r][0]);
         store(mixed + r * kSlab + kLanes, sum[r][1]);
@@ -131,65 +152,66 @@ GL_INLINE void with_rows(int rows, const Fn& fn) {
     }
 }
 
-template <class T>
-static void score_panels(const T* keys, const Panels& panels, const float* q, const AttentionJob& job, float* scores, size_t stride) {
-    for (int p = 0; p < panels.count; ++p) {
-        const int64_t row = panels.first_row(p);
-        with_rows<kAttentionRows>(panels.size(p), GL_EACH(R) {
-            score_panel<T, decltype(R)::value>(keys, q + row * job.head_dim, job.head_dim, scores + row * stride, stride);
-        });
-    }
-}
-
-template <class T>
-static void value_panels(const T* values, int n, const Panels& panels, const float* weights, size_t stride, float* mixed) {
-    for (int p = 0; p < panels.count; ++p) {
-        const int64_t row = panels.first_row(p);
-        with_rows<kAttentionRows>(panels.size(p), GL_EACH(R) {
-            value_panel<T, decltype(R)::value>(values, n, weights + row * stride, stride, mixed + row * kSlab);
-        });
-    }
-}
-
-static void widen(const uint16_t* from, int n, float* to) {
-    for (int i = 0; i < n; i += kLanes) store(to + i, load_f16(from + i));
-}
-
 static int group_of(const AttentionJob& job) { return job.n_heads / job.n_kv_heads; }
 
-// The unit's queries as panels, [panel][D][R].
-static void gather_queries(const AttentionJob& job, const AttentionUnit& unit, const Panels& panels, float* q) {
-    const int D = job.head_dim, group = group_of(job);
+// Which (token, query head) a unit's row stands for, counted through (T, H).
+static int64_t head_row(const AttentionJob& job, const AttentionUnit& unit, int row) {
+    const int group = group_of(job);
+    return static_cast<int64_t>(unit.token + row / group) * job.n_heads + unit.kv_head * group + row % group;
+}
+
+template <class T>
+static void score_panels(const AttentionJob& job, const T* keys, const T* ahead, const Panels& panels, const float* const* queries,
+                         float* scores, size_t stride) {
     for (int p = 0; p < panels.count; ++p) {
-        const int R = panels.size(p);
-        for (int r = 0; r < R; ++r) {
-            const int row = panels.first_row(p) + r;
-            const int64_t head = static_cast<int64_t>(unit.token + row / group) * job.n_heads + unit.kv_head * group + row % group;
-            float* target = q + static_cast<int64_t>(panels.first_row(p)) * D + r;
-            for (int d = 0; d < D; ++d) target[d * R] = job.q[head * D + d];
+        const int64_t row = panels.first_row(p);
+        with_rows<kAttentionRows>(panels.size(p), GL_EACH(R) {
+            score_panel<T, decltype(R)::value>(keys, ahead, queries + row, job.head_dim, scores + row * stride, stride);
+        });
+    }
+}
+
+template <class T>
+static void value_panels(const T* values, const T* ahead, int n, const Panels& panels, const float* weights, size_t stride, float* mixed) {
+    for (int p = 0; p < panels.count; ++p) {
+        const int64_t row = panels.first_row(p);
+        with_rows<kAttentionRows>(panels.size(p), GL_EACH(R) {
+            value_panel<T, decltype(R)::value>(values, ahead, n, weights + row * stride, stride, mixed + row * kSlab);
+        });
+    }
+}
+
+static void widen(const uint16_t* from, const uint16_t* ahead, int n, float* to) {
+    for (int i = 0; i < n; i += kLanes) {
+        prefetch_line(ahead + i);
+        store(to + i, load_f16(from + i));
+    }
+}
+
+template <class T>
+static void scores_of(const AttentionJob& job, const AttentionUnit& unit, int first_page, int last_page, float* scratch) {
+    const int rows = unit.n_tokens * group_of(job), n = job.head_dim * kPage;
+    const Panels panels = Panels::split(rows, kAttentionRows);
+    const float* queries[kMostUnitRows];
+    for (int row = 0; row < rows; ++row) queries[row] = job.q + head_row(job, unit, row) * job.head_dim;
+    float* widened = scratch;
+    for (int page = first_page; page < last_page; ++page) {
+        float* out = unit.scores + page * kPage;
+        const T* keys = head_page<T>(job, unit.sequence, page, unit.kv_head);
+        const T* ahead = head_page<T>(job, unit.sequence, page + 1 < last_page ? page + 1 : first_page, unit.kv_head);
+        if (sizeof(T) == 4 || panels.count == 1) {
+            score_panels(job, keys, ahead, panels, queries, out, unit.stride);
+        } else if constexpr (sizeof(T) == 2) {
+            widen(keys, ahead, n, widened);
+            const float* wide = widened;
+            score_panels(job, wide, wide, panels, queries, out, unit.stride);
         }
     }
 }
 
 static void scores(const AttentionJob& job, const AttentionUnit& unit, int first_page, int last_page, float* scratch) {
-    const int rows = unit.n_tokens * group_of(job);
-    const Panels panels = Panels::split(rows, kAttentionRows);
-    gather_queries(job, unit, panels, scratch);
-    float* widened = scratch + (static_cast<int64_t>(rows) * job.head_dim + kLanes - 1) / kLanes * kLanes;
-    for (int page = first_page; page < last_page; ++page) {
-        float* out = unit.scores + page * kPage;
-        if (!job.half_pages) {
-            score_panels(head_page<float>(job, unit.sequence, page, unit.kv_head), panels, scratch, job, out, unit.stride);
-            continue;
-        }
-        const uint16_t* keys = head_page<uint16_t>(job, unit.sequence, page, unit.kv_head);
-        if (panels.count == 1) {
-            score_panels(keys, panels, scratch, job, out, unit.stride);
-        } else {
-            widen(keys, job.head_dim * kPage, widened);
-            score_panels(static_cast<const float*>(widened), panels, scratch, job, out, unit.stride);
-        }
-    }
+    if (job.half_pages) scores_of<uint16_t>(job, unit, first_page, last_page, scratch);
+    else scores_of<float>(job, unit, first_page, last_page, scratch);
 }
 
 static void softmax(const AttentionJob& job, const AttentionUnit& unit, int first_row, int last_row) {
@@ -215,8 +237,28 @@ static void softmax(const AttentionJob& job, const AttentionUnit& unit, int firs
             sum = sum + weight;
             i += kLanes;
         }
-        for (; i < static_cast<int>(unit.stride); i += kLanes) store(x + i, zero());
+        for (; i < unit.n_pages * kPage; i += kLanes) store(x + i, zero());
         unit.inverse[row] = 1.0f / sum_lanes(sum);
+    }
+}
+
+// One slab of the values of all positions, mixed by the rows' weights: [rows][32].
+template <class T>
+static void mix_slab(const AttentionJob& job, const AttentionUnit& unit, int slab, const Panels& panels, float* mixed, float* widened) {
+    const int64_t start = job.head_dim * kPage + static_cast<int64_t>(slab) * kPage * kSlab;
+    for (int page = 0; page * kPage < unit.n_keys; ++page) {
+        // Positions not written yet may hold anything: not even a weight of zero may meet them.
+        const int left = unit.n_keys - page * kPage, n = left < kPage ? left : kPage;
+        const float* weights = unit.scores + page * kPage;
+        const T* source = head_page<T>(job, unit.sequence, page, unit.kv_head) + start;
+        const T* ahead = head_page<T>(job, unit.sequence, left > kPage ? page + 1 : 0, unit.kv_head) + start;
+        if (sizeof(T) == 4 || panels.count == 1) {
+            value_panels(source, ahead, n, panels, weights, unit.stride, mixed);
+        } else if constexpr (sizeof(T) == 2) {
+            widen(source, ahead, n * kSlab, widened);
+            const float* wide = widened;
+            value_panels(wide, wide, n, panels, weights, unit.stride, mixed);
+        }
     }
 }
 
@@ -227,26 +269,10 @@ static void values(const AttentionJob& job, const AttentionUnit& unit, int first
     float* widened = scratch + static_cast<int64_t>(rows) * kSlab;
     for (int slab = first_slab; slab < last_slab; ++slab) {
         for (int i = 0; i < rows * kSlab; i += kLanes) store(mixed + i, zero());
-        for (int page = 0; page * kPage < unit.n_keys; ++page) {
-            // Positions not written yet may hold anything: not even a weight of zero may meet them.
-            const int n = unit.n_keys - page * kPage < kPage ? unit.n_keys - page * kPage : kPage;
-            const float* weights = unit.scores + page * kPage;
-            const int64_t start = D * kPage + static_cast<int64_t>(slab) * kPage * kSlab;
-            if (!job.half_pages) {
-                const float* source = head_page<float>(job, unit.sequence, page, unit.kv_head) + start;
-                value_panels(source, n, panels, weights, unit.stride, mixed);
-                continue;
-            }
-            const uint16_t* source = head_page<uint16_t>(job, unit.sequence, page, unit.kv_head) + start;
-            if (panels.count == 1) {
-                value_panels(source, n, panels, weights, unit.stride, mixed);
-            } else {
-                widen(source, n * kSlab, widened);
-                value_panels(static_cast<const float*>(widened), n, panels, weights, unit.stride, mixed);
-            }
-        }
+        if (job.half_pages) mix_slab<uint16_t>(job, unit, slab, panels, mixed, widened);
+        else mix_slab<float>(job, unit, slab, panels, mixed, widened);
         for (int row = 0; row < rows; ++row) {
-            const int64_t head = static_cast<int64_t>(unit.token + row / group) * job.n_heads + unit.kv_head * group + row % group;
+            const int64_t head = head_row(job, unit, row);
             const F inverse = broadcast(unit.inverse[row]);
             for (int d = slab * kSlab, i = 0; i < kSlab && d < D; i += kLanes, d += kLanes) {
                 store_first(job.out + head * D + d, load(mixed + row * kSlab + i) * inverse, D - d < kLanes ? D - d : kLanes);

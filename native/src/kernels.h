@@ -42,7 +42,8 @@ struct AttentionUnit {
     int sequence, kv_head;
     int token, n_tokens;      // first row of the step, count
     int n_keys;               // seen by the last row
-    size_t stride;            // between score rows: n_keys rounded up to whole pages
+    int n_pages;              // that hold them
+    size_t stride;            // between score rows: whole pages and a line, lest all rows fall into the same cache sets
     float* scores;            // [n_tokens * H/K][stride]
     float* inverse;           // 1 / sum of exponentials, per score row
 };
@@ -81,10 +82,13 @@ struct Kernels {
 // Bytes that linear_tiles needs beside its arguments, for k inputs.
 static inline size_t linear_scratch_bytes(int k) { return 2 * (static_cast<size_t>(k) / kBlock + 1) * 640; }
 
-// Floats that scores and values need beside their arguments.
+// Query rows of one unit, at most.
+static constexpr int kMostUnitRows = 256;
+
+// Floats that scores and values need beside their arguments: widened keys of a page, or mixed rows and a widened slab.
 static inline size_t attention_scratch_floats(int rows, int head_dim) {
-    const size_t dims = static_cast<size_t>(head_dim > kSlab ? head_dim : kSlab);
-    return rows * dims + dims * kPage + kLanes;
+    const size_t keys = static_cast<size_t>(head_dim) * kPage, values = (static_cast<size_t>(rows) + kPage) * kSlab;
+    return (keys > values ? keys : values) + kLanes;
 }
 
 #if defined(__x86_64__)

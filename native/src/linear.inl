@@ -290,6 +290,18 @@ static void prefetch_part(const uint8_t* next, size_t bytes, int panel, int n_pa
     prefetch(next + first, bytes * (panel + 1) / n_panels - first);
 }
 
+// The lines a panel's results will go to: by the time they are computed, the lines are there.
+static void prefetch_results(const LinearJob& job, const Segment& segment, int tile, int first_row, int rows) {
+    for (int row = first_row; row < first_row + rows; ++row) {
+        const int64_t at = row * static_cast<int64_t>(job.out_stride) + segment.column + tile * kLanes - job.out_column;
+        __builtin_prefetch(job.out + at, 1, 3);
+        __builtin_prefetch(job.out + at + kLanes, 1, 3);
+        if (!job.residual) continue;
+        __builtin_prefetch(job.residual + at, 0, 3);
+        __builtin_prefetch(job.residual + at + kLanes, 0, 3);
+    }
+}
+
 static void paired_tile(const LinearJob& job, const Segment& segment, int tile, uint8_t* scratch) {
     const uint8_t* gate = segment.data + tile * segment.tile_bytes;
     const uint8_t* up = gate + segment.up_offset;
@@ -301,6 +313,7 @@ static void paired_tile(const LinearJob& job, const Segment& segment, int tile, 
     const Tiles second = together ? first : take(job, segment.up_kind, up, nullptr, scratch + job.k / kBlock * 640);
     for (int p = 0; p < panels.count; ++p) {
         if (job.wide) prefetch_part(gate + segment.tile_bytes, segment.tile_bytes, p, panels.count);
+        prefetch_results(job, segment, tile, panels.first_row(p), panels.size(p));
         multiply(job, first, p, results);
         if (!together) multiply(job, second, p, results + panels.size(p) * kLanes);
         finish(job, segment, tile, 2, panels.first_row(p), panels.size(p), results);
@@ -321,6 +334,7 @@ static void linear_tiles(const LinearJob& job, const Segment& segment, int first
         const Tiles tiles = take(job, segment.kind, data, two ? data + segment.tile_bytes : nullptr, scratch);
         for (int p = 0; p < panels.count; ++p) {
             if (job.wide) prefetch_part(data + step * segment.tile_bytes, step * segment.tile_bytes, p, panels.count);
+            prefetch_results(job, segment, tile, panels.first_row(p), panels.size(p));
             multiply(job, tiles, p, results);
             finish(job, segment, tile, tiles.count, panels.first_row(p), panels.size(p), results);
         }

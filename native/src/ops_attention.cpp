@@ -12,6 +12,7 @@ Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector
     if (n_heads < 1 || n_kv_heads < 1 || n_heads % n_kv_heads) {
         throw std::invalid_argument("query heads must be a multiple of kv heads");
     }
+    if (n_heads / n_kv_heads > kMostUnitRows) throw std::invalid_argument("too many query heads share one kv head");
     if (head_dim < 1 || head_dim > 512) throw std::invalid_argument("head_dim must be between 1 and 512");
     if (2 * half() > head_dim) throw std::invalid_argument("rope rotates more dims than a head has");
 }
@@ -47,8 +48,9 @@ std::vector<AttentionUnit> cut(const Step& step, int n_kv_heads, int group) {
         for (int last = step.starts[b + 1]; last > step.starts[b]; last -= most) {
             const int first = std::max(step.starts[b], last - most);
             const int n_keys = step.positions[last - 1] + 1;
-            const size_t stride = static_cast<size_t>(n_keys + kPage - 1) / kPage * kPage;
-            for (int h = 0; h < n_kv_heads; ++h) units.push_back({b, h, first, last - first, n_keys, stride, nullptr, nullptr});
+            const int n_pages = (n_keys + kPage - 1) / kPage;
+            const size_t stride = static_cast<size_t>(n_pages) * kPage + kLanes;
+            for (int h = 0; h < n_kv_heads; ++h) units.push_back({b, h, first, last - first, n_keys, n_pages, stride, nullptr, nullptr});
         }
     }
     return units;
@@ -88,7 +90,7 @@ void Context::run_units(const AttentionJob& job, std::vector<AttentionUnit>& uni
         for (int i = first; i < last; ++i) {
             AttentionUnit unit = units[i];
             place(unit, group, scratch + attention_scratch_floats(unit.n_tokens * group, job.head_dim));
-            kernels_.scores(job, unit, 0, static_cast<int>(unit.stride / kPage), scratch);
+            kernels_.scores(job, unit, 0, unit.n_pages, scratch);
             kernels_.softmax(job, unit, 0, unit.n_tokens * group);
             kernels_.values(job, unit, 0, job.slabs, scratch);
         }
@@ -98,7 +100,7 @@ void Context::run_units(const AttentionJob& job, std::vector<AttentionUnit>& uni
 void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units) {
     const int group = job.n_heads / job.n_kv_heads;
     // Pieces too small to share are done in one go by the caller.
-    share_pieces(units, 4, [](const AttentionUnit& unit) { return static_cast<int>(unit.stride / kPage); },
+    share_pieces(units, 4, [](const AttentionUnit& unit) { return unit.n_pages; },
                  [&](int thread, const AttentionUnit& unit, int first, int last) {
                      kernels_.scores(job, unit, first, last, own<float>(thread));
                  });

@@ -107,39 +107,65 @@ static void add(const float* x, const float* y, int64_t n, float* out) {
 }
 
 static void rms_norm(const float* x, const float* weight, float eps, int n, float* out) {
-    F squares = zero();
+    // Four chains of sums: one would wait for each fma to end before it began the next.
+    F squares[4] = {zero(), zero(), zero(), zero()};
     int i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        const F v = load(x + i);
-        squares = fma(v, v, squares);
+    for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+        unroll<4>(GL_EACH(j) {
+            const F v = load(x + i + j * kLanes);
+            squares[j] = fma(v, v, squares[j]);
+        });
     }
-    if (i < n) {
+    for (; i < n; i += kLanes) {
         const F v = load_first(x + i, n - i);
-        squares = fma(v, v, squares);
+        squares[0] = fma(v, v, squares[0]);
     }
-    const F inverse = broadcast(1.0f / __builtin_sqrtf(sum_lanes(squares) / static_cast<float>(n) + eps));
+    const float sum = sum_lanes((squares[0] + squares[1]) + (squares[2] + squares[3]));
+    const F inverse = broadcast(1.0f / __builtin_sqrtf(sum / static_cast<float>(n) + eps));
     for (i = 0; i + kLanes <= n; i += kLanes) store(out + i, load(x + i) * inverse * load(weight + i));
     if (i < n) store_first(out + i, load_first(x + i, n - i) * inverse * load_first(weight + i, n - i), n - i);
 }
 
-// Symmetric int8 with one scale per 32 values; row `row` of a panel of `rows`.
+// Symmetric int8 with one scale per 32 values, for `n` blocks of one row in a panel of `rows`. Sixteen blocks at a time:
+// what is computed once per block (the largest value, two divisions, the sum) then fills a vector.
+static void quantise_blocks(const float* x, int n, int rows, int32_t* words, float* meta) {
+    F largest_lanes[kLanes];
+    for (int b = 0; b < n; ++b) largest_lanes[b] = max(abs(load(x + b * kBlock)), abs(load(x + b * kBlock + kLanes)));
+    for (int b = n; b < kLanes; ++b) largest_lanes[b] = zero();
+    const F largest = max_of_each(largest_lanes);
+    alignas(64) float inverses[kLanes], scales[kLanes], sums[kLanes], products[kLanes];
+    // A block of zeros divides by the smallest normal number instead of by zero: its integers are zero all the same.
+    store(inverses, broadcast(127.0f) / max(largest, broadcast(0x1p-120f)));
+    const F scale = largest / broadcast(127.0f);
+    store(scales, scale);
+    I sum_lanes_of[kLanes];
+    for (int b = 0; b < n; ++b) {
+        const F inverse = broadcast(inverses[b]);
+        const I low = round_to_int(load(x + b * kBlock) * inverse), high = round_to_int(load(x + b * kBlock + kLanes) * inverse);
+        alignas(32) int32_t packed[8];
+        store_i8(reinterpret_cast<int8_t*>(packed), low);
+        store_i8(reinterpret_cast<int8_t*>(packed + 4), high);
+        for (int j = 0; j < 8; ++j) words[(b * 8 + j) * rows] = packed[j];
+        sum_lanes_of[b] = add_int(low, high);
+    }
+    for (int b = n; b < kLanes; ++b) sum_lanes_of[b] = round_to_int(zero());
+    const F sum = to_float(sum_of_each(sum_lanes_of));  // at most 4,064: exact
+    store(sums, sum);
+    store(products, scale * sum);
+    for (int b = 0; b < n; ++b, meta += kMetaWords * rows) {
+        const int total = static_cast<int>(sums[b]);
+        meta[kScale * rows] = scales[b];
+        meta[kOffset8 * rows] = __builtin_bit_cast(float, -8 * total);
+        meta[kOffset128 * rows] = __builtin_bit_cast(float, -128 * total);
+        meta[kSum * rows] = products[b];
+    }
+}
+
 static void quantise_row(const float* x, int k, int row, int rows, int8_t* quant, float* meta) {
     int32_t* words = reinterpret_cast<int32_t*>(quant) + row;
-    for (int b = 0; b < k / kBlock; ++b, x += kBlock, words += 8 * rows, meta += kMetaWords * rows) {
-        const F low = load(x), high = load(x + kLanes);
-        const float largest = max_lanes(max(abs(low), abs(high)));
-        const F inverse = broadcast(largest > 0.0f ? 127.0f / largest : 0.0f);
-        const I q_low = round_to_int(low * inverse), q_high = round_to_int(high * inverse);
-        alignas(32) int32_t packed[8];
-        store_i8(reinterpret_cast<int8_t*>(packed), q_low);
-        store_i8(reinterpret_cast<int8_t*>(packed + 4), q_high);
-        for (int j = 0; j < 8; ++j) words[j * rows] = packed[j];
-        const int sum = sum_lanes_int(add_int(q_low, q_high));
-        const float scale = largest / 127.0f;
-        meta[kScale * rows + row] = scale;
-        meta[kOffset8 * rows + row] = __builtin_bit_cast(float, -8 * sum);
-        meta[kOffset128 * rows + row] = __builtin_bit_cast(float, -128 * sum);
-        meta[kSum * rows + row] = scale * static_cast<float>(sum);
+    for (int b = 0; b < k / kBlock; b += kLanes) {
+        const int n = k / kBlock - b < kLanes ? k / kBlock - b : kLanes;
+        quantise_blocks(x + b * kBlock, n, rows, words + b * 8 * rows, meta + b * kMetaWords * rows + row);
     }
 }
 

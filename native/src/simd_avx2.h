@@ -103,12 +103,38 @@ GL_INLINE float max_lanes(F x) {
     const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
-GL_INLINE int sum_lanes_int(I x) {
-    const __m256i a = _mm256_add_epi32(x.a, x.b);
-    __m128i b = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-    b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0x4e));
-    b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0xb1));
-    return _mm_cvtsi128_si32(b);
+
+// Eight registers folded to one whose lane i is v[i]'s maximum or sum: halves, pairs, neighbours.
+template <class Fold>
+GL_INLINE __m256 fold_eight(const __m256* v, const Fold& fold) {
+    __m256 halves[4];
+    for (int p = 0; p < 4; ++p) {
+        halves[p] = fold(_mm256_permute2f128_ps(v[p], v[4 + p], 0x20), _mm256_permute2f128_ps(v[p], v[4 + p], 0x31));
+    }
+    const auto pairs = [&](__m256 a, __m256 b) {
+        const __m256d x = _mm256_castps_pd(a), y = _mm256_castps_pd(b);
+        return fold(_mm256_castpd_ps(_mm256_unpacklo_pd(x, y)), _mm256_castpd_ps(_mm256_unpackhi_pd(x, y)));
+    };
+    const __m256 a = pairs(halves[0], halves[1]), b = pairs(halves[2], halves[3]);
+    return fold(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xdd));
+}
+template <class Fold>
+GL_INLINE F fold_each(const F* v, const Fold& fold) {
+    __m256 folded[kLanes];
+    for (int i = 0; i < kLanes; ++i) folded[i] = fold(v[i].a, v[i].b);
+    return {fold_eight(folded, fold), fold_eight(folded + 8, fold)};
+}
+GL_INLINE F max_of_each(const F* v) {
+    return fold_each(v, [](__m256 a, __m256 b) { return _mm256_max_ps(a, b); });
+}
+GL_INLINE I sum_of_each(const I* v) {
+    const auto add = [](__m256 a, __m256 b) {
+        return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+    };
+    F lanes[kLanes];
+    for (int i = 0; i < kLanes; ++i) lanes[i] = {_mm256_castsi256_ps(v[i].a), _mm256_castsi256_ps(v[i].b)};
+    const F x = fold_each(lanes, add);
+    return {_mm256_castps_si256(x.a), _mm256_castps_si256(x.b)};
 }
 
 GL_INLINE Line load_line(const uint8_t* p) {

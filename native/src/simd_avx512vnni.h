@@ -9,7 +9,7 @@ namespace greenlight::GREENLIGHT_ISA {
 
 #define GL_INLINE static inline __attribute__((always_inline))
 
-constexpr int kNarrowRows = 12, kWideRows = 6, kWideTiles = 2, kFloatRows = 12, kAttentionRows = 6;
+constexpr int kNarrowRows = 12, kWideRows = 6, kWideTiles = 2, kFloatRows = 12, kAttentionRows = 12;
 
 using F = __m512;
 using I = __m512i;
@@ -64,7 +64,30 @@ GL_INLINE float max_lanes(F x) {
     const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
-GL_INLINE int sum_lanes_int(I x) { return _mm512_reduce_add_epi32(x); }
+
+// Sixteen vectors folded to one whose lane i is v[i]'s maximum or sum: halves, quarters, pairs, neighbours.
+template <class Fold>
+GL_INLINE F fold_each(const F* v, const Fold& fold) {
+    F quarters[4];
+    for (int p = 0; p < 4; ++p) {
+        const F a = fold(_mm512_shuffle_f32x4(v[p], v[4 + p], 0x44), _mm512_shuffle_f32x4(v[p], v[4 + p], 0xee));
+        const F b = fold(_mm512_shuffle_f32x4(v[8 + p], v[12 + p], 0x44), _mm512_shuffle_f32x4(v[8 + p], v[12 + p], 0xee));
+        quarters[p] = fold(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+    }
+    const auto pairs = [&](F a, F b) {
+        const __m512d x = _mm512_castps_pd(a), y = _mm512_castps_pd(b);
+        return fold(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+    };
+    const F a = pairs(quarters[0], quarters[1]), b = pairs(quarters[2], quarters[3]);
+    return fold(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
+}
+GL_INLINE F max_of_each(const F* v) {
+    return fold_each(v, [](F a, F b) { return _mm512_max_ps(a, b); });
+}
+GL_INLINE I sum_of_each(const I* v) {
+    const auto add = [](F a, F b) { return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b))); };
+    return _mm512_castps_si512(fold_each(reinterpret_cast<const F*>(v), add));
+}
 
 GL_INLINE Line load_line(const uint8_t* p) { return _mm512_loadu_si512(p); }
 GL_INLINE void store_line(uint8_t* p, Line x) { _mm512_storeu_si512(p, x); }

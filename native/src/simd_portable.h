@@ -86,10 +86,18 @@ GL_INLINE float max_lanes(F x) {
     }
     return x[0];
 }
-GL_INLINE int sum_lanes_int(I x) {
-    int sum = 0;
-    for (int i = 0; i < kLanes; ++i) sum += x[i];
-    return sum;
+// Sixteen vectors folded to one whose lane i is v[i]'s maximum or sum.
+GL_INLINE F max_of_each(const F* v) {
+    F x;
+    for (int i = 0; i < kLanes; ++i) x[i] = max_lanes(v[i]);
+    return x;
+}
+GL_INLINE I sum_of_each(const I* v) {
+    I x{};
+    for (int i = 0; i < kLanes; ++i) {
+        for (int j = 0; j < kLanes; ++j) x[i] += v[i][j];
+    }
+    return x;
 }
 
 GL_INLINE Line load_line(const uint8_t* p) {
