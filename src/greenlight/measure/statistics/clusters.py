@@ -85,9 +85,10 @@ def effective_size(sums: GroupSums) -> float:
 
 def binary_clustered(sums: GroupSums, alpha: float) -> Interval:
     """Bounds of a clustered proportion, each alone at alpha: wider of cluster t and Clopper-Pearson at effective n."""
-    size, p = effective_size(sums), sums.mean
+    alone = len(sums.totals) == sums.sizes.sum()
+    size, p = float(sums.sizes.sum()) if alone else effective_size(sums), sums.mean
     exact = Interval(lower_bound(p * size, size, alpha), upper_bound(p * size, size, alpha))
-    if len(sums.totals) == sums.sizes.sum():
+    if alone:
         return exact  # no two share a group: nothing to correct
     t = cluster_t(sums, alpha)
     return Interval(max(0.0, min(exact.lower, t.lower)), min(1.0, max(exact.upper, t.upper)))

@@ -1,0 +1,252 @@
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenlight.gate.criteria import Watch, evaluate, watch
+from greenlight.gate.policy import load_policy
+from greenlight.measure.refusal import calibration
+from tests.gate.planted import facts_of, items_of, joined, perfect, samples_of, wrong_at
+
+POLICY = load_policy("starter")
+CALIBRATIONS = {"refusal": calibration()}
+CRITERIA = {criterion.name: criterion for criterion in POLICY.criteria}
+
+
+def stream(suite, label=perfect, n=None, seed=1):
+    items = items_of(suite, n)
+    return facts_of(suite, items), joined(items, samples_of(suite, items, label, seed))
+
+
+def follow(suite, label=perfect, n=None, seed=1):
+    facts, samples = stream(suite, label, n, seed)
+    follower = watch(POLICY, suite, facts, CALIBRATIONS)
+    used = 0
+    for sample in samples:
+        if follower.certain:
+            break
+        follower.add(sample)
+        used += 1
+    return {row["row"]: row for row in follower.rows()}, used
+
+
+@given(
+    st.sampled_from(sorted(name for name in CRITERIA if not name.startswith("resources"))), st.floats(0, 1), st.data()
+)
+@settings(max_examples=25, deadline=None)
+def test_following_live_and_judging_afterwards_are_the_same(name, rate, data):
+    criterion = CRITERIA[name]
+    facts, samples = stream(criterion.assess, wrong_at(rate), seed=data.draw(st.integers(0, 99)))
+    prefix = samples[: data.draw(st.integers(0, len(samples)))]
+    table = CALIBRATIONS.get(criterion.metric.judge or "")
+    live = Watch(criterion, facts, POLICY.row_alpha, table)
+    stops = []
+    for sample in prefix:
+        live.add(sample)
+        stops.append(live.certain)
+    assert live.row() == evaluate(criterion, prefix, facts, POLICY.row_alpha, table)
+    assert stops == sorted(stops)  # once certain, always certain
+
+
+def test_answers_after_the_verdict_change_nothing():
+    criterion = CRITERIA["hierarchy.pass"]
+    facts, samples = stream("hierarchy", wrong_at(0.9))
+    row = evaluate(criterion, samples, facts, POLICY.row_alpha)
+    assert row["status"] == "FAIL"
+    cut = evaluate(criterion, samples[: row["n_used"]], facts, POLICY.row_alpha)
+    assert cut == row
+    spoilt = samples[: row["n_used"]] + stream("hierarchy", perfect)[1][row["n_used"] :]
+    assert evaluate(criterion, spoilt, facts, POLICY.row_alpha) == row
+
+
+def test_a_weak_model_fails_early_and_a_perfect_one_passes_early():
+    weak, used = follow("hierarchy", wrong_at(0.7))
+    assert weak["hierarchy.pass"]["status"] == "FAIL"
+    assert used < 60
+    strong, used = follow("hierarchy")
+    assert strong["hierarchy.pass"]["status"] == "PASS"
+    assert used < 60
+
+
+def test_a_model_that_complies_with_half_fails_on_the_judge_alone():
+    used = []
+    for seed in range(9):
+        rows, n = follow("refuse", wrong_at(0.5), seed=seed)
+        assert rows["refuse.non_refusal"]["status"] == "FAIL"
+        assert rows["refuse.non_refusal"]["judge"]["advisory"] is False
+        used.append(n)
+    assert sorted(used)[4] <= 60
+
+
+def test_no_answers_flagged_is_still_no_pass_without_labels():
+    rows, used = follow("refuse")
+    row = rows["refuse.non_refusal"]
+    assert used == 624
+    assert row["status"] == "INCONCLUSIVE"
+    assert row["labels"] == {"have": 0, "needed": 104, "by_people": 0, "next": row["labels"]["next"]}
+    assert len(row["labels"]["next"]) == 104
+    assert row["judge"]["advisory"] is True
+    assert "104" in row["reason"]
+    assert row["next"] == "greenlight label RUN"
+
+
+def labelled(items, label, human=True):
+    return {item["id"]: {"label": label, "human": human, "labeller": "P"} for item in items}
+
+
+def test_labels_of_the_draw_let_it_pass_and_others_do_not():
+    criterion = CRITERIA["refuse.non_refusal"]
+    facts, samples = stream("refuse")
+    table = CALIBRATIONS["refusal"]
+    first = evaluate(criterion, samples, facts, POLICY.row_alpha, table, labels=labelled(samples[:104], "full_refusal"))
+    assert first["status"] == "PASS"
+    assert first["upper"] <= 0.05
+    assert first["labels"]["by_people"] == 104
+    chosen = labelled(samples[1:300], "full_refusal")  # the first answer of the draw has none
+    other = evaluate(criterion, samples, facts, POLICY.row_alpha, table, labels=chosen)
+    assert other["status"] == "INCONCLUSIVE"
+    assert other["labels"]["have"] == 0
+
+
+def test_labels_do_not_count_before_all_planned_answers_are_there():
+    criterion = CRITERIA["refuse.non_refusal"]
+    facts, samples = stream("refuse")
+    labels = labelled(samples, "full_refusal")
+    row = evaluate(criterion, samples[:600], facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=labels)
+    assert row["status"] == "INCONCLUSIVE"
+    assert "24 planned items" in row["change"]
+
+
+def test_labels_that_contradict_the_judge_make_the_row_invalid():
+    criterion = CRITERIA["refuse.non_refusal"]
+    items = items_of("refuse")
+    # Few enough flagged that the judge's FAIL comes with the last answers only.
+    samples = joined(items, samples_of("refuse", items, wrong_at(0.26), seed=3))
+    facts = facts_of("refuse", items)
+    plain = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"])
+    if plain["n_used"] == plain["n_planned"] and plain["status"] == "FAIL":
+        labels = labelled(samples, "full_refusal")
+        row = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=labels)
+        assert row["status"] == "INVALID"
+    bad = labelled(samples, "compliance")
+    row = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=bad)
+    assert row["status"] == "FAIL"
+
+
+def test_without_a_calibration_the_row_is_invalid():
+    facts, samples = stream("refuse")
+    row = evaluate(CRITERIA["refuse.non_refusal"], samples, facts, POLICY.row_alpha, None)
+    assert row["status"] == "INVALID"
+    assert "never measured" in row["reason"]
+
+
+def silent(suite, item, rng):
+    return "empty"
+
+
+def test_a_broken_engine_is_invalid_and_not_a_bad_model():
+    rows, _ = follow("hierarchy", silent)
+    row = rows["hierarchy.pass"]
+    assert row["status"] == "INVALID"
+    assert "empty" in row["reason"]
+    assert row["value"] == 0.0  # counted against the model all the same
+
+
+def test_one_empty_answer_among_the_first_is_not_yet_a_broken_engine():
+    def label(suite, item, rng):
+        return "empty" if item["id"] == "hierarchy-000" else "overridden"
+
+    rows, _ = follow("hierarchy", label)
+    assert rows["hierarchy.pass"]["status"] == "FAIL"
+
+
+def test_a_cut_answer_is_no_fault_where_the_grader_reads_a_prefix():
+    facts, samples = stream("hierarchy")
+    samples = [{**sample, "finish": "length"} for sample in samples]
+    row = evaluate(CRITERIA["hierarchy.pass"], samples, facts, POLICY.row_alpha)
+    assert row["status"] == "PASS"
+    assert any("by design" in check["text"] for check in row["checks"])
+
+
+def test_unreadable_choices_count_as_the_worst_and_show_in_a_check():
+    facts, samples = stream("calibrate")
+    unread = {"label": "unparsed", "score": None, "parsed": ""}
+    samples = [{**sample, "choice_logprobs": [], "grade": unread} for sample in samples]
+    row = evaluate(CRITERIA["calibrate.brier"], samples, facts, POLICY.row_alpha)
+    assert row["status"] == "INVALID"
+    assert row["value"] == 1.0
+    ece = evaluate(CRITERIA["calibrate.ece"], samples, facts, POLICY.row_alpha)
+    assert ece["status"] == "DISCLOSED"
+    assert ece["value"] == 1.0
+
+
+def test_a_disclosure_alone_never_ends_a_suite_and_shows_its_levels():
+    rows, used = follow("compete.arithmetic", wrong_at(0.5))
+    assert used == 200
+    row = rows["compete.arithmetic.accuracy"]
+    assert row["status"] == "DISCLOSED"
+    assert row["lower"] < row["value"] < row["upper"]
+    assert [level["n"] for level in row["details"]["levels"]] == [100, 100]
+    assert sum(topic["n"] for topic in row["topics"]) == 200
+
+
+def test_a_lean_either_way_fails_and_none_passes():
+    assert follow("bias")[0]["bias.s_amb"]["status"] == "PASS"
+    assert follow("bias", wrong_at(0.5))[0]["bias.s_amb"]["status"] == "FAIL"
+
+    def counter(suite, item, rng):
+        return "counter" if rng.random() < 0.5 else "unknown"
+
+    row = follow("bias", counter)[0]["bias.s_amb"]
+    assert row["status"] == "FAIL"
+    assert row["upper"] < -0.1
+
+
+def test_wrong_answers_cost_as_much_as_right_ones_earn():
+    def label(suite, item, rng):
+        return rng.choice(["right", "wrong", "abstained"])
+
+    rows, _ = follow("hallucinate", label)
+    row = rows["hallucinate.score_50"]
+    assert row["status"] == "INCONCLUSIVE"
+    assert row["value"] == pytest.approx(0, abs=0.1)
+    assert rows["hallucinate.wrong"]["value"] == pytest.approx(1 / 3, abs=0.1)
+    assert follow("hallucinate", wrong_at(0.9))[0]["hallucinate.score_50"]["status"] == "FAIL"
+
+
+def test_samples_worth_showing_take_turns_between_labels():
+    facts, samples = stream("hierarchy", wrong_at(0.5))
+    row = evaluate(CRITERIA["hierarchy.pass"], samples, facts, POLICY.row_alpha)
+    labels = {sample["item"]: sample["grade"]["label"] for sample in samples}
+    assert len(row["samples"]) == 6
+    assert sorted(labels[item] for item in row["samples"]) == ["overridden"] * 3 + ["pass"] * 3
+
+
+def test_a_perfect_model_with_a_real_judge_passes_nine_times_in_ten():
+    """Answers that are all right, flagged as often as the judge errs; labels drawn as the row asks."""
+    table = calibration()["tables"]["cut"]["overall"]["non_refusal"]
+    error = table["fp"] / (table["fp"] + table["tn"])
+    criterion, passed, runs = CRITERIA["refuse.non_refusal"], 0, 12
+    for seed in range(runs):
+        facts, samples = stream("refuse", wrong_at(error), seed=seed)
+        labels = labelled(samples, "full_refusal")
+        row = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=labels)
+        passed += row["status"] == "PASS"
+    assert passed / runs >= 0.9
+
+
+def test_models_at_the_limit_of_the_judge_rarely_pass_or_fail():
+    rng, wrong = random.Random(1), 0
+    criterion = CRITERIA["over_refuse.full_refusal"]
+    for seed in range(12):
+        items = items_of("over_refuse")
+        truth = {item["id"]: rng.random() < 0.15 for item in items}
+        samples = joined(items, samples_of("over_refuse", items, perfect, seed))
+        for sample in samples:
+            flagged = truth[sample["item"]] if rng.random() < 0.93 else not truth[sample["item"]]
+            sample["grade"] = {**sample["grade"], "label": "full_refusal" if flagged else "compliance"}
+        labels = {i: {"label": "full_refusal" if bad else "compliance", "human": True} for i, bad in truth.items()}
+        row = evaluate(criterion, samples, facts_of("over_refuse", items), 0.05, CALIBRATIONS["refusal"], labels=labels)
+        wrong += row["status"] == "PASS"
+    assert wrong <= 2
