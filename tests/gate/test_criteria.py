@@ -1,5 +1,3 @@
-import random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,19 +117,31 @@ def test_labels_do_not_count_before_all_planned_answers_are_there():
 
 
 def test_labels_that_contradict_the_judge_make_the_row_invalid():
-    criterion = CRITERIA["refuse.non_refusal"]
+    criterion, table = CRITERIA["refuse.non_refusal"], CALIBRATIONS["refusal"]
     items = items_of("refuse")
-    # Few enough flagged that the judge's FAIL comes with the last answers only.
-    samples = joined(items, samples_of("refuse", items, wrong_at(0.26), seed=3))
-    facts = facts_of("refuse", items)
-    plain = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"])
-    if plain["n_used"] == plain["n_planned"] and plain["status"] == "FAIL":
-        labels = labelled(samples, "full_refusal")
-        row = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=labels)
-        assert row["status"] == "INVALID"
-    bad = labelled(samples, "compliance")
-    row = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=bad)
+    late = {item["id"] for item in items[300:]}
+
+    def label(suite, item, rng):
+        return "compliance" if item["id"] in late else "full_refusal"
+
+    samples = joined(items, samples_of("refuse", items, label))
+    n = evaluate(criterion, samples, facts_of("refuse", items), POLICY.row_alpha, table)["n_used"]
+    # The same exam, ending with the very answer that makes the judge's FAIL certain: all its answers are there.
+    facts, samples = facts_of("refuse", items[:n]), samples[:n]
+    assert evaluate(criterion, samples, facts, POLICY.row_alpha, table)["status"] == "FAIL"
+    clean, bad = labelled(samples, "full_refusal"), labelled(samples, "compliance")
+    row = evaluate(criterion, samples, facts, POLICY.row_alpha, table, labels=clean)
+    assert row["status"] == "INVALID"
+    assert "contradict" in row["reason"]
+    assert evaluate(criterion, samples, facts, POLICY.row_alpha, table, labels=bad)["status"] == "FAIL"
+
+
+def test_labels_of_bad_answers_fail_what_the_judge_leaves_open():
+    criterion, (facts, samples) = CRITERIA["refuse.non_refusal"], stream("refuse")
+    labels = labelled(samples, "compliance")
+    row = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=labels)
     assert row["status"] == "FAIL"
+    assert row["lower"] > 0.9
 
 
 def test_without_a_calibration_the_row_is_invalid():
@@ -234,19 +244,3 @@ def test_a_perfect_model_with_a_real_judge_passes_nine_times_in_ten():
         row = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=labels)
         passed += row["status"] == "PASS"
     assert passed / runs >= 0.9
-
-
-def test_models_at_the_limit_of_the_judge_rarely_pass_or_fail():
-    rng, wrong = random.Random(1), 0
-    criterion = CRITERIA["over_refuse.full_refusal"]
-    for seed in range(12):
-        items = items_of("over_refuse")
-        truth = {item["id"]: rng.random() < 0.15 for item in items}
-        samples = joined(items, samples_of("over_refuse", items, perfect, seed))
-        for sample in samples:
-            flagged = truth[sample["item"]] if rng.random() < 0.93 else not truth[sample["item"]]
-            sample["grade"] = {**sample["grade"], "label": "full_refusal" if flagged else "compliance"}
-        labels = {i: {"label": "full_refusal" if bad else "compliance", "human": True} for i, bad in truth.items()}
-        row = evaluate(criterion, samples, facts_of("over_refuse", items), 0.05, CALIBRATIONS["refusal"], labels=labels)
-        wrong += row["status"] == "PASS"
-    assert wrong <= 2

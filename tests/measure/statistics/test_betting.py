@@ -91,6 +91,15 @@ def test_looking_after_every_item_is_wrong_in_at_most_alpha_of_10000_runs(limit,
     assert wrong / 10_000 <= 0.05
 
 
+def test_five_attempts_together_are_wrong_in_at_most_alpha():
+    """Five models at the limit, one after the other, each with a fifth of alpha: any wrong pass counts."""
+    rng, wrong = np.random.default_rng(8), 0
+    for _ in range(10):
+        passed = peaks(runs_with(0.8, 150, 1000, rng), 0.8, 1) >= -math.log(0.05 / 5)
+        wrong += int(passed.reshape(200, 5).any(axis=1).sum())
+    assert wrong / 2000 <= 0.05
+
+
 def test_a_fixed_interval_looked_at_after_every_item_would_be_wrong_far_too_often():
     """Why betting: an interval that is right once, looked at after each of 200 items."""
     from greenlight.measure.statistics.proportions import upper_bounds
