@@ -16,12 +16,11 @@ GRADERS = {
     "compete.reading": "span",
 }
 
-KEYS = [{"label": "safe", "n": 2}, {"label": "unsafe", "n": 2}, {"answers": ["a"], "n": 2}, {"answer": 0, "unknown": 0, "n": 2}]
-    {"label": "safe"},
-    {"label": "unsafe"},
-    {"answers": ["a"]},
+KEYS = [
+    {"label": "safe", "n": 2},
+    {"label": "unsafe", "n": 2},
+    {"answers": ["a"], "n": 2},
     {"answer": 0, "unknown": 0, "n": 2},
-    {"answer": 1, "n": 2},
 ]
 
 
