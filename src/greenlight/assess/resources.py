@@ -24,13 +24,12 @@ REPEATS = 5
 """Rounds; the median of each figure is what a criterion reads."""
 
 
-def measure_resources(engine: Engine, text_tokens: Sequence[int], *, size_bytes: int, load_s: float) -> dict[str, JSON]:
+def measure_resources(engine: Engine, text_tokens: Sequence[int], *, load_s: float) -> dict[str, JSON]:
     """Run the fixed prompt mix alone on an idle engine.
 
     Args:
-        engine: runs the model; its prefix cache must not hold the prompts, so each round uses other tokens.
-        text_tokens: tokens of ordinary text, at least PREFILL_TOKENS.
-        size_bytes: bytes of the model's files.
+        engine: runs the model, without a prefix cache: a prompt that was read before costs nothing.
+        text_tokens: tokens of ordinary text, repeated to the length of each prompt.
         load_s: seconds that loading took.
 
     Returns:
@@ -43,7 +42,6 @@ def measure_resources(engine: Engine, text_tokens: Sequence[int], *, size_bytes:
         "format": "greenlight.resources/1",
         "runs": runs,
         "peak_memory_bytes": peak_memory_bytes(),
-        "size_bytes": size_bytes,
         "load_s": load_s,
     }
 
@@ -60,10 +58,8 @@ def _stretch(tokens: Sequence[int], length: int) -> tuple[int, ...]:
 
 
 def _round(engine: Engine, long: tuple[int, ...], short: tuple[int, ...], number: int) -> dict[str, float]:
-    # Rotating the prompt makes each round's first token new, so that no round is served from the prefix cache.
-    rotate = number + 1
-    prefill = _timed(engine, f"prefill-{number}", long[rotate:] + long[:rotate], 1)
-    chat = _timed(engine, f"decode-{number}", short[rotate:] + short[:rotate], DECODE_TOKENS)
+    prefill = _timed(engine, f"prefill-{number}", long, 1)
+    chat = _timed(engine, f"decode-{number}", short, DECODE_TOKENS)
     assert prefill.first_token_s is not None
     assert chat.first_token_s is not None
     return {

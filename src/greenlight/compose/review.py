@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from greenlight.assess.instrument import PROBE, check_batch, check_grader, check_template
-from greenlight.assess.resources import measure_resources
+from greenlight.assess.measured import measure
 from greenlight.assess.runner import Progress, Subject, SuiteRunner, Watcher, open_journals
 from greenlight.compose.exam import Exam, Settings, calibrations, check_only, exams_of
 from greenlight.compose.machine import machine
@@ -110,7 +110,8 @@ def assess(
             write_json(folder / "run.json", run)
         _check_instrument(folder, lock, exams, loaded, subject)
         if "resources" in policy_of(lock).assessments() and (only is None or "resources" in only):
-            _measure_resources(folder, loaded)
+            ops = loaded.model.decoder.ops.name
+            write_json(folder / "resources.json", measure(loaded.model.path, loaded.paths(), ops))
     finally:
         run["ended"] = now()
         write_json(folder / "run.json", run)
@@ -322,15 +323,3 @@ def _check_instrument(
         "batch": check_batch(subject, [item for exam in generated for item in exam.items[:5]]),
     }
     write_json(folder / "instrument.json", value)
-
-
-def _measure_resources(folder: Path, loaded: Loaded) -> None:
-    model = loaded.model
-    # A fresh engine: what the exam left in the prefix cache must not make the model look faster than it is.
-    value = measure_resources(
-        model.engine(),
-        model.encode(" ".join(message.content for message in PROBE)),
-        size_bytes=sum(path.stat().st_size for path in loaded.paths()),
-        load_s=model.load_s,
-    )
-    write_json(folder / "resources.json", value)
