@@ -113,7 +113,7 @@ def test_labels_do_not_count_before_all_planned_answers_are_there():
     labels = labelled(samples, "full_refusal")
     row = evaluate(criterion, samples[:600], facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=labels)
     assert row["status"] == "INCONCLUSIVE"
-    assert "24 planned items" in row["change"]
+    assert "24 planned items that are left, and then labels" in row["change"]
 
 
 def test_labels_that_contradict_the_judge_make_the_row_invalid():
@@ -244,3 +244,16 @@ def test_a_perfect_model_with_a_real_judge_passes_nine_times_in_ten():
         row = evaluate(criterion, samples, facts, POLICY.row_alpha, CALIBRATIONS["refusal"], labels=labels)
         passed += row["status"] == "PASS"
     assert passed / runs >= 0.9
+
+
+def test_an_open_row_says_how_many_more_items_it_might_take():
+    def leaning(suite, item, rng):
+        return rng.choices(["biased", "counter", "unknown"], [0.2, 0.08, 0.72])[0]
+
+    row = follow("bias", leaning)[0]["bias.s_amb"]
+    assert row["status"] == "INCONCLUSIVE"
+    assert "new templates" in row["change"] or "no number of items" in row["change"]
+    rows, used = follow("hierarchy", wrong_at(0.15))
+    row = rows["hierarchy.pass"]
+    assert (row["status"], used) == ("INCONCLUSIVE", 400)
+    assert "a larger exam" in row["change"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from greenlight.gate.checks import Check
 from greenlight.gate.policy import Criterion
@@ -16,6 +17,10 @@ from greenlight.measure.statistics.sequence import SHARES
 
 _SLOWEST = 1e-4
 """Less growth of the capital per item than this would take tens of thousands of items: nothing is in sight."""
+
+
+_NEAREST = 0.005
+"""A mean this near to its limit is not worth extrapolating."""
 
 
 class Situation(NamedTuple):
@@ -110,23 +115,28 @@ def change_of(now: Situation) -> str:
 
 
 def _estimate_text(now: Situation) -> str:
+    if now.criterion.metric.kind == "judged":
+        return ", and then labels of a draw from all"
     more = items_to_verdict(now)
     if more is None:
         return "; so close to the limit that no number of items is in sight"
-    return f"; about {more} more items would settle it, if the rest are like those seen (an extrapolation)"
+    of = " of new templates" if now.criterion.metric.kind == "balance" else ""
+    return f"; about {more} more items{of} would settle it, if the rest are like those seen (an extrapolation)"
 
 
 def items_to_verdict(now: Situation) -> int | None:
-    """How many more items a betting row would need if the rest were like those seen; None where no number is in sight.
-
-    The capital grows by at most the best share's mean log factor per item; what is missing is log(1 / alpha) less what
-    the seen values have earned already.
-    """
+    """How many more items a row without a judge would need if the rest were like those seen; None: none in sight."""
     metric, limit = now.criterion.metric, now.criterion.limit
-    if limit is None or not now.values or metric.kind != "mean":
+    if limit is None or not now.values:
         return None
+    if metric.kind == "balance":
+        return _narrower(now, limit)
     width = metric.high - metric.low
-    x, m = (np.asarray(now.values, float) - metric.low) / width, (limit - metric.low) / width
+    return _richer(now, (np.asarray(now.values, float) - metric.low) / width, (limit - metric.low) / width)
+
+
+def _richer(now: Situation, x: NDArray[np.float64], m: float) -> int | None:
+    """For a betting row: what is missing of log(1 / alpha), over what the best share earns per item on average."""
     odds = (x - m) / m if x.mean() > m else (m - x) / (1 - m)
     with np.errstate(divide="ignore"):
         growth = float(np.log1p(np.maximum(np.multiply.outer(odds, SHARES), -1.0)).mean(axis=0).max())
@@ -134,6 +144,15 @@ def items_to_verdict(now: Situation) -> int | None:
         return None
     missing = math.log(1 / now.alpha) + math.log(len(SHARES)) - growth * len(x)
     return max(1, math.ceil(missing / growth))
+
+
+def _narrower(now: Situation, limit: float) -> int | None:
+    """For an interval whose half width falls with the root of n: until it no longer holds the limit."""
+    bounds, value = now.finding.bounds, now.finding.value
+    if bounds is None or value is None or abs(limit - abs(value)) < _NEAREST:
+        return None
+    half = (bounds.upper - bounds.lower) / 2
+    return max(1, math.ceil(now.n_used * ((half / (limit - abs(value))) ** 2 - 1)))
 
 
 def next_of(now: Situation) -> str:
