@@ -48,9 +48,7 @@ def measure(ops: NativeOps, type_: TensorType, n: int, k: int, rows: int, repeat
     ints = np.zeros(rows, np.int32)
     pages = ops.new_pages((rows + 31) // 32, [])
     table = np.arange((rows + 31) // 32, dtype=np.int32)[None]
-    batch = Batch(
-        tokens=ints, starts=np.array([0, rows], np.int32), past=ints[:1], page_tables=table, outputs=ints[:1]
-    )
+    batch = Batch(tokens=ints, starts=np.array([0, rows], np.int32), past=ints[:1], page_tables=table, outputs=ints[:1])
     step = ops.begin(batch, pages)
     x = ops.from_numpy(step, rng.standard_normal((rows, k)).astype(np.float32))
 

@@ -15,7 +15,7 @@ GL_INLINE void prefetch_line(const T* p) {
 }
 
 // Half precision ends at 65504; a larger value is kept there rather than made infinite, which would poison every sum.
-GL_INLINE F clamp_half(F x) { return min(max(x, broadcast(-65504.0f)), broadcast(65504.0f)); }
+GL_INLINE F clamp_half(F x) { return min(broadcast(65504.0f), max(broadcast(-65504.0f), x)); }
 
 // Calls fn(i, n) for n lanes from i on, whole vectors with a constant n: they need no masks.
 template <class Fn>

@@ -21,7 +21,8 @@ GL_INLINE void unroll(const Fn& fn) {
 
 // e^x to about one unit in the last place, for x clamped to [-87, 88]: 2^n times a Taylor polynomial on ±ln(2)/2.
 GL_INLINE F exp_lanes(F x) {
-    x = min(max(x, broadcast(-87.0f)), broadcast(88.0f));
+    // Bounds come first: of a bound and a NaN these return the second, and a NaN must stay one.
+    x = min(broadcast(88.0f), max(broadcast(-87.0f), x));
     const I n = round_to_int(x * broadcast(1.44269504f));
     const F whole = to_float(n);
     F r = fma(whole, broadcast(-0.693359375f), x);  // ln 2 in two parts, the first with few bits: n times it is exact
@@ -130,12 +131,12 @@ static void rms_norm(const float* x, const float* weight, float eps, int n, floa
 // what is computed once per block (the largest value, two divisions, the sum) then fills a vector.
 static void quantise_blocks(const float* x, int n, int rows, int32_t* words, float* meta) {
     F largest_lanes[kLanes];
-    for (int b = 0; b < n; ++b) largest_lanes[b] = max(abs(load(x + b * kBlock)), abs(load(x + b * kBlock + kLanes)));
+    for (int b = 0; b < n; ++b) largest_lanes[b] = larger(abs(load(x + b * kBlock)), abs(load(x + b * kBlock + kLanes)));
     for (int b = n; b < kLanes; ++b) largest_lanes[b] = zero();
-    const F largest = max_of_each(largest_lanes);
+    const F largest = larger_of_each(largest_lanes);
     alignas(64) float inverses[kLanes], scales[kLanes], sums[kLanes], products[kLanes];
     // A block of zeros divides by the smallest normal number instead of by zero: its integers are zero all the same.
-    store(inverses, broadcast(127.0f) / max(largest, broadcast(0x1p-120f)));
+    store(inverses, broadcast(127.0f) / max(broadcast(0x1p-120f), largest));
     const F scale = largest / broadcast(127.0f);
     store(scales, scale);
     I sum_lanes_of[kLanes];

@@ -58,6 +58,11 @@ GL_INLINE F abs(F x) {
     const __m256 sign = _mm256_set1_ps(-0.0f);
     return {_mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b)};
 }
+// Of two values without sign, compared as integers: so that a NaN, the largest of them, is never lost.
+GL_INLINE __m256 larger_half(__m256 a, __m256 b) {
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+GL_INLINE F larger(F x, F y) { return {larger_half(x.a, y.a), larger_half(x.b, y.b)}; }
 GL_INLINE F keep_first(F x, int n, float other) {
     const __m256 y = _mm256_set1_ps(other);
     return {_mm256_blendv_ps(y, x.a, _mm256_castsi256_ps(lanes_below(n, 0))),
@@ -104,7 +109,7 @@ GL_INLINE float max_lanes(F x) {
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-// Eight registers folded to one whose lane i is v[i]'s maximum or sum: halves, pairs, neighbours.
+// Eight registers folded to one whose lane i is v[i]'s largest or sum: halves, pairs, neighbours.
 template <class Fold>
 GL_INLINE __m256 fold_eight(const __m256* v, const Fold& fold) {
     __m256 halves[4];
@@ -124,8 +129,8 @@ GL_INLINE F fold_each(const F* v, const Fold& fold) {
     for (int i = 0; i < kLanes; ++i) folded[i] = fold(v[i].a, v[i].b);
     return {fold_eight(folded, fold), fold_eight(folded + 8, fold)};
 }
-GL_INLINE F max_of_each(const F* v) {
-    return fold_each(v, [](__m256 a, __m256 b) { return _mm256_max_ps(a, b); });
+GL_INLINE F larger_of_each(const F* v) {
+    return fold_each(v, [](__m256 a, __m256 b) { return larger_half(a, b); });
 }
 GL_INLINE I sum_of_each(const I* v) {
     const auto add = [](__m256 a, __m256 b) {

@@ -29,6 +29,10 @@ GL_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 GL_INLINE F max(F a, F b) { return _mm512_max_ps(a, b); }
 GL_INLINE F min(F a, F b) { return _mm512_min_ps(a, b); }
 GL_INLINE F abs(F a) { return _mm512_abs_ps(a); }
+// Of two values without sign, compared as integers: so that a NaN, the largest of them, is never lost.
+GL_INLINE F larger(F a, F b) {
+    return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
 GL_INLINE F keep_first(F x, int n, float other) { return _mm512_mask_mov_ps(broadcast(other), first_lanes(n), x); }
 
 GL_INLINE I round_to_int(F x) { return _mm512_cvtps_epi32(x); }
@@ -65,7 +69,7 @@ GL_INLINE float max_lanes(F x) {
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-// Sixteen vectors folded to one whose lane i is v[i]'s maximum or sum: halves, quarters, pairs, neighbours.
+// Sixteen vectors folded to one whose lane i is v[i]'s largest or sum: halves, quarters, pairs, neighbours.
 template <class Fold>
 GL_INLINE F fold_each(const F* v, const Fold& fold) {
     F quarters[4];
@@ -81,8 +85,8 @@ GL_INLINE F fold_each(const F* v, const Fold& fold) {
     const F a = pairs(quarters[0], quarters[1]), b = pairs(quarters[2], quarters[3]);
     return fold(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
 }
-GL_INLINE F max_of_each(const F* v) {
-    return fold_each(v, [](F a, F b) { return _mm512_max_ps(a, b); });
+GL_INLINE F larger_of_each(const F* v) {
+    return fold_each(v, [](F a, F b) { return larger(a, b); });
 }
 GL_INLINE I sum_of_each(const I* v) {
     const auto add = [](F a, F b) { return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b))); };

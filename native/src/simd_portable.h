@@ -42,6 +42,11 @@ GL_INLINE F fma(F a, F b, F c) {
 GL_INLINE F max(F a, F b) { return a > b ? a : b; }
 GL_INLINE F min(F a, F b) { return a < b ? a : b; }
 GL_INLINE F abs(F a) { return __builtin_bit_cast(F, __builtin_bit_cast(I, a) & 0x7fffffff); }
+// Of two values without sign, compared as integers: so that a NaN, the largest of them, is never lost.
+GL_INLINE F larger(F a, F b) {
+    const I x = __builtin_bit_cast(I, a), y = __builtin_bit_cast(I, b);
+    return __builtin_bit_cast(F, x > y ? x : y);
+}
 GL_INLINE F keep_first(F x, int n, float other) {
     for (int i = n; i < kLanes; ++i) x[i] = other;
     return x;
@@ -86,10 +91,18 @@ GL_INLINE float max_lanes(F x) {
     }
     return x[0];
 }
-// Sixteen vectors folded to one whose lane i is v[i]'s maximum or sum.
-GL_INLINE F max_of_each(const F* v) {
-    F x;
-    for (int i = 0; i < kLanes; ++i) x[i] = max_lanes(v[i]);
+// Sixteen vectors folded to one whose lane i is v[i]'s largest or sum.
+GL_INLINE F larger_of_each(const F* v) {
+    F x{};
+    for (int i = 0; i < kLanes; ++i) {
+        F folded = v[i];
+        for (int width = 8; width; width /= 2) {
+            F upper{};
+            for (int j = 0; j < width; ++j) upper[j] = folded[j + width];
+            folded = larger(folded, upper);
+        }
+        x[i] = folded[0];
+    }
     return x;
 }
 GL_INLINE I sum_of_each(const I* v) {

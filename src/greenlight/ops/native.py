@@ -1,4 +1,4 @@
-"""How does a model run fast on a CPU? C++ kernels behind the protocol, chosen by instruction set when operations are made.
+"""How does a model run fast on a CPU? C++ kernels behind the protocol, chosen by instruction set as ops are made.
 
 Quantised weights are repacked when loaded and multiplied as integers: activations get one int8 scale per 32 values, as
 llama.cpp's do. Float weights are multiplied in float32. Keys and values are kept in float16. Every row's bits depend on
@@ -74,7 +74,7 @@ def set_threads(n: int) -> None:
 
 
 class NativeMissingError(UnsupportedError, ImportError):
-    """The kernels were not built, or cannot be loaded; an ImportError too, so that whoever tries and goes on without can."""
+    """The kernels were not built or cannot be loaded; an ImportError too, for whoever can go on without them."""
 
 
 class NativeOps:
@@ -158,15 +158,15 @@ class NativeOps:
         return self._context.embed(step, embedding, scale)
 
     def rms_norm(self, step: Step, x: Array, weight: Norm, eps: float) -> Array:
-        """x / rms(x) * weight over the last axis (Zhang and Sennrich 2019, arXiv:1910.07467), (T, C)."""
+        """Rows x / rms(x) * weight over the last axis (Zhang and Sennrich 2019, arXiv:1910.07467), (T, C)."""
         return self._context.rms_norm(step, x, weight, eps)
 
     def linear(self, step: Step, x: Array, weight: Linear) -> Array:
-        """x @ weight.T + bias, (T, N)."""
+        """Rows x @ weight.T + bias, (T, N)."""
         return self._context.linear(step, x, weight)
 
     def add(self, step: Step, x: Array, y: Array) -> Array:
-        """x + y, (T, C)."""
+        """The sum x + y, (T, C)."""
         return self._context.add(step, x, y)
 
     def gate_up(self, step: Step, x: Array, weight: Linear, activation: Activation) -> Array:
@@ -188,7 +188,7 @@ class NativeOps:
         return self._context.norm_gate_up(step, x, norm, eps, weight, act)
 
     def linear_add(self, step: Step, x: Array, weight: Linear, residual: Array) -> Array:
-        """residual + linear(x), (T, C), bit for bit."""
+        """The sum residual + linear(x), (T, C), bit for bit."""
         return self._context.linear_add(step, x, weight, residual)
 
     def rows(self, step: Step, x: Array) -> Array:
