@@ -51,7 +51,7 @@ def _amount(row: Mapping[str, JSON], wall_s: float | None) -> str:
     if wall_s is not None:
         text += f", {'certain after ' if row['status'] in {'FAIL', 'PASS'} and used < planned else ''}{wall_s:.0f} s"
     labels = row.get("labels")
-    if labels and row["status"] == "INCONCLUSIVE":
+    if labels and labels["needed"] is not None and row["status"] == "INCONCLUSIVE":
         text += f"; needs {labels['needed'] - labels['have']} labels by a person"
     return text
 
