@@ -46,8 +46,8 @@ def _figure(
         settings={
             **settings,
             "tokens": TOKENS,
-            "ours_mb": ours[-1].memory_mb,
-            "peer_mb": peer[-1].memory_mb,
+            "mb_ours": ours[-1].memory_mb,
+            "mb_peer": peer[-1].memory_mb,
             "peer_context": 2048,
         },
     )

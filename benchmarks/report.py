@@ -143,23 +143,20 @@ def _void_table(figures: Sequence[Figure]) -> list[str]:
             continue
         here, known, best = (_value(v, figure.unit) for v in (median(figure.peer), figure.known, figure.best))
         lines.append(f"| {figure.name} | {here} | {known} | {best} | {void_because(figure) or 'counts'} |")
-    known_of = f"Known figures: {peer_figures.LLAMA_CPP}; {peer_figures.LM_EVAL}; both {peer_figures.PROVENANCE}."
+    known_of = f"Known are {peer_figures.LLAMA_CPP}; and {peer_figures.LM_EVAL}; both {peer_figures.PROVENANCE}."
     return [*lines, "", known_of]
 
 
 def _peers(figures: Sequence[Figure]) -> list[str]:
     builds = {figure.settings["build"]: figure.peer_name for figure in figures if "build" in figure.settings}
     lines = [f"- {name}, as it describes its build: {build}" for build, name in builds.items()]
+    names: dict[str, list[str]] = {}
     for figure in figures:
-        tried = {key: value for key, value in figure.settings.items() if key.startswith("peer_") and _is_short(value)}
-        if tried:
-            said = "; ".join(f"{_words(key)} {_plain(value)}" for key, value in tried.items())
-            lines.append(f"- {figure.name}: {said}")
-    return lines
-
-
-def _is_short(value: Any) -> bool:
-    return not isinstance(value, list) and not (isinstance(value, dict) and len(value) > 8)
+        how = {key: value for key, value in figure.settings.items() if key.startswith("peer_")}
+        said = "; ".join(f"{_words(key)} {_plain(value)}" for key, value in how.items() if not isinstance(value, list))
+        if said:
+            names.setdefault(said, []).append(figure.name)
+    return [*lines, *(f"- {' and '.join(same)}: {said}" for said, same in names.items())]
 
 
 def _words(key: str) -> str:

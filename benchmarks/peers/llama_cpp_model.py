@@ -70,10 +70,12 @@ class LlamaCpp:
         """Tokens per second of all sequences, n batches of one token of each; the tokens are given, none is drawn."""
         self._forget()
         for sequence, prompt in enumerate(prompts):
-            self._decode_rows([(token, position, sequence) for position, token in enumerate(prompt)])
+            rows = [(token, position, sequence) for position, token in enumerate(prompt)]
+            self._decode_rows(rows, answers=1)
         start = time.perf_counter()
         for step in range(n):
-            self._decode_rows([(prompt[step % len(prompt)], len(prompt) + step, s) for s, prompt in enumerate(prompts)])
+            rows = [(prompt[step % len(prompt)], len(prompt) + step, s) for s, prompt in enumerate(prompts)]
+            self._decode_rows(rows, answers=len(rows))
         return n * len(prompts) / (time.perf_counter() - start)
 
     def close(self) -> None:
@@ -91,13 +93,13 @@ class LlamaCpp:
         logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(self._context, -1), (self._n_vocab,))
         return int(np.argmax(logits))
 
-    def _decode_rows(self, rows: list[tuple[int, int, int]]) -> None:
-        """Run one batch of (token, position, sequence) rows; logits of each."""
+    def _decode_rows(self, rows: list[tuple[int, int, int]], *, answers: int) -> None:
+        """Run one batch of (token, position, sequence) rows; logits of the last `answers`."""
         batch = self._rows
         batch.n_tokens = len(rows)
         for i, (token, position, sequence) in enumerate(rows):
-            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, position, 1, 1
-            batch.seq_id[i][0] = sequence
+            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0] = token, position, 1, sequence
+            batch.logits[i] = i >= len(rows) - answers
         self._check(llama_cpp.llama_decode(self._context, batch))
         llama_cpp.llama_synchronize(self._context)
 
