@@ -21,6 +21,10 @@ SHOWN = 6
 DISCLOSED_ITEMS = 100
 """A disclosure beside a row that is certain early still gets this many answers: from ten it would say little."""
 
+FEWEST_ITEMS = 30
+"""A row that is certain after a handful of answers takes as many as are in flight anyway: what stands beside the
+verdict, by how much and in which topics, is worth the second that it costs."""
+
 _DIGITS = 10
 
 
@@ -57,7 +61,8 @@ class Watch:
         self._rule.add(sample)
         self._checks.add(sample)
         # An instrument that seems broken may recover: only all answers make sure of that.
-        self._ended = self._rule.verdict is not None and self._checks.ok
+        enough = len(self._samples) >= min(FEWEST_ITEMS, self._n_planned)
+        self._ended = enough and self._rule.verdict is not None and self._checks.ok
 
     @property
     def certain(self) -> bool:
