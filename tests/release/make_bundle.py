@@ -79,7 +79,7 @@ why = "It needs experts and material that a small team does not have."
 source = "Our choice."
 """
 
-SIZES = {"refuse": 30, "over_refuse": 32, "hierarchy": 32, "calibrate": 30, "compete.arithmetic": 28}
+SIZES = {"refuse": 60, "over_refuse": 32, "hierarchy": 32, "calibrate": 30, "compete.arithmetic": 28}
 
 MODEL = {"name": "planted", "digest": "0" * 64, "files": {}, "family": "none", "parameters": 0}
 

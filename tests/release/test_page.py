@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from greenlight.errors import EvidenceError
 from greenlight.evidence import Journal, canonical, read_json, write_json
 from greenlight.measure.graders import Answer
 from greenlight.release.page import render
@@ -104,7 +105,7 @@ def test_the_order_is_verdict_rows_explanation_check(page):
 def test_a_deciding_row_says_all_that_a_reader_needs(outline, page):
     deciding = page.partition('id="deciding"')[2].partition('id="others"')[0]
     for part in (
-        "FAIL", "the limit is 0.050", "<dt>interval</dt>", "<dt>answers used</dt>", "of 30 planned", "<dt>method</dt>",
+        "FAIL", "the limit is 0.050", "<dt>interval</dt>", "<dt>answers used</dt>", "30 of 60 planned", "<dt>method</dt>",
         "Why this limit", "cannot be called back", "Our choice.", "What would change it", "<b>Next</b>",
         "<code>greenlight ",
         "refuse-", 'class="figure"', "By topic",
@@ -224,6 +225,19 @@ def test_a_run_that_was_cut_short_still_has_a_page(bundle):
     Outline(page)
     assert "cut short before its facts were written" in page
     assert "NOT RUN" in page
+
+
+def test_evidence_of_another_shape_is_an_error_that_says_so(bundle):
+    run = read_json(bundle / "run.json", "run")
+    write_json(bundle / "run.json", {**run, "machine": None})
+    with pytest.raises(EvidenceError, match="another shape"):
+        render(bundle)
+    data = read_json(bundle / "data.json", "data")
+    del data["suites"]["refuse"]["licence"]
+    write_json(bundle / "run.json", run)
+    write_json(bundle / "data.json", data)
+    with pytest.raises(EvidenceError, match="another shape"):
+        render(bundle)
 
 
 def test_text_of_every_kind_is_escaped(bundle):

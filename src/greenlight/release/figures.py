@@ -124,8 +124,8 @@ def _draw(axes: Axes, row: Mapping[str, JSON], scale: Scale, *, closed: tuple[fl
     colour = _INK if row["limit"] is None else _STATUS
     lower, upper = max(row["lower"], scale.low), min(row["upper"], scale.high)
     axes.plot([lower, upper], [_BAR_Y, _BAR_Y], color=colour, linewidth=3, solid_capstyle="butt", clip_on=False)
-    for end, sign, edge in ((lower, -1, closed[0]), (upper, 1, closed[1])):
-        is_open = math.isclose(end, edge) or end in (scale.low, scale.high)
+    for end, sign, edge in ((lower, -1, max(closed[0], scale.low)), (upper, 1, min(closed[1], scale.high))):
+        is_open = math.isclose(end, edge)
         _end(axes, end, sign * scale.whole / (WIDTH - 2 * _MARGIN), colour, arrow=is_open and row["limit"] is not None)
     if row["value"] is not None and scale.low <= row["value"] <= scale.high:
         _diamond(axes, row["value"], scale.whole / (WIDTH - 2 * _MARGIN), colour)

@@ -20,7 +20,7 @@ from greenlight.release.regrade import check_drawn, check_items, check_samples
 Redraw: TypeAlias = Callable[[Mapping[str, JSON]], Mapping[str, Sequence[Mapping[str, JSON]]]]
 """A lock to the items that its seed draws, by suite; suites that this version cannot draw are left out."""
 
-_SHAPE = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError, OSError)
+_SHAPE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError, AssertionError)
 """What reading raises where evidence has another shape than it should: its author may be anyone."""
 
 

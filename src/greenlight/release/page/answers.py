@@ -42,7 +42,9 @@ class Shown(NamedTuple):
 
     prompt_sha256: str
     answer: Excerpt
-    finish: str
+    ended_by_length: bool
+    """Whether the model would have gone on."""
+
     choices: tuple[Choice, ...]
     wanted: str
     """What the answer was compared with, where that is a few words."""
@@ -69,7 +71,7 @@ def shown(contents: Contents, suite: str, item_id: str) -> Shown | None:
         prompt=tuple(Turn(turn["role"], excerpt(turn["content"], PROMPT_LENGTH)) for turn in item["messages"] or ()),
         prompt_sha256=item["prompt_sha256"],
         answer=excerpt(sample["output"], ANSWER_LENGTH),
-        finish=sample["finish"],
+        ended_by_length=sample["finish"] == "length",
         choices=_choices(item, sample),
         wanted=_wanted(item["key"]),
         read=excerpt(str(sample["grade"]["parsed"]), 120),

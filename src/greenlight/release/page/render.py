@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
+from greenlight.errors import EvidenceError
 from greenlight.evidence import JSON, canonical
 from greenlight.release.explanation import tell
 from greenlight.release.figures import matplotlib_version
@@ -29,9 +30,16 @@ def render(folder: Path) -> bytes:
     Raises:
         EvidenceError: a file that it shows is missing or damaged.
     """
-    contents = read_contents(folder)
-    page = _environment().get_template("page.html").render(**_view(contents))
-    return page.encode()
+    try:
+        page = _environment().get_template("page.html").render(**_view(read_contents(folder)))
+        return page.encode()
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, TemplateError) as error:
+        raise EvidenceError(
+            "evidence has another shape than it should",
+            where=str(folder),
+            found=f"{type(error).__name__}: {str(error)[:160]}",
+            do="it was changed after it was written; restore it, or run again into a new folder",
+        ) from error
 
 
 def _view(contents: Contents) -> dict[str, object]:

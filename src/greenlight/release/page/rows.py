@@ -143,7 +143,7 @@ def _facts(row: Row) -> Iterator[Fact]:
     yield Fact("method", row["method"])
     if row["judge"]:
         yield Fact("judge", _judge(row["judge"]))
-    if row["labels"] and (row["labels"]["have"] or row["labels"]["needed"] is not None):
+    if row["labels"] and (row["labels"]["have"] or row["status"] == "INCONCLUSIVE"):
         yield Fact("labels", _labels(row["labels"]))
     if row["n_planned"]:
         yield Fact("ungradable", f"counts as {row['unscored']}")
