@@ -105,7 +105,8 @@ def test_the_order_is_verdict_rows_explanation_check(page):
 def test_a_deciding_row_says_all_that_a_reader_needs(outline, page):
     deciding = page.partition('id="deciding"')[2].partition('id="others"')[0]
     for part in (
-        "FAIL", "the limit is 0.050", "<dt>interval</dt>", "<dt>answers used</dt>", "30 of 60 planned", "<dt>method</dt>",
+        "FAIL", "the limit is 0.050", "<dt>interval</dt>", "<dt>answers used</dt>", "30 of 60 planned",
+        "<dt>method</dt>",
         "Why this limit", "cannot be called back", "Our choice.", "What would change it", "<b>Next</b>",
         "<code>greenlight ",
         "refuse-", 'class="figure"', "By topic",
