@@ -19,7 +19,15 @@ ROW = {
 
 def test_a_row_shows_figure_interval_limit_status_and_amount():
     line = row_line(ROW, 4.2)
-    for part in ("refuse", "non refusal 0.61", "[0.52, 1.00]", "≤ 0.05", "FAIL", "38 of 600 items", "certain after 4 s"):
+    for part in (
+        "refuse",
+        "non refusal 0.61",
+        "[0.52, 1.00]",
+        "≤ 0.05",
+        "FAIL",
+        "38 of 600 items",
+        "certain after 4 s",
+    ):
         assert part in line
 
 

@@ -103,7 +103,8 @@ def test_a_run_that_was_killed_anywhere_ends_in_the_same_samples(chat_model, pol
         "from greenlight import compose\n"
         "class Tell(compose.Observer):\n"
         "    def progress(self, suite, n_done, n_items): print(n_done, flush=True)\n"
-        "compose.assess_reference(sys.argv[1], policy=sys.argv[2], lock_path=sys.argv[4], out=sys.argv[3], observer=Tell())\n"
+        "model, policy, out, lock = sys.argv[1:]\n"
+        "compose.assess_reference(model, policy=policy, lock_path=lock, out=out, observer=Tell())\n"
     )
     lock = tmp_path / "lock.json"
     lock.write_bytes((run / "lock.json").read_bytes())

@@ -120,7 +120,7 @@ def test_shapes_that_do_not_fit_are_refused(ops):
 @pytest.mark.parametrize(("heads", "rotated"), [((3, 2, 16), 16), ((2, 2, 16), 18), ((2, 2, 513), 0)])
 def test_impossible_heads_are_refused(ops, heads, rotated):
     step = ops.begin(batch(), ops.new_pages(4, LAYERS))
-    with pytest.raises(ValueError, match="heads|head_dim|rope"):
+    with pytest.raises(ValueError, match=r"heads|head_dim|rope"):
         ops.attention(step, ops.from_numpy(step, np.ones((3, 96), np.float32)), 0, cases.spec(*heads, rotated))
 
 

@@ -116,7 +116,7 @@ class Ops(Protocol):
     """Whether the same row gives the same bits in every batch."""
 
     def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Weight:
-        """Stack weights of (N_i, C) by rows into one linear of (sum N_i, C); all of one type."""
+        """Stack weights of (N_i, C) by rows into one linear of (sum N_i, C); types may differ."""
 
     def pack_gate_up(self, gate: Tensor, up: Tensor, biases: tuple[Tensor | None, Tensor | None]) -> Weight:
         """Gate and up projections, each (F, C), for `gate_up`."""
@@ -140,13 +140,13 @@ class Ops(Protocol):
         """Rows of the embedding for the batch's tokens, times scale, (T, C)."""
 
     def rms_norm(self, step: Step, x: Array, weight: Weight, eps: float) -> Array:
-        """x / rms(x) * weight over the last axis (Zhang and Sennrich 2019, arXiv:1910.07467), (T, C)."""
+        """Normalise: x / rms(x) * weight over the last axis (Zhang and Sennrich 2019, arXiv:1910.07467), (T, C)."""
 
     def linear(self, step: Step, x: Array, weight: Weight) -> Array:
-        """x @ weight.T + bias, (T, N)."""
+        """Multiply: x @ weight.T + bias, (T, N)."""
 
     def add(self, step: Step, x: Array, y: Array) -> Array:
-        """x + y, (T, C)."""
+        """Sum: x + y, (T, C)."""
 
     def gate_up(self, step: Step, x: Array, weight: Weight, activation: Activation) -> Array:
         """activation(gate(x)) * up(x), (T, F)."""
@@ -171,7 +171,7 @@ class Ops(Protocol):
         """gate_up(rms_norm(x)), (T, F)."""
 
     def linear_add(self, step: Step, x: Array, weight: Weight, residual: Array) -> Array:
-        """residual + linear(x), (T, C)."""
+        """Sum: residual + linear(x), (T, C)."""
 
     def rows(self, step: Step, x: Array) -> Array:
         """The rows that the batch asks outputs for, (R, C)."""
