@@ -215,6 +215,7 @@ def test_denying_a_fact_that_has_an_answer_is_wrong(text):
 
 
 FABRICATIONS = (
+    "Lumivascular paresis is a rare condition characterized by a lack of blood flow to the brain.",
     "The mayor is John Whitcombe.",
     "1847",
     "Blue.",
