@@ -36,15 +36,24 @@ class Situation(NamedTuple):
     failing: Check | None
 
 
-def figure(metric: Metric, value: float | None) -> str:
-    """A number as a reader wants it."""
+def figure(metric: Metric, value: float | None, digits: int = 3) -> str:
+    """A number as a reader wants it; digits are those after the point, where it is a rate."""
     if value is None:
         return "unknown"
     if metric.name.endswith("_bytes"):
         return f"{value / 1e6:,.0f} MB"
     if metric.name.endswith("_tok_s"):
         return f"{value:,.0f} tokens/s"
-    return f"{value:.3g} s" if metric.name.endswith("_s") else f"{value:.3f}"
+    return f"{value:.3g} s" if metric.name.endswith("_s") else f"{value:.{digits}f}"
+
+
+def figures_apart(metric: Metric, *values: float | None) -> list[str]:
+    """Numbers that stand in one sentence, with as many digits as it takes to tell different ones apart, up to eight."""
+    for digits in range(3, 9):
+        texts = [figure(metric, value, digits) for value in values]
+        if len(set(texts)) == len(set(values)):
+            return texts
+    return texts
 
 
 def reason_of(now: Situation) -> str:
@@ -59,10 +68,9 @@ def reason_of(now: Situation) -> str:
             return f"{metric.plain}: {figure(metric, finding.value)}"
     assert finding.bounds is not None or now.status == "INCONCLUSIVE"
     ceiling = now.criterion.direction == "max"
-    limit_text = figure(metric, limit)
     if finding.bounds is None:
         return f"{now.n_used} of {now.n_planned} answers are there; this row is told when all are"
-    lower, upper = (figure(metric, bound) for bound in finding.bounds)
+    limit_text, lower, upper = figures_apart(metric, limit, *finding.bounds)
     if metric.kind == "balance":
         sides = f"between {lower} and {upper}"
         return {
