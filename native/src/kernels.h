@@ -59,9 +59,8 @@ struct LogitState {
 struct Kernels {
     const char* name;
     int narrow_rows;     // up to so many rows a tile is walked once, straight from memory
-    int wide_rows;       // panel height beyond that
-    int float_rows;      // panel height for float weights
-    int attention_rows;
+    int wide_rows;       // panel height beyond that; tiles are then unpacked once and taken two at a time
+    int float_narrow_rows, float_wide_rows;  // panel heights for float weights
 
     void (*dequantise)(Kind kind, const uint8_t* source, int64_t n, float scale, float* out);
     void (*add)(const float* x, const float* y, int64_t n, float* out);

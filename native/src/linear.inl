@@ -153,52 +153,51 @@ static void float_kernel(const uint8_t* first, const uint8_t* second, const floa
 using QuantKernel = void (*)(const uint8_t*, const uint8_t*, const int8_t*, const float*, int, float*);
 using FloatKernel = void (*)(const uint8_t*, const uint8_t*, const float*, int, float*);
 
-// Kernels for 1..N rows, by number of rows.
-template <class Source, int T, int N>
-struct QuantTable {
-    QuantKernel at[N];
-    constexpr QuantTable() : at{} { fill<N>(); }
-    template <int R>
-    constexpr void fill() {
-        if constexpr (R > 0) {
-            at[R - 1] = quant_kernel<Source, R, T>;
-            fill<R - 1>();
-        }
-    }
-};
-template <Kind kind, int T, int N>
-struct FloatTable {
-    FloatKernel at[N];
-    constexpr FloatTable() : at{} { fill<N>(); }
-    template <int R>
-    constexpr void fill() {
-        if constexpr (R > 0) {
-            at[R - 1] = float_kernel<kind, R, T>;
-            fill<R - 1>();
-        }
-    }
-};
-template <class Source, int T, int N>
-constexpr QuantTable<Source, T, N> quant_table{};
-template <Kind kind, int T, int N>
-constexpr FloatTable<kind, T, N> float_table{};
+// Panels of equal height are never low: beyond kNarrowRows rows, none has fewer than this.
+constexpr int kLeastWide = kNarrowRows >= 2 * kWideRows ? (2 * kWideRows + 1) / 3 : (kWideRows + 1) / 2;
 
-template <int T>
-static FloatKernel find_float(Kind kind, int rows) {
-    if (kind == Kind::F32) return float_table<Kind::F32, T, kFloatRows>.at[rows - 1];
-    if (kind == Kind::F16) return float_table<Kind::F16, T, kFloatRows>.at[rows - 1];
-    return float_table<Kind::BF16, T, kFloatRows>.at[rows - 1];
+// Kernels for Least..Most rows, by number of rows.
+template <class Kernel, int Least, int Most>
+struct Table {
+    Kernel at[Most - Least + 1];
+    template <class Make>
+    constexpr explicit Table(const Make& make) : at{} {
+        fill<Least>(make);
+    }
+    template <int R, class Make>
+    constexpr void fill(const Make& make) {
+        if constexpr (R <= Most) {
+            at[R - Least] = make(Index<R>{});
+            fill<R + 1>(make);
+        }
+    }
+    Kernel operator[](int rows) const { return at[rows - Least]; }
+};
+template <class Source, int T, int Least, int Most>
+constexpr Table<QuantKernel, Least, Most> quant_table{[](auto R) { return &quant_kernel<Source, R, T>; }};
+template <Kind kind, int T, int Least, int Most>
+constexpr Table<FloatKernel, Least, Most> float_table{[](auto R) { return &float_kernel<kind, R, T>; }};
+
+static QuantKernel find_quant(Kind kind, int rows, bool wide) {
+    if (!wide) {
+        if (kind == Kind::Q4_0) return quant_table<PackedQ4<false>, 1, 1, kNarrowRows>[rows];
+        if (kind == Kind::Q4_1) return quant_table<PackedQ4<true>, 1, 1, kNarrowRows>[rows];
+        return quant_table<PackedQ8, 1, 1, kNarrowRows>[rows];
+    }
+    if (kind == Kind::Q4_0) return quant_table<UnpackedQ4<false>, kWideTiles, kLeastWide, kWideRows>[rows];
+    if (kind == Kind::Q4_1) return quant_table<UnpackedQ4<true>, kWideTiles, kLeastWide, kWideRows>[rows];
+    return quant_table<PackedQ8, kWideTiles, kLeastWide, kWideRows>[rows];
 }
-static QuantKernel find_narrow(Kind kind, int rows) {
-    if (kind == Kind::Q4_0) return quant_table<PackedQ4<false>, 1, kNarrowRows>.at[rows - 1];
-    if (kind == Kind::Q4_1) return quant_table<PackedQ4<true>, 1, kNarrowRows>.at[rows - 1];
-    return quant_table<PackedQ8, 1, kNarrowRows>.at[rows - 1];
+
+template <Kind kind>
+static FloatKernel find_float_of(int rows, bool wide) {
+    if (wide) return float_table<kind, kWideTiles, kLeastWide, kFloatWideRows>[rows];
+    return float_table<kind, 1, 1, kFloatNarrowRows>[rows];
 }
-template <int T>
-static QuantKernel find_wide(Kind kind, int rows) {
-    if (kind == Kind::Q4_0) return quant_table<UnpackedQ4<false>, T, kWideRows>.at[rows - 1];
-    if (kind == Kind::Q4_1) return quant_table<UnpackedQ4<true>, T, kWideRows>.at[rows - 1];
-    return quant_table<PackedQ8, T, kWideRows>.at[rows - 1];
+static FloatKernel find_float(Kind kind, int rows, bool wide) {
+    if (kind == Kind::F32) return find_float_of<Kind::F32>(rows, wide);
+    if (kind == Kind::F16) return find_float_of<Kind::F16>(rows, wide);
+    return find_float_of<Kind::BF16>(rows, wide);
 }
 
 // Q4 tiles as bytes in scratch; other kinds are read where they are.
@@ -246,7 +245,8 @@ static void finish(const LinearJob& job, const Segment& segment, int tile, int n
     }
 }
 
-// One matrix's tile (or two neighbours of one kind) times every panel; `use` receives each panel's results.
+// One matrix's tile, or two neighbours of one kind. A single tile where kernels take two is given twice: rarer than it is
+// worth kernels of its own.
 struct Tiles {
     Kind kind;
     const uint8_t* data[2];
@@ -257,30 +257,27 @@ static void multiply(const LinearJob& job, const Tiles& tiles, int panel, float*
     if (is_quantised(tiles.kind)) {
         const int n_blocks = job.k / kBlock, rows = job.quant_panels.size(panel);
         const int64_t row = job.quant_panels.first_row(panel);
-        const int8_t* quant = job.quant + row * job.k;
         const float* meta = job.quant_meta + row * n_blocks * kMetaWords;
-        QuantKernel kernel;
-        if (!job.wide) kernel = find_narrow(tiles.kind, rows);
-        else if constexpr (kWideTiles == 2) kernel = tiles.count == 2 ? find_wide<2>(tiles.kind, rows) : find_wide<1>(tiles.kind, rows);
-        else kernel = find_wide<1>(tiles.kind, rows);
-        kernel(tiles.data[0], tiles.data[1], quant, meta, n_blocks, results);
+        find_quant(tiles.kind, rows, job.wide)(tiles.data[0], tiles.data[1], job.quant + row * job.k, meta, n_blocks, results);
         return;
     }
-    const int rows = job.float_panels.size(panel);
-    const float* x = job.floats + static_cast<int64_t>(job.float_panels.first_row(panel)) * job.k;
-    FloatKernel kernel;
-    if constexpr (kWideTiles == 2) kernel = tiles.count == 2 ? find_float<2>(tiles.kind, rows) : find_float<1>(tiles.kind, rows);
-    else kernel = find_float<1>(tiles.kind, rows);
-    kernel(tiles.data[0], tiles.data[1], x, job.k, results);
+    const int64_t row = job.float_panels.first_row(panel);
+    const FloatKernel kernel = find_float(tiles.kind, job.float_panels.size(panel), job.wide);
+    kernel(tiles.data[0], tiles.data[1], job.floats + row * job.k, job.k, results);
 }
 
-static constexpr int kMostRows = kNarrowRows > kFloatRows ? kNarrowRows : kFloatRows;
+static constexpr int kMostRows = kNarrowRows > kFloatWideRows ? kNarrowRows : kFloatWideRows;
+// Room for two tiles of a panel, and for the second tile that a kernel writes though only one was asked for.
+static constexpr int kResults = 3 * kMostRows * kLanes;
 
 static Tiles take(const LinearJob& job, Kind kind, const uint8_t* first, const uint8_t* second, uint8_t* scratch) {
     Tiles tiles{kind, {first, second}, second ? 2 : 1};
-    if (!job.wide || !is_quantised(kind)) return tiles;
-    const int n_blocks = job.k / kBlock;
-    for (int t = 0; t < tiles.count; ++t) tiles.data[t] = unpack(kind, tiles.data[t], n_blocks, scratch + t * n_blocks * 640);
+    if (job.wide && is_quantised(kind)) {
+        const int n_blocks = job.k / kBlock;
+        tiles.data[0] = unpack(kind, first, n_blocks, scratch);
+        if (second) tiles.data[1] = unpack(kind, second, n_blocks, scratch + n_blocks * 640);
+    }
+    if (!second) tiles.data[1] = tiles.data[0];
     return tiles;
 }
 
@@ -305,7 +302,7 @@ static void prefetch_results(const LinearJob& job, const Segment& segment, int t
 static void paired_tile(const LinearJob& job, const Segment& segment, int tile, uint8_t* scratch) {
     const uint8_t* gate = segment.data + tile * segment.tile_bytes;
     const uint8_t* up = gate + segment.up_offset;
-    alignas(64) float results[2 * kMostRows * kLanes];
+    alignas(64) float results[kResults];
     const bool together = job.wide && kWideTiles == 2 && segment.kind == segment.up_kind;
     const bool quantised = is_quantised(segment.kind);
     const Panels& panels = quantised ? job.quant_panels : job.float_panels;
@@ -327,7 +324,7 @@ static void linear_tiles(const LinearJob& job, const Segment& segment, int first
     }
     const int step = job.wide ? kWideTiles : 1;
     const Panels& panels = is_quantised(segment.kind) ? job.quant_panels : job.float_panels;
-    alignas(64) float results[2 * kMostRows * kLanes];
+    alignas(64) float results[kResults];
     for (int tile = first; tile < last; tile += step) {
         const uint8_t* data = segment.data + tile * segment.tile_bytes;
         const bool two = step == 2 && tile + 1 < last;

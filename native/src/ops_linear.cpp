@@ -33,7 +33,8 @@ LinearJob Context::plan(int rows, const Linear& weight) {
     LinearJob job{};
     job.k = weight.k;
     job.wide = rows > kernels_.narrow_rows;
-    int quant_rows = job.wide ? kernels_.wide_rows : kernels_.narrow_rows, float_rows = kernels_.float_rows;
+    int quant_rows = job.wide ? kernels_.wide_rows : kernels_.narrow_rows;
+    int float_rows = job.wide ? kernels_.float_wide_rows : kernels_.float_narrow_rows;
     if (weight.quantised && weight.floats) quant_rows = float_rows = std::min(quant_rows, float_rows);
     job.quant_panels = Panels::split(rows, quant_rows);
     job.float_panels = Panels::split(rows, float_rows);

@@ -9,7 +9,7 @@ namespace greenlight::GREENLIGHT_ISA {
 
 #define GL_INLINE static inline __attribute__((always_inline))
 
-constexpr int kNarrowRows = 4, kWideRows = 4, kWideTiles = 1, kFloatRows = 6, kAttentionRows = 3;
+constexpr int kNarrowRows = 4, kWideRows = 4, kWideTiles = 1, kFloatNarrowRows = 6, kFloatWideRows = 6, kAttentionRows = 3;
 
 struct F {
     __m256 a, b;

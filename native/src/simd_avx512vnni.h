@@ -9,7 +9,7 @@ namespace greenlight::GREENLIGHT_ISA {
 
 #define GL_INLINE static inline __attribute__((always_inline))
 
-constexpr int kNarrowRows = 12, kWideRows = 6, kWideTiles = 2, kFloatRows = 12, kAttentionRows = 12;
+constexpr int kNarrowRows = 12, kWideRows = 6, kWideTiles = 2, kFloatNarrowRows = 6, kFloatWideRows = 8, kAttentionRows = 8;
 
 using F = __m512;
 using I = __m512i;

@@ -127,7 +127,16 @@ def bits_of(kind):
     """All that a tiny model computes for one batch, as bytes; each instruction set runs it in its own process."""
     model = TinyModel(NativeOps(), kind)
     batch = cases.ragged([40, 1, 9], tokens=np.arange(50) * 3)
-    return model.forward(batch, model.ops.new_pages(4, model.layers)).tobytes()
+    logits = [model.forward(batch, model.ops.new_pages(4, model.layers))]
+    rng = np.random.default_rng(7)
+    weight, other = cases.tensor(rng, kind, 50, 64), cases.tensor(rng, "Q8_0" if kind == "F16" else "BF16", 3, 64)
+    stacked = model.ops.pack_linear([weight, other], [None, None])
+    for rows in range(1, 40):  # every height of panel there is
+        step = cases.one_step(model.ops, rows)
+        logits.append(
+            model.ops.to_numpy(model.ops.linear(step, model.ops.from_numpy(step, cases.values(rng, rows, 64)), stacked))
+        )
+    return b"".join(array.tobytes() for array in logits)
 
 
 def hashes(isa):
