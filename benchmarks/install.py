@@ -9,7 +9,7 @@ import venv
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from benchmarks.setting import Setting, run_quietly
+from benchmarks.setting import Setting, SideFailedError, run_quietly
 from benchmarks.text import ROOT
 
 TITLE = "install"
@@ -25,7 +25,7 @@ def measure(setting: Setting) -> list[Figure]:
     start = time.perf_counter()
     try:
         run_quietly(_pip_install(python, setting.work / "base-build"), _environment())
-    except SystemExit as error:
+    except SideFailedError as error:
         return [Figure(name="site-packages", unit="MB", ours=(), why_not=f"pip failed: {str(error)[-300:]}")]
     seconds = time.perf_counter() - start
     (packages,) = home.glob("lib/python*/site-packages")

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.setting import PEERS, Setting, greenlight_command
+from benchmarks.setting import PEERS, Setting, SideFailedError, greenlight_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def run(command: list[str]) -> Run:
     """Start a process, read what it writes as it comes, look at its memory each time.
 
     Raises:
-        SystemExit: it failed or wrote nothing.
+        SideFailedError: it failed or wrote nothing.
     """
     start = time.perf_counter()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -58,7 +58,7 @@ def run(command: list[str]) -> Run:
         memory = _memory(process.pid) or memory
     complaint = process.stderr.read()
     if process.wait() or first is None:
-        raise SystemExit(f"error: exit {process.returncode} of {' '.join(command)}\n{complaint.decode()[-2000:]}")
+        raise SideFailedError(f"exit {process.returncode} of {' '.join(command)}\n{complaint.decode()[-2000:]}")
     return Run(first - start, time.perf_counter() - start, memory, output)
 
 

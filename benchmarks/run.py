@@ -27,7 +27,7 @@ if __name__ == "__main__":
 
 from benchmarks import machine, report  # noqa: E402
 from benchmarks.figures import Figure, median, paired_ratio, status, void_because  # noqa: E402
-from benchmarks.setting import Setting  # noqa: E402
+from benchmarks.setting import Setting, SideFailedError  # noqa: E402
 
 PARTS = ("decode", "prefill", "streams", "cold_start", "memory", "multiple_choice", "install")
 FORMAT = "greenlight.benchmarks/1"
@@ -48,6 +48,8 @@ def main() -> None:
     for figure in everything:
         if reason := void_because(figure):
             print(f"void: {figure.name}: {reason}")
+        if figure.why_not:
+            print(f"not run: {figure.name}: {figure.why_not}")
     out = Path(arguments.out) if arguments.out else None if arguments.only else Path(__file__).parent
     if out is not None:
         _write(out, run, figures)
@@ -97,13 +99,23 @@ def _measure(setting: Setting, parts: Sequence[str]) -> tuple[dict[str, Any], di
         part = importlib.import_module(f"benchmarks.{name}")
         print(f"{part.TITLE} ...", file=sys.stderr, flush=True)
         with machine.Bystanders() as bystanders:
-            figures[name] = part.measure(setting)
+            figures[name] = _part(part, setting)
         others[name] = bystanders.share
         print(report.table(figures[name]), file=sys.stderr, flush=True)
     run["others_share_of_cores"] = others
     run["most_cpu_left_in_pauses"] = machine.park.most_left
     run["seconds"] = time.perf_counter() - start
     return run, figures
+
+
+def _part(part: Any, setting: Setting) -> list[Figure]:
+    """A part's figures; where a side failed, one that says so, and the other parts go on."""
+    try:
+        figures: list[Figure] = part.measure(setting)
+    except SideFailedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return [Figure(name=part.TITLE, unit="", ours=(), why_not=str(error).splitlines()[0])]
+    return figures
 
 
 def _write(folder: Path, run: dict[str, Any], figures: dict[str, list[Figure]]) -> None:

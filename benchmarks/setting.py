@@ -17,6 +17,10 @@ from greenlight.formats.tensors import TensorType
 PEERS = Path(__file__).parent / "peers"
 
 
+class SideFailedError(RuntimeError):
+    """A side of a comparison, ours or a peer's, ended without a result."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
     """One run of the benchmarks."""
@@ -77,15 +81,15 @@ class Setting:
 
 
 def run_quietly(command: list[str], environment: dict[str, str]) -> str:
-    """Run a command, return its stdout; where it fails, exit with the end of what it said.
+    """Run a command and return its stdout.
 
     Raises:
-        SystemExit: it failed.
+        SideFailedError: it failed; the message ends with what it said last.
     """
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         tail = "\n".join(done.stderr.strip().splitlines()[-15:])
-        raise SystemExit(f"error: exit {done.returncode} of {' '.join(command)}\n{tail}")
+        raise SideFailedError(f"exit {done.returncode} of {' '.join(command)}\n{tail}")
     return done.stdout
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 
+from benchmarks.setting import SideFailedError
+
 
 @llama_cpp.llama_log_callback
 def _say_nothing(_level: int, _text: bytes, _data: object) -> None:
@@ -43,7 +45,7 @@ class LlamaCpp:
         params.n_threads = params.n_threads_batch = threads
         self._context = llama_cpp.llama_init_from_model(self._model, params)
         if not self._context:
-            raise SystemExit(f"error: llama.cpp made no context for {path}")
+            raise SideFailedError(f"llama.cpp made no context for {path}")
         self._n_vocab = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self._model))
         self._rows = llama_cpp.llama_batch_init(512, 0, 1)
 
@@ -105,4 +107,4 @@ class LlamaCpp:
 
     def _check(self, code: int) -> None:
         if code:
-            raise SystemExit(f"error: llama_decode returned {code}")
+            raise SideFailedError(f"llama_decode returned {code}")
