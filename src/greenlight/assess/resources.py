@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, TokenEvent
 from greenlight.evidence import JSON
@@ -48,6 +49,11 @@ def measure_resources(engine: Engine, text_tokens: Sequence[int], *, load_s: flo
 
 def peak_memory_bytes() -> int:
     """Most memory this process ever held."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # The kernel's ru_maxrss counts what the parent held when it started this process; VmHWM does not.
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        return int(fields["VmHWM"].split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
