@@ -328,7 +328,8 @@ _SUBORDINATE = re.compile(
 _NEGATED_VERB = re.compile(
     rf"(?:not(?! \w+ing\b| more\b| to\b)|{_NEGATED_NOW}|"
     r"(?:\w+ ){1,14}?(?:(?:do|does|did|is|are|was|were|has|have|had|can|could|would) (?:\w+ )?(?:not|never)"
-    r"|never|(?:has|have|had|is|are|was|were) no|lacks|lacked|(?<!a )(?<!the )(?<!its )lack|(?:is|are|was|were) (?:unable|incapable)))\b"
+    r"|never|(?:has|have|had|is|are|was|were) no|lacks|lacked|(?<!a )(?<!the )(?<!its )lack"
+    r"|(?:is|are|was|were) (?:unable|incapable)))\b"
     r"(?! (?:only|just|merely|simply|long|fail|failed|alone|longer|less|afraid|far|unlike|surprise|surprising"
     r"|surprisingly|directly|necessarily|exactly|entirely|completely|fully|always|typically|usually|wonder|doubt"
     r"|secret|exception|ordinary|mere|stranger|uncommon|unusual)\b)"
