@@ -174,6 +174,17 @@ def test_without_a_compiler_the_package_says_what_runs(tmp_path):
     assert "native" in facts["why"]
 
 
+def test_a_slow_path_is_said_where_it_runs(chat_model):
+    code = (
+        "import sys; sys.modules['greenlight.ops._native'] = None\n"
+        f"sys.argv = ['greenlight', 'chat', {str(chat_model)!r}, '-p', 'hello', '--max-tokens', '2']\n"
+        "from greenlight.cli import main; main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "running on numpy" in result.stderr
+    assert "running on numpy" not in result.stdout
+
+
 def test_public_names_are_listed_and_load():
     assert sorted(greenlight.__all__) == sorted({*greenlight._PLACES, "__version__"})
     for name in greenlight.__all__:

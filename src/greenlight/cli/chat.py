@@ -40,12 +40,15 @@ def chat(
     """Talk to a model; reads piped input."""
     from dataclasses import replace
 
+    from greenlight.cli.view import TerminalView
     from greenlight.compose.conversation import Conversation
     from greenlight.compose.models import load
 
     settings = options.settings(system, temperature, top_k, top_p, min_p, repetition_penalty)
     sampling = replace(settings.sampling, max_tokens=max_tokens, seed=seed)
-    talk = Conversation(load(ref, pull=pull, ops=ops).model, settings.system, sampling)
+    with TerminalView("chat") as view:
+        model = load(ref, pull=pull, ops=ops, observer=view).model
+    talk = Conversation(model, settings.system, sampling)
     if prompt is None and not sys.stdin.isatty():
         prompt = sys.stdin.read()
     if prompt is not None:

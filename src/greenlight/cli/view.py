@@ -92,6 +92,11 @@ class TerminalView(Observer):
         """A download bar; where stderr is no terminal, a line every few seconds."""
         self._show("download", done_bytes, total_bytes, unit="MB", scale=1e6)
 
+    def slow(self, reason: str) -> None:
+        """Say once that numpy runs, and why."""
+        self._close()
+        print(f"note: running on numpy, many times slower: {reason}", file=sys.stderr)
+
     def planned(self, plan: Plan) -> None:
         """Say what is coming before it starts."""
         facts = plan.to_json()

@@ -68,7 +68,10 @@ def load(reference: str, *, pull: bool = False, ops: str | None = None, observer
     parsed = hub.parse_reference(reference)
     path = hub.resolve(parsed, pull_missing=pull, progress=watch.pulling)
     digest, files = hub.digest(path), hub.file_digests(path)
-    return Loaded(name=_short_name(parsed, path), model=LocalModel.load(path, ops=ops), digest=digest, files=files)
+    model = LocalModel.load(path, ops=ops)
+    if reason := getattr(model.decoder.ops, "reason", None):
+        watch.slow(reason)
+    return Loaded(name=_short_name(parsed, path), model=model, digest=digest, files=files)
 
 
 def _short_name(reference: hub.Reference, path: Path) -> str:

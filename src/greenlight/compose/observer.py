@@ -18,6 +18,9 @@ class Observer:
     def pulling(self, done_bytes: int, total_bytes: int | None) -> None:
         """Bytes of a download so far."""
 
+    def slow(self, reason: str) -> None:
+        """The native kernels are not there: everything works, many times slower."""
+
     def planned(self, plan: Plan) -> None:
         """The plan stands, before anything is asked."""
 
