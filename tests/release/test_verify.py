@@ -475,3 +475,17 @@ def test_a_manifest_of_another_shape_is_a_difference(bundle, files):
     body = {"format": "greenlight.manifest/1", "files": files}
     write_json(bundle / "manifest.json", {**body, "sha256": sha256_json(body)})
     difference(bundle)
+
+
+def test_an_older_wording_is_not_compared_but_its_numbers_are(bundle, monkeypatch):
+    monkeypatch.setattr("greenlight.gate.decision.WORDING", 2)
+    monkeypatch.setattr("greenlight.gate.words.reason_of", lambda now: "said otherwise")
+    monkeypatch.setattr("greenlight.gate.criteria.reason_of", lambda now: "said otherwise")
+    result = verify(bundle)
+    assert any("edition 1 of the wording" in note for note in result.notes)
+    assert result.difference is None or result.difference.startswith("report.html")
+    decision = json.loads((bundle / "decision.json").read_bytes())
+    decision["rows"][0]["value"] = 0.123
+    write_json(bundle / "decision.json", decision)
+    write_manifest(bundle)
+    assert decision["rows"][0]["row"] in str(verify(bundle).difference)

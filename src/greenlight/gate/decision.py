@@ -16,6 +16,7 @@ from greenlight.gate.lock import policy_of, read_lock
 from greenlight.gate.policy import Criterion, Policy, parse_policy
 from greenlight.gate.resources import resource_row
 from greenlight.gate.rules import Finding, Labels
+from greenlight.gate.words import WORDING
 
 VERDICT_EXIT = {"go": 0, "go_with_conditions": 10, "hold": 20, "no_go": 30}
 """Exit status of `--check` for each verdict."""
@@ -55,6 +56,7 @@ def decide(folder: Path, *, policy_text: str | None = None, decided: str | None 
     verdict = verdict_of(rows, kind=lock["kind"])
     decision = {
         "format": "greenlight.decision/1",
+        "wording": WORDING,
         "lock": lock["id"],
         "policy": {"name": policy.name, "sha256": policy.sha256},
         "model": {"name": lock["model"]["name"], "digest": lock["model"]["digest"]},

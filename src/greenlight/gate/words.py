@@ -15,6 +15,10 @@ from greenlight.gate.rules import Finding, Status
 from greenlight.measure.metrics import Metric
 from greenlight.measure.statistics.sequence import SHARES
 
+WORDING = 1
+"""Edition of every sentence in a decision. Raise it with any change of words after a release: `verify` then compares
+the numbers of an older bundle, and says that it left out the words."""
+
 _SLOWEST = 1e-4
 """Less growth of the capital per item than this would take tens of thousands of items: nothing is in sight."""
 

@@ -39,6 +39,25 @@ def quoted(value: JSON) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
+_WORDS = frozenset(
+    ("wording", "sentence", "reason", "change", "next", "plain", "unscored")
+    + ("method", "text", "kind", "missed", "conditions")
+)
+
+
+def numbers_only(decision: JSON) -> JSON:
+    """A decision without its sentences: what must come out the same in every edition of the wording."""
+    if isinstance(decision, Mapping):
+        kept = {key: numbers_only(value) for key, value in decision.items() if key not in _WORDS}
+        return {**kept, "labels": _counts(decision["labels"])} if isinstance(decision.get("labels"), Mapping) else kept
+    return [numbers_only(value) for value in decision] if isinstance(decision, list) else decision
+
+
+def _counts(labels: Mapping[str, JSON]) -> dict[str, JSON]:
+    # Here "next" is not a sentence: it lists the answers to label next.
+    return dict(labels)
+
+
 _MISSING = object()
 
 _FIRST = ("verdict", "row", "status", "value", "lower", "upper", "limit")

@@ -11,7 +11,7 @@ from greenlight.errors import GreenlightError
 from greenlight.evidence import JSON, MANIFEST, canonical, evidence_files
 from greenlight.gate.decision import decide
 from greenlight.gate.lock import check_lock
-from greenlight.release.difference import DifferenceError, first_difference
+from greenlight.release.difference import DifferenceError, first_difference, numbers_only
 from greenlight.release.files import check_files, must_be_bundle, read_record
 from greenlight.release.recheck_page import check_page
 from greenlight.release.records import check_judges, check_names, check_records
@@ -140,6 +140,11 @@ class _Work:
     def _decision(self) -> None:
         stored = read_record(self._folder, "decision.json", "decision")
         again = decide(self._folder, decided=stored["decided"])
+        if stored["wording"] != again["wording"]:
+            self.notes.append(
+                f"decision.json has edition {stored['wording']} of the wording: its words were not compared"
+            )
+            stored, again = numbers_only(stored), numbers_only(again)
         if difference := first_difference(stored, again):
             # The rows' names carry no file: say it where it is the decision itself that was changed.
             raise DifferenceError(f"decision.json, {difference}")
