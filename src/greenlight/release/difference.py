@@ -40,9 +40,9 @@ def quoted(value: JSON) -> str:
 
 
 _WORDS = frozenset(
-    ("wording", "sentence", "reason", "change", "next", "plain", "unscored")
-    + ("method", "text", "kind", "missed", "conditions")
+    "wording sentence reason change next plain unscored method text kind missed conditions".split()  # noqa: SIM905
 )
+"""Fields that hold sentences, or are made of them."""
 
 
 def numbers_only(decision: JSON) -> JSON:
