@@ -53,7 +53,7 @@ class Pool {
     void work(int thread, uint32_t seen);
 
     int n_threads_ = 1;
-    bool stopping_ = false;
+    std::atomic<bool> stopping_{false};
     std::atomic<Task> task_{nullptr};
     std::atomic<const void*> argument_{nullptr};
     std::atomic<int> portion_{1}, n_shares_{1};
