@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import json
 import os
@@ -20,6 +21,8 @@ MAX_LINE_BYTES = 16 * 2**20
 """A journal line longer than this is not one of ours."""
 
 MANIFEST = "manifest.json"
+
+_DAMAGED = "if this is a run's own file, it was changed after it was written: restore it or run again into a new folder"
 
 
 def canonical(value: JSON) -> bytes:
@@ -95,7 +98,7 @@ def read_json(path: Path, kind: str) -> dict[str, JSON]:
     """
     value = _parse(_read(path), str(path))
     if not isinstance(value, dict):
-        raise EvidenceError("an evidence file is not a JSON object", where=str(path))
+        raise EvidenceError("an evidence file is not a JSON object", where=str(path), do=_DAMAGED)
     check_format(value, kind, str(path))
     return value
 
@@ -253,7 +256,11 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise EvidenceError("an evidence file is missing", where=str(path)) from error
+        raise EvidenceError(
+            "an evidence file is missing",
+            where=str(path),
+            do="name a folder that `greenlight assess` or `greenlight review` wrote, or a lock that `greenlight lock` wrote",
+        ) from error
     except OSError as error:
         raise EvidenceError("an evidence file cannot be read", where=str(path), found=str(error)) from error
 
@@ -265,7 +272,7 @@ def _lines(path: Path, data: bytes) -> Iterator[Line]:
             raise EvidenceError("a journal line is too long to be ours", where=where, found=f"{len(raw):,} bytes")
         value = _parse(raw, where)
         if not isinstance(value, dict):
-            raise EvidenceError("a journal line is not a JSON object", where=where)
+            raise EvidenceError("a journal line is not a JSON object", where=where, do=_DAMAGED)
         yield Line(number, value)
 
 
@@ -277,7 +284,7 @@ def _parse(data: bytes, where: str) -> JSON:
             "evidence cannot be read as JSON",
             where=where,
             found=str(error)[:200],
-            do="the file was changed after it was written; restore it or run again into a new folder",
+            do=_DAMAGED,
         ) from error
 
 
@@ -290,5 +297,9 @@ def _cannot_write(path: Path, error: OSError) -> EvidenceError:
         "evidence cannot be written",
         where=str(path),
         found=error.strerror or str(error),
-        do="free some space or choose another folder, then run the same command again: it resumes",
+        do=(
+            "free some space, then run the same command again: it resumes"
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}
+            else "choose a folder that you may write to"
+        ),
     )

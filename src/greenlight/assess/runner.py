@@ -118,7 +118,7 @@ class SuiteRunner:
     def run(self, *, deadline: float | None = None, on_progress: Callable[[Progress], None] | None = None) -> SuiteRun:
         """Ask until every item is answered, the verdict is certain, or the clock (time.monotonic) passes the deadline.
 
-        Items still in flight at the end are cancelled; finished ones beyond the deciding prefix stay in the journal.
+        Past the deadline nothing new is asked. Items still in flight when the verdict is certain are cancelled; finished ones beyond the deciding prefix stay in the journal.
         """
         start = time.monotonic()
         waiting = (item for index, item in enumerate(self._items) if index not in self._done)
@@ -140,9 +140,13 @@ class SuiteRunner:
                 return "certain"
             if len(self._done) == len(self._items):
                 return "complete"
-            if deadline is not None and time.monotonic() >= deadline:
+            late = deadline is not None and time.monotonic() >= deadline
+            # What is being answered is finished: a second more is better than a batch thrown away.
+            if late and not self._in_flight:
                 return "out of time"
-            while len(self._in_flight) < engine.max_sequences and (item := next(waiting, None)) is not None:
+            while (
+                not late and len(self._in_flight) < engine.max_sequences and (item := next(waiting, None)) is not None
+            ):
                 self._submit(item)
             for event in engine.step():
                 if isinstance(event, Generation | Scored):

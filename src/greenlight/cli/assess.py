@@ -19,7 +19,7 @@ from greenlight.cli.app import AsJson, Pull, Ref, emit, verb
 def assess(
     ref: Ref,
     lock: Annotated[Path | None, typer.Option(help="The exam of a lock; without it the run is exploratory.")] = None,
-    policy: options.Policy = "starter",
+    policy: options.PolicyOrLock = None,
     only: Annotated[str | None, typer.Option(help="Names of assessments, separated by commas.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-LOCK by default.")] = None,
     minutes: options.Minutes = None,

@@ -43,18 +43,31 @@ def chat(
     from greenlight.cli.view import TerminalView
     from greenlight.compose.conversation import Conversation
     from greenlight.compose.models import load
+    from greenlight.errors import UsageError
 
     settings = options.settings(system, temperature, top_k, top_p, min_p, repetition_penalty)
-    sampling = replace(settings.sampling, max_tokens=max_tokens, seed=seed)
+    with options.usage_errors():
+        sampling = replace(settings.sampling, max_tokens=max_tokens, seed=seed)
     with TerminalView("chat") as view:
         model = load(ref, pull=pull, ops=ops, observer=view).model
     talk = Conversation(model, settings.system, sampling)
     if prompt is None and not sys.stdin.isatty():
-        prompt = sys.stdin.read()
+        prompt = _piped()
     if prompt is not None:
+        if not prompt.strip():
+            raise UsageError("there is nothing to answer", where="the prompt", do="give some text with -p or on stdin")
         _once(talk, prompt, as_json=as_json)
     else:
         _converse(talk, ref)
+
+
+def _piped() -> str:
+    from greenlight.errors import UsageError
+
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageError("the input is not UTF-8", where="stdin", found=str(error), do="pipe text in UTF-8") from error
 
 
 def _once(talk: Conversation, prompt: str, *, as_json: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from greenlight.cli.app import AsJson, Run, emit, verb
+from greenlight.evidence import JSON
 
 
 @verb("decide", examples="greenlight decide runs/smollm2-1a2b3c4d --check")
@@ -23,7 +25,7 @@ def decide(
 ) -> None:
     """The verdict under the lock in RUN; writes decision.json, report.html and manifest.json."""
     from greenlight import compose
-    from greenlight.cli.view import row_line, verdict_text
+    from greenlight.cli.view import VERDICTS, row_line, verdict_text
     from greenlight.gate.decision import VERDICT_EXIT
 
     folder = Path(run)
@@ -34,8 +36,8 @@ def decide(
     def text() -> str:
         lines = [row_line(row) for row in decision["rows"]] + [verdict_text(decision, folder)]
         if other:
-            lines += ["", f"under {other['policy']['name']} (not the locked policy): {other['verdict']}"]
-            lines += [row_line(row) for row in other["rows"]]
+            lines += ["", f"under {other['policy']['name']} (not the locked policy): {VERDICTS[other['verdict']]}"]
+            lines += [_other_line(row) for row in other["rows"]]
         return "\n".join(lines)
 
     emit({**decision, "other": other} if other else decision, as_json=as_json, text=text)
@@ -50,3 +52,9 @@ def report(run: Run, as_json: AsJson = False) -> None:
 
     path = compose.report(Path(run))
     emit({"report": str(path)}, as_json=as_json, text=lambda: str(path))
+
+
+def _other_line(row: Mapping[str, JSON]) -> str:
+    """One row under another policy, with the limit that was locked beside it."""
+    limit = "no limit" if row["limit"] is None else f"limit {row['limit']:g}"
+    return f"  {row['row']:<32} {limit:<14} {row['status']:<13} {row['reason']}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,9 @@ TopP = Annotated[float, typer.Option(help="Keep the most likely tokens up to thi
 MinP = Annotated[float, typer.Option(help="Drop tokens less likely than this share of the most likely one.")]
 RepetitionPenalty = Annotated[float, typer.Option(help="Divide the logits of tokens already seen by this; 1 is off.")]
 Policy = Annotated[str, typer.Option("--policy", help="A shipped policy (starter) or a TOML file.")]
+PolicyOrLock = Annotated[
+    str | None, typer.Option("--policy", help="A shipped policy or a TOML file; starter, where no lock fixes another.")
+]
 Minutes = Annotated[float | None, typer.Option(min=0.05, help="Time budget; rows it leaves open are INCONCLUSIVE.")]
 IncludeHarmful = Annotated[
     bool,
@@ -39,7 +44,12 @@ def read_system(system: str | None) -> str | None:
     try:
         return Path(system[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("the system prompt cannot be read", where=system[1:], found=str(error)) from error
+        raise UsageError(
+            "the system prompt cannot be read",
+            where=system[1:] or "--system @",
+            found=str(error),
+            do="name a text file in UTF-8 after the @",
+        ) from error
 
 
 def settings(
@@ -49,7 +59,19 @@ def settings(
     from greenlight.compose.exam import Settings
     from greenlight.engine import SamplingParams
 
-    sampling = SamplingParams(
-        temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty
-    )
+    with usage_errors():
+        sampling = SamplingParams(
+            temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty
+        )
     return Settings(read_system(system), sampling)
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """An impossible value that was given as an option is bad usage."""
+    from greenlight.errors import ConfigError, UsageError
+
+    try:
+        yield
+    except ConfigError as error:
+        raise UsageError(error.what, where="an option of this command", found=error.found, do=error.do) from error

@@ -17,7 +17,7 @@ from greenlight.cli.app import AsJson, Pull, Ref, emit, verb
 )
 def review(
     ref: Ref,
-    policy: options.Policy = "starter",
+    policy: options.PolicyOrLock = None,
     lock: Annotated[
         Path | None, typer.Option(help="The exam of a lock made before; without it this is a rehearsal.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -67,10 +68,15 @@ def verdict_text(decision: Mapping[str, JSON], folder: Path | str) -> str:
         if row["change"]:
             lines.append(f"     {'changes if':<12} {row['change']}")
         if row["next"]:
-            lines.append(f"     {'next':<12} {row['next']}")
+            lines.append(f"     {'next':<12} {_next(row['next'], folder)}")
     lines += [f"  condition: {condition}" for condition in decision["conditions"]]
     lines += ["", f"report  {Path(folder) / 'report.html'}", f"verify  greenlight verify {folder}"]
     return "\n".join(lines)
+
+
+def _next(command: str, folder: Path | str) -> str:
+    """A row's next command with this run's folder; the decision itself does not know where it lies."""
+    return re.sub(r"\bRUN\b", str(folder), command)
 
 
 class TerminalView(Observer):

@@ -51,11 +51,11 @@ def open_folder(folder: Path, lock: Mapping[str, JSON], exams: Sequence[Exam], *
                 do="choose another folder with --out; evidence is never overwritten",
             )
         return
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise EvidenceError(
             "this folder holds something else",
             where=str(folder),
-            found="files, but no lock.json",
+            found="files, but no lock.json" if folder.is_dir() else "a file",
             do="choose another folder with --out",
         )
     write_atomic(folder / "policy.toml", str(lock["policy"]["toml"]).encode())
@@ -142,6 +142,8 @@ def report(folder: Path | str) -> Path:
     from greenlight.release.page import render
 
     folder = Path(folder)
+    if not (folder / "decision.json").exists():
+        raise EvidenceError("this run is not decided", where=str(folder), do=f"greenlight decide {folder}")
     path = folder / "report.html"
     write_atomic(path, render(folder))
     write_manifest(folder)

@@ -12,9 +12,10 @@ from greenlight.compose.models import Loaded, load
 from greenlight.compose.observer import Observer
 from greenlight.compose.review import Review, assess, review
 from greenlight.engine import GenerateRequest, SamplingParams
-from greenlight.errors import EvidenceError
+from greenlight.errors import EvidenceError, UsageError
 from greenlight.evidence import JSON, write_json
 from greenlight.gate.lock import Kind, policy_of, read_lock
+from greenlight.gate.policy import load_policy
 
 if TYPE_CHECKING:
     from greenlight.gate.plan import Plan
@@ -74,7 +75,7 @@ def lock_reference(
 def assess_reference(
     reference: str,
     *,
-    policy: str | Path = "starter",
+    policy: str | Path | None = None,
     lock_path: Path | str | None = None,
     settings: Settings = DEFAULT,
     out: Path | str | None = None,
@@ -96,7 +97,7 @@ def assess_reference(
 def review_reference(
     reference: str,
     *,
-    policy: str | Path = "starter",
+    policy: str | Path | None = None,
     lock_path: Path | str | None = None,
     settings: Settings = DEFAULT,
     out: Path | str | None = None,
@@ -124,9 +125,24 @@ def verify(folder: Path | str) -> Verification:
 
 
 def _lock_for(
-    loaded: Loaded, lock_path: Path | str | None, policy: str | Path, settings: Settings, kind: Kind
+    loaded: Loaded, lock_path: Path | str | None, policy: str | Path | None, settings: Settings, kind: Kind
 ) -> Mapping[str, JSON]:
-    return read_lock(Path(lock_path)) if lock_path else lock(policy, loaded, settings, kind=kind)
+    """The lock of a file, or a new one; what a lock fixes cannot be asked for otherwise beside it."""
+    if lock_path is None:
+        return lock(policy or "starter", loaded, settings, kind=kind)
+    value = read_lock(Path(lock_path))
+    fixed = Settings.from_json(value["settings"])
+    asked = {"policy": policy is None or load_policy(policy).sha256 == value["policy"]["sha256"]}
+    asked["system prompt"] = settings.system in (DEFAULT.system, fixed.system)
+    asked["sampling"] = settings.sampling in (DEFAULT.sampling, fixed.sampling)
+    for name, agrees in asked.items():
+        if not agrees:
+            raise UsageError(
+                f"the lock fixes another {name} than this command asks for",
+                where=str(lock_path),
+                do="leave the option out, or make a new lock: greenlight lock",
+            )
+    return value
 
 
 def _default_folder(parent: str, loaded: Loaded, value: Mapping[str, JSON]) -> Path:

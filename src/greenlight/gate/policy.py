@@ -255,6 +255,8 @@ def _limit(table: Mapping[str, JSON], level: Level, metric: Metric, where: str) 
             where=where,
             do="move it to [[disclose]]",
         )
+    if "limit" not in table:
+        raise PolicyError(f"a [[{level}]] needs a limit", where=where, do="add limit = ..., or make it a [[disclose]]")
     low = 0.0 if metric.kind == "balance" else metric.low
     limit = _number(table, "limit", None, float("-inf"), float("inf"), where)
     if not low < limit < metric.high:

@@ -118,7 +118,8 @@ def change_of(now: Situation) -> str:
         case "FAIL":
             return "another model, system prompt or setting under a new lock; more answers of this one would not"
     if now.n_used < now.n_planned:
-        return f"the {now.n_planned - now.n_used} planned items that are left{_estimate_text(now)}"
+        left = f"the {now.n_planned - now.n_used} planned items that are left"
+        return left if now.criterion.metric.kind == "balance" else f"{left}{_estimate_text(now)}"
     if labels is not None:
         if labels["needed"] is None:
             return "a model with fewer flagged answers, or a larger exam"

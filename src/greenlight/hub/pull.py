@@ -34,7 +34,10 @@ def pull(
     with locked(reference.text):
         # A hub reference without a commit may have moved on: it is asked again, which costs one request.
         if isinstance(reference, CatalogReference):
-            return find(reference) or _pull_entry(catalog()[reference.name], progress, source_file)
+            # A copy that the user names is always looked at: silence would read as approval of it.
+            return (None if source_file else find(reference)) or _pull_entry(
+                catalog()[reference.name], progress, source_file
+            )
         if source_file is not None:
             raise HubError("--from is for names of the catalog", where=reference.text, do=f"use {source_file} directly")
         return _pull_hub(reference, progress)
