@@ -24,9 +24,16 @@ SHAPES = {"up": (1536, 576), "down": (576, 1536)}
 
 
 def random_tensor(rng: np.random.Generator, type_: TensorType, rows: int, columns: int) -> Tensor:
-    """Random bytes of a type: any bytes are valid weights to a kernel that only has to be timed."""
-    shape = Tensor("weight", type_, (rows, columns), np.empty(0, np.uint8))
-    return Tensor("weight", type_, (rows, columns), rng.integers(0, 60, shape.n_bytes, dtype=np.uint8))
+    """Random weights: for floats of ordinary size (tiny ones would be timed as subnormals), for blocks any bytes."""
+    if type_.quantised:
+        empty = Tensor("weight", type_, (rows, columns), np.empty(0, np.uint8))
+        data = rng.integers(0, 60, empty.n_bytes, dtype=np.uint8)
+    else:
+        values = rng.standard_normal((rows, columns)).astype(np.float16 if type_ is TensorType.F16 else np.float32)
+        data = values.reshape(-1).view(np.uint8)
+        if type_ is TensorType.BF16:
+            data = np.ascontiguousarray(values.reshape(-1).view(np.uint16)[1::2]).view(np.uint8)
+    return Tensor("weight", type_, (rows, columns), data)
 
 
 def best_seconds(fn: Callable[[], object], clock: Callable[[], float], repeats: int) -> float:

@@ -237,6 +237,8 @@ void bind_context(nb::module_& m) {
 
 NB_MODULE(_native, m) {
     m.doc() = "greenlight's kernels.";
+    // Handles alive when the interpreter ends are no news to whoever ran the program.
+    nb::set_leak_warnings(false);
     m.def("usable_isas", usable_isas);
     m.def("cpu_features", cpu_features);
     m.def("threads", [] { return Pool::instance().size(); });
