@@ -23,6 +23,9 @@ INDEX_FILE = "model.safetensors.index.json"
 MAX_HEADER_BYTES = 100_000_000
 """The reference implementation's own bound."""
 
+MAX_DIMS = 8
+"""No weight has more; the product of thousands of sizes would take longer than reading the model."""
+
 TYPES = {"F32": TensorType.F32, "F16": TensorType.F16, "BF16": TensorType.BF16}
 
 
@@ -141,7 +144,15 @@ def _read_entry(path: Path, name: str, entry: Any) -> tuple[TensorType, tuple[in
         raise FormatError("a tensor's header entry is not dtype, shape and data_offsets", where=where)
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise FormatError("a tensor's shape or range is not made of sizes", where=where, found=f"{shape}, {offsets}")
+        raise FormatError(
+            "a tensor's shape or range is not made of sizes", where=where, found=f"{shape}, {offsets}"[:200]
+        )
+    if len(shape) > MAX_DIMS:
+        raise FormatError(
+            "a tensor has more dimensions than a weight can have",
+            where=where,
+            found=f"{len(shape)}, at most {MAX_DIMS}",
+        )
     if not isinstance(dtype, str) or dtype not in TYPES:
         raise UnsupportedError(
             f"tensors of type {dtype} cannot be read",
