@@ -82,6 +82,15 @@ def test_an_unknown_metric_names_the_known_ones():
     with pytest.raises(PolicyError) as error:
         metric_of("hallucinate", "score")
     assert "score_50" in str(error.value)
-    with pytest.raises(PolicyError) as error:
+    with pytest.raises(PolicyError, match="no assessment is called nonsense") as error:
         metric_of("nonsense", "pass")
     assert "hierarchy" in str(error.value)
+
+
+def test_an_assessment_misspelt_is_named_with_the_nearest():
+    with pytest.raises(PolicyError, match="no assessment is called hierarhcy") as error:
+        metric_of("hierarhcy", "pass")
+    assert error.value.do == "did you mean hierarchy?"
+    with pytest.raises(PolicyError, match=r"no metric is called hierarchy.passs") as error:
+        metric_of("hierarchy", "passs")
+    assert error.value.do == "did you mean pass?"

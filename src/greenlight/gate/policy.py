@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -176,8 +177,8 @@ def parse_policy(text: str, where: str = "policy") -> Policy:
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError("a policy is not TOML", where=where, found=str(error)) from error
+    except (ValueError, RecursionError) as error:  # of whole numbers too long to be read, of brackets in brackets
+        raise PolicyError("a policy is not TOML", where=where, found=str(error)[:200]) from error
     _only(data, _TABLES, where)
     head = _table(data, "policy", where)
     _only(head, _POLICY, f"{where}, [policy]")
@@ -321,14 +322,21 @@ def _number(
 ) -> float:
     value = table.get(key, default)
     kinds = (int,) if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+    # A whole number may be longer than any float: it is bounded before it is compared with the infinities of `limit`.
+    long = isinstance(value, int) and abs(value) > sys.float_info.max
+    if isinstance(value, bool) or not isinstance(value, kinds) or long or not low <= value <= high:
         raise PolicyError(
             f"{key!r} is not a number that it can be",
             where=where,
-            found=f"{value!r}, must be {'a whole number' if whole else 'a number'} from {low:g} to {high:g}",
+            found=f"{_short(value)}, must be {'a whole number' if whole else 'a number'} from {low:g} to {high:g}",
             do=f"change {key}",
         )
     return float(value)
+
+
+def _short(value: JSON) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _unique(names: list[str], where: str) -> None:

@@ -6,12 +6,16 @@ that is worst for the row, named in each metric's `unscored`. How many there wer
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from greenlight.errors import PolicyError
 from greenlight.measure.graders.choice import bias_sign, confidences, readable
+
+ROUNDS = 9
+"""How often the machine's figures are measured."""
 
 JSON: TypeAlias = Any
 Sample: TypeAlias = Mapping[str, JSON]
@@ -303,11 +307,19 @@ def metric_of(assess: str, name: str, where: str | None = None) -> Metric:
     """
     found = METRICS.get((assess, name))
     if found is None:
-        known = [metric.name for metric in _ALL if metric.assess == assess]
         kinds = sorted({metric.assess for metric in _ALL})
-        raise PolicyError(
-            f"no metric is called {assess}.{name}",
-            where=where,
-            do=f"use {', '.join(known)}" if known else f"use one of the assessments {', '.join(kinds)}",
-        )
+        if assess not in kinds:
+            raise _unknown("assessment", assess, assess, kinds, where)
+        known = [metric.name for metric in _ALL if metric.assess == assess]
+        raise _unknown("metric", f"{assess}.{name}", name, known, where)
     return found
+
+
+def _unknown(kind: str, full: str, name: str, known: list[str], where: str | None) -> PolicyError:
+    near = difflib.get_close_matches(name, known, n=1)
+    return PolicyError(
+        f"no {kind} is called {full}",
+        where=where,
+        found=f"known are {', '.join(known)}",
+        do=f"did you mean {near[0]}?" if near else f"use {', '.join(known)}",
+    )
