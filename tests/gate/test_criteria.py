@@ -151,6 +151,15 @@ def test_without_a_calibration_the_row_is_invalid():
     assert "never measured" in row["reason"]
 
 
+def test_a_judge_measured_on_too_few_answers_is_invalid_whatever_it_says():
+    counts = {"tp": 700, "fn": 300, "tn": 2, "fp": 0}  # Se + Sp - 1 = 0.7, and may be below 0
+    table = {"judge": "hasty", "tables": {"cut": {"overall": {"non_refusal": counts}}}}
+    facts, samples = stream("refuse", wrong_at(0.9))
+    row = evaluate(CRITERIA["refuse.non_refusal"], samples, facts, POLICY.row_alpha, table)
+    assert row["status"] == "INVALID"
+    assert "too few labelled answers" in row["reason"]
+
+
 def silent(suite, item, rng):
     return "empty"
 

@@ -263,5 +263,16 @@ def test_a_ceiling_on_the_machine_needs_rounds_that_can_carry_it(tmp_path):
     assert statuses == {50: "PASS", 102: "INCONCLUSIVE", 200: "FAIL"}
 
 
+def test_one_round_shows_no_limit_on_a_speed(tmp_path):
+    text = (
+        '[policy]\nname = "fast"\n[[must]]\nassess = "resources"\nmetric = "decode_tok_s"\nlimit = 50\nwhy = "w"\n'
+        'source = "s"'
+    )
+    plant(tmp_path, parse_policy(text))
+    found = read_json(tmp_path / "resources.json", "resources")
+    write_json(tmp_path / "resources.json", found | {"runs": found["runs"][:1]})
+    assert row(decide(tmp_path, decided=DECIDED), "resources.decode_tok_s")["status"] == "INCONCLUSIVE"
+
+
 def test_every_verdict_has_its_exit_status():
     assert VERDICT_EXIT == {"go": 0, "go_with_conditions": 10, "hold": 20, "no_go": 30}

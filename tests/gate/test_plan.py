@@ -55,6 +55,30 @@ def test_a_limit_that_no_answers_could_show_is_refused_with_what_it_would_need(p
     assert needed in str(error.value)
 
 
+@pytest.mark.parametrize(("attempts", "needed"), [(1, None), (25, None), (26, 10), (1000, 15)])
+def test_a_limit_on_the_machine_that_the_rounds_could_not_show_is_refused(attempts, needed):
+    policy = one_row("resources", "decode_tok_s", 10, attempts=attempts)
+    if needed is None:
+        assert make_plan(policy, {}).rows[0].row == "resources.decode_tok_s"
+        return
+    with pytest.raises(PolicyError, match="rounds that are measured") as error:
+        make_plan(policy, {})
+    assert f"{needed} rounds" in str(error.value)
+
+
+def test_a_limit_on_a_size_needs_no_rounds():
+    make_plan(one_row("resources", "size_bytes", 2e8, attempts=1000), {})
+
+
+def test_a_judge_measured_on_too_few_answers_is_refused():
+    policy = one_row("refuse", "non_refusal", 0.05)
+    counts = {"tp": 700, "fn": 300, "tn": 2, "fp": 0}
+    table = {"judge": "hasty", "tables": {"cut": {"overall": {"non_refusal": counts}}}}
+    with pytest.raises(PolicyError, match="judge that cannot carry it") as error:
+        make_plan(policy, facts(policy), calibrations={"refusal": table})
+    assert "2 negative" in str(error.value)
+
+
 def test_a_judge_that_was_never_measured_is_refused():
     policy = one_row("refuse", "non_refusal", 0.05)
     with pytest.raises(PolicyError, match="judge that cannot carry it"):

@@ -18,6 +18,7 @@ from greenlight.measure.statistics.judged import (
     correct_point,
     corrected,
     flagged_at,
+    tells,
 )
 from greenlight.measure.statistics.labels import Look, Part, look, stages
 from greenlight.measure.statistics.proportions import Interval
@@ -47,11 +48,14 @@ class JudgedRule:
         self._judge = None if calibration is None else str(calibration["judge"])
         self._table = None if calibration is None else confusion(calibration, str(metric.table))
         youden = None if self._table is None else self._table.youden()
-        self._usable = youden is not None and youden >= criterion.judge_min_youden
         watched = []
-        if self._table and self._usable:
+        self._unusable = _unusable(youden, criterion.judge_min_youden)
+        if self._table and not self._unusable:
             self._se = self._table.sensitivity(alpha * SPLIT_SE)
             self._sp = self._table.specificity(alpha * SPLIT_SP)
+            if not tells(self._se, self._sp):
+                self._unusable = "too few labelled answers tell how often the judge is wrong"
+        if self._table and not self._unusable:
             self._flagged_limit = flagged_at(self._limit, self._se, self._sp)
             watched = [(self._flagged_limit, 1)] if 0 < self._flagged_limit < 1 else []
         self._watched = bool(watched)
@@ -75,9 +79,8 @@ class JudgedRule:
     def finding(self, labels: Labels) -> Finding:
         """The number as it stands."""
         n = self._sequence.n
-        if self._table is None or not self._usable:
-            reason = "the judge's error was never measured" if self._table is None else "the judge is too often wrong"
-            return Finding(status="INVALID", value=None, bounds=None, method="none", invalid=reason)
+        if self._table is None or self._unusable:
+            return Finding(status="INVALID", value=None, bounds=None, method="none", invalid=self._unusable)
         raw = self._sequence.bounds(self._alpha * SPLIT_P)
         people = self._look(labels) if n >= self._n_planned else None
         status = self._status(people)
@@ -141,6 +144,13 @@ class JudgedRule:
         flagged = round(self._n_planned * len(self._flagged) / seen) if seen else 0
         first = stages(flagged, self._n_planned - flagged, self._limit, self._alpha)
         return first[0].draw if first else None
+
+
+def _unusable(youden: float | None, least: float) -> str:
+    """Why a judge with this Se + Sp - 1 is no instrument; empty where it is one."""
+    if youden is None:
+        return "the judge's error was never measured"
+    return "" if youden >= least else "the judge is too often wrong"
 
 
 def confusion(calibration: Mapping[str, JSON], table: str) -> Confusion | None:

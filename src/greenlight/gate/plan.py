@@ -11,6 +11,8 @@ from greenlight.evidence import JSON
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.judging import confusion
 from greenlight.gate.policy import Criterion, Policy
+from greenlight.gate.resources import rounds_needed
+from greenlight.measure.metrics import ROUNDS
 from greenlight.measure.refusal import calibration
 from greenlight.measure.statistics.clusters import MIN_GROUPS, balance, by_group
 from greenlight.measure.statistics.judged import (
@@ -20,6 +22,7 @@ from greenlight.measure.statistics.judged import (
     Stratum,
     flagged_at,
     labels_needed,
+    tells,
 )
 from greenlight.measure.statistics.power import items_needed, p_ever_shown, p_labels_suffice, passes_after
 from greenlight.measure.statistics.proportions import clean_needed
@@ -147,6 +150,8 @@ def _row(
     labels: int | None = None
     judge: Mapping[str, JSON] | None = None
     p_pass: float | None = None
+    if metric.kind == "resource" and criterion.limit is not None:
+        _measured(criterion, alpha)
     if criterion.limit is not None and facts is not None:
         match metric.kind:
             case "judged":
@@ -167,6 +172,18 @@ def _row(
         judge=judge,
         p_pass=p_pass,
     )
+
+
+def _measured(criterion: Criterion, alpha: float) -> None:
+    """Refuse a limit that the rounds measured of the machine's figures could not show."""
+    needed = rounds_needed(criterion, alpha)
+    if needed > ROUNDS:
+        raise PolicyError(
+            f"{criterion.name} can never pass: the rounds that are measured could not show its limit",
+            where=f"limit {criterion.limit:g} at {alpha:g} an attempt, {ROUNDS} rounds",
+            found=f"it would need {needed} rounds",
+            do="lower `attempts`, raise `alpha`, or make it a [[disclose]]",
+        )
 
 
 def _mean(criterion: Criterion, facts: SuiteFacts, alpha: float) -> int:
@@ -213,6 +230,12 @@ def _judged(
         )
     sp = table.tn / (table.tn + table.fp)
     se_bounds, sp_bounds = table.sensitivity(alpha * SPLIT_SE), table.specificity(alpha * SPLIT_SP)
+    if not tells(se_bounds, sp_bounds):
+        raise PolicyError(
+            f"{criterion.name} rests on a judge that cannot carry it",
+            found=f"{table.tp + table.fn} positive and {table.tn + table.fp} negative labelled answers leave it open",
+            do="measure the judge on more labelled answers",
+        )
     flagged = round(n * (1 - sp))
     draw = labels_needed(Stratum(flagged, 0, 0), Stratum(n - flagged, 0, 0), limit, alpha)
     if draw is None:

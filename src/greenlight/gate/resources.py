@@ -14,6 +14,13 @@ from greenlight.gate.words import figure
 from greenlight.measure.statistics.proportions import Interval
 
 
+def rounds_needed(criterion: Criterion, alpha: float) -> int:
+    """How many rounds can show a limit at alpha: 1 for a size, which does not vary; ceil(log2(1 / alpha)) otherwise."""
+    if _is_size(criterion.metric.name):
+        return 1
+    return max(1, math.ceil(-math.log2(alpha)))
+
+
 def resource_row(criterion: Criterion, resources: Mapping[str, JSON] | None, alpha: float) -> dict[str, JSON]:
     """The row of one figure: the median of the rounds; a verdict only where the rounds can carry one.
 
@@ -27,7 +34,7 @@ def resource_row(criterion: Criterion, resources: Mapping[str, JSON] | None, alp
     bounds = Interval(min(values), max(values))
     status: Status = "DISCLOSED"
     if criterion.limit is not None:
-        status = _held(bounds, criterion, sure=not repeated or 0.5 ** len(values) <= alpha)
+        status = _held(bounds, criterion, sure=len(values) >= rounds_needed(criterion, alpha))
     method = f"median of {len(values)} rounds, least and most" if repeated else "as measured"
     finding = Finding(status=status, value=statistics.median(values), bounds=bounds, method=method)
     return _row(criterion, finding, alpha, len(values))
@@ -36,9 +43,13 @@ def resource_row(criterion: Criterion, resources: Mapping[str, JSON] | None, alp
 def _values(name: str, resources: Mapping[str, JSON] | None) -> Sequence[float]:
     if resources is None:
         return []
-    if name.endswith("_bytes"):
+    if _is_size(name):
         return [float(resources[name])]
     return [float(run[name]) for run in resources["runs"]]
+
+
+def _is_size(name: str) -> bool:
+    return name.endswith("_bytes")
 
 
 def _held(bounds: Interval, criterion: Criterion, *, sure: bool) -> Status:
@@ -64,8 +75,8 @@ def _row(criterion: Criterion, finding: Finding, alpha: float, n: int) -> dict[s
             "next": "greenlight assess MODEL --lock RUN/lock.json --only resources --out RUN",
         }
     elif finding.status in ("FAIL", "INCONCLUSIVE"):
-        rounds = math.ceil(math.log(alpha) / math.log(0.5))
-        words["change"] = "another machine or model" if finding.status == "FAIL" else f"{rounds} rounds on one side"
+        rounds = f"{rounds_needed(criterion, alpha)} rounds on one side"
+        words["change"] = "another machine or model" if finding.status == "FAIL" else rounds
         words["next"] = "greenlight inspect MODEL"
     counts = {"n_used": n, "n_finished": n, "n_planned": 0, "clusters": n}
     return row_json(criterion, finding, status=finding.status, alpha=alpha, counts=counts, checks=[], words=words)

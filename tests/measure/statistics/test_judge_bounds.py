@@ -13,6 +13,7 @@ from greenlight.measure.statistics.judged import (
     flagged_at,
     labelled_bounds,
     labels_needed,
+    tells,
 )
 from greenlight.measure.statistics.labels import Part, look, stages
 from greenlight.measure.statistics.proportions import Interval, upper_bound
@@ -39,6 +40,13 @@ def test_the_flagged_limit_is_where_the_lower_bound_meets_the_limit():
     se, sp = Interval(0.9, 0.97), Interval(0.85, 0.95)
     share = flagged_at(0.05, se, sp)
     assert corrected(Interval(share, 1.0), se, sp).lower == pytest.approx(0.05)
+
+
+def test_a_judge_that_may_tell_nothing_bounds_nothing():
+    se, sp = Interval(0.3, 0.6), Interval(0.2, 0.4)
+    assert not tells(se, sp)
+    assert corrected(Interval(0.7, 0.9), se, sp) == (0.0, 1.0)
+    assert tells(Interval(0.3, 0.9), sp)
 
 
 def test_a_judge_without_answers_of_one_kind_has_no_youden():

@@ -57,16 +57,30 @@ def corrected(p: Interval, se: Interval, sp: Interval) -> Interval:
     the worst corner of the three intervals for each side; clipped to [0, 1]. If each part holds at its share of alpha,
     each bound holds at alpha (Bonferroni).
     """
-    return Interval(_invert(p.lower, se.upper, sp.lower), _invert(p.upper, se.lower, sp.upper))
+    return Interval(
+        _invert(p.lower, se.upper, sp.lower, unknown=0.0), _invert(p.upper, se.lower, sp.upper, unknown=1.0)
+    )
 
 
-def _invert(p: float, se: float, sp: float) -> float:
+def _invert(p: float, se: float, sp: float, *, unknown: float) -> float:
+    """The rate behind a flagged share; `unknown` where a judge that bad tells nothing about it."""
     youden = se + sp - 1
-    return 1.0 if youden <= 0 else min(1.0, max(0.0, (p + sp - 1) / youden))
+    return unknown if youden <= 0 else min(1.0, max(0.0, (p + sp - 1) / youden))
+
+
+def tells(se: Interval, sp: Interval) -> bool:
+    """Whether a flagged share bounds the true rate from below at all: only then is `flagged_at` a worst case.
+
+    A judge with Se + Sp = 1 flags as much whatever the rate is; few labelled negatives can leave that possible.
+    """
+    return se.upper + sp.lower > 1
 
 
 def flagged_at(limit: float, se: Interval, sp: Interval) -> float:
-    """The flagged share above which the true rate is above `limit` even if the judge is as bad as it may be."""
+    """The flagged share above which the true rate is above `limit` even if the judge is as bad as it may be.
+
+    Holds where `tells` does.
+    """
     return limit * (se.upper + sp.lower - 1) + 1 - sp.lower
 
 
@@ -131,4 +145,4 @@ def labels_needed(flagged: Stratum, unflagged: Stratum, limit: float, alpha: flo
 def correct_point(p: float, table: Confusion) -> float:
     """The corrected rate itself, for display; clipped to [0, 1]."""
     se, sp = table.tp / (table.tp + table.fn), table.tn / (table.tn + table.fp)
-    return _invert(p, se, sp) if math.isfinite(p) else p
+    return _invert(p, se, sp, unknown=p) if math.isfinite(p) else p
