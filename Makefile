@@ -8,7 +8,7 @@ TEST := .venv/test.stamp
 CHECK := .venv/check.stamp
 MODEL := .venv/model.stamp
 WITNESS := .venv-witness/witness.stamp
-NATIVE := $(wildcard native/*)
+NATIVE := native/CMakeLists.txt $(wildcard native/src/*)
 
 .PHONY: help review test witness check bench clean
 

@@ -1,5 +1,8 @@
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 from greenlight.errors import EvidenceError
 from greenlight.evidence import (
     Journal,
+    alone,
     canonical,
     check_manifest,
     read_json,
@@ -114,6 +118,43 @@ def test_a_full_disk_leaves_the_journal_whole(tmp_path, monkeypatch):
     assert "resumes" in str(caught.value.do)
     real.close()
     assert [entry["item"] for entry in read_lines(path, "samples")[1]] == [1]
+
+
+def test_a_file_that_may_not_grow_leaves_a_journal_that_can_be_continued(tmp_path):
+    """The real thing: the kernel cuts a write short, then refuses the rest."""
+    path = tmp_path / "x.jsonl"
+    code = (
+        "import resource, signal, sys\n"
+        "from greenlight.errors import EvidenceError\n"
+        "from greenlight.evidence import Journal\n"
+        "from pathlib import Path\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n"
+        "journal = Journal(Path(sys.argv[1]), 'samples', {'lock': 'a'})\n"
+        "try:\n"
+        "    for number in range(50): journal.append({'item': number, 'text': 'x' * 40})\n"
+        "except EvidenceError: journal.close(); print(number)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    with Journal(path, "samples", {"lock": "a"}) as journal:
+        assert [entry["item"] for entry in journal.entries] == list(range(int(result.stdout)))
+        journal.append({"item": "last"})
+    assert read_lines(path, "samples")[1][-1] == {"item": "last"}
+
+
+def test_a_folder_is_held_by_one_process_at_a_time(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with alone(folder), pytest.raises(EvidenceError, match="another process"), alone(folder):
+        pass
+    with alone(folder):
+        assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "."])
+def test_what_is_no_plain_file_is_not_read(path):
+    with pytest.raises(EvidenceError, match="no evidence file"):
+        read_json(Path(path), "lock")
 
 
 def test_an_atomic_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):

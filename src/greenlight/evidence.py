@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +21,9 @@ JSON: TypeAlias = Any
 
 MAX_LINE_BYTES = 16 * 2**20
 """A journal line longer than this is not one of ours."""
+
+MAX_FILE_BYTES = 2**30
+"""An evidence file larger than this is not one of ours."""
 
 MANIFEST = "manifest.json"
 
@@ -157,7 +162,8 @@ class Journal:
                 self._adopt(whole, expected)
             if self.dropped_bytes:
                 os.truncate(path, len(whole))
-            self._file = path.open("ab")
+            # Unbuffered: what a failed write leaves in a buffer would come out later, as half a line.
+            self._file = path.open("ab", buffering=0)
             if not whole:
                 self._write(expected)
         except OSError as error:
@@ -189,10 +195,10 @@ class Journal:
             raise _cannot_write(self.path, error) from error
 
     def _write(self, entry: Mapping[str, JSON]) -> None:
-        start = self._file.tell()
+        start, data = self._file.tell(), memoryview(canonical(entry) + b"\n")
         try:
-            self._file.write(canonical(entry) + b"\n")
-            self._file.flush()
+            while data:
+                data = data[self._file.write(data) :]
         except OSError:
             # Half a line must not stay: cut the file back to the last whole entry.
             os.truncate(self.path, start)
@@ -200,9 +206,13 @@ class Journal:
 
     def close(self) -> None:
         """Flush to the disk itself and close."""
-        if not self._file.closed:
-            self._file.flush()
+        if self._file.closed:
+            return
+        try:
             os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        finally:
             self._file.close()
 
     def __enter__(self) -> Journal:
@@ -210,6 +220,36 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a run folder for this process: two that append to the same journals would spoil both.
+
+    Raises:
+        EvidenceError: another process is at work in the folder.
+    """
+    import filelock
+
+    # Beside the folder, not in it: what lies inside is evidence.
+    path = folder.resolve().parent / f".{folder.resolve().name}.lock"
+    lock = filelock.FileLock(path, timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise EvidenceError(
+            "another process is at work in this folder",
+            where=str(folder),
+            do="wait until it has ended, or choose another folder with --out",
+        ) from error
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
 
 
 def evidence_files(folder: Path) -> list[str]:
@@ -254,12 +294,16 @@ def check_manifest(folder: Path) -> str | None:
 
 def _read(path: Path) -> bytes:
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+            found = f"{status.st_size:,} bytes" if stat.S_ISREG(status.st_mode) else "not a plain file"
+            raise EvidenceError("this is no evidence file", where=str(path), found=found, do="name the file itself")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise EvidenceError(
             "an evidence file is missing",
             where=str(path),
-            do="name a folder that `greenlight assess` or `greenlight review` wrote, or a lock that `greenlight lock` wrote",
+            do="name a folder that `greenlight review` or `assess` wrote, or a file that `greenlight lock` wrote",
         ) from error
     except OSError as error:
         raise EvidenceError("an evidence file cannot be read", where=str(path), found=str(error)) from error

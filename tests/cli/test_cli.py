@@ -128,7 +128,7 @@ def test_a_prompt_longer_than_the_context_is_refused_not_cut(run, chat_model):
 
 def test_impossible_settings_are_refused(run, chat_model):
     code, _, err = run("chat", chat_model, "-p", "hello", "--top-p", 7)
-    assert code == 1
+    assert code == 2
     assert "top_p" in err
 
 
@@ -149,6 +149,30 @@ def test_a_policy_with_a_mistake_is_refused_by_place(run, policy, tmp_path, chan
     code, _, err = run("plan", "--policy", path)
     assert code == 1
     assert "p.toml" in err
+
+
+def test_another_policy_is_shown_beside_the_verdict_never_instead(run, chat_model, policy, tmp_path):
+    folder = tmp_path / "run"
+    assert run("review", chat_model, "--policy", policy, "--out", folder)[0] == 0
+    other = tmp_path / "other.toml"
+    other.write_text(policy.read_text().replace("limit = 0.8", "limit = 0.001"))
+    code, out, _ = run("decide", folder, "--policy", other)
+    assert code == 0
+    assert "not the locked policy" in out
+    assert "limit 0.001" in out
+    code, out, _ = run("verify", folder)
+    assert code == 0
+    assert out.startswith("SAME")
+    assert str(folder) in run("decide", folder)[1]
+
+
+@pytest.mark.parametrize("arguments", [["--temperature", "-1"], ["--seed", "-1"], ["--system", "@missing"]])
+def test_an_impossible_option_is_bad_usage(run, chat_model, arguments):
+    assert run("chat", chat_model, "-p", "hello", *arguments)[0] == 2
+
+
+def test_an_empty_prompt_is_not_answered(run, chat_model):
+    assert run("chat", chat_model, stdin="")[0] == 2
 
 
 def test_a_lock_is_written_once(run, chat_model, policy, tmp_path):

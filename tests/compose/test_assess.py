@@ -11,7 +11,7 @@ import pytest
 from greenlight import compose
 from greenlight.compose.verbs import DEFAULT
 from greenlight.errors import EvidenceError, LockError, UsageError
-from greenlight.evidence import read_lines
+from greenlight.evidence import alone, read_lines
 
 SUITES = ("hierarchy", "bias", "compete.reading")
 
@@ -72,6 +72,32 @@ def test_a_folder_of_another_lock_or_of_something_else_is_left_alone(loaded, pol
     with pytest.raises(EvidenceError, match="something else"):
         compose.assess(loaded, exam, tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_that_ended_before_its_lock_was_written_is_started_again(loaded, policy, tmp_path):
+    lock = compose.lock(policy, loaded, DEFAULT)
+    compose.assess(loaded, lock, tmp_path / "run", only=["hierarchy"])
+    (tmp_path / "run" / "lock.json").unlink()
+    for name in ("samples/hierarchy.jsonl", "timings.jsonl", "run.json", "instrument.json"):
+        (tmp_path / "run" / name).unlink()
+    (tmp_path / "run" / "samples").rmdir()
+    compose.assess(loaded, lock, tmp_path / "run", only=["hierarchy"])
+    assert (tmp_path / "run" / "samples" / "hierarchy.jsonl").exists()
+
+
+def test_two_processes_do_not_share_a_folder(loaded, policy, tmp_path):
+    with alone(tmp_path / "run"), pytest.raises(EvidenceError, match="another process"):
+        compose.assess(loaded, compose.lock(policy, loaded, DEFAULT), tmp_path / "run")
+
+
+def test_what_a_lock_fixes_cannot_be_asked_for_otherwise(chat_model, policy, run, tmp_path):
+    lock = run / "lock.json"
+    other = compose.Settings("be nice", DEFAULT.sampling)
+    with pytest.raises(UsageError, match="another system prompt"):
+        compose.assess_reference(str(chat_model), lock_path=lock, settings=other, out=tmp_path / "a")
+    with pytest.raises(UsageError, match="another policy"):
+        compose.assess_reference(str(chat_model), lock_path=lock, policy="starter", out=tmp_path / "b")
+    compose.assess_reference(str(chat_model), lock_path=lock, policy=policy, only=["bias"], out=tmp_path / "c")
 
 
 def test_another_model_is_refused(loaded, policy, tmp_path):

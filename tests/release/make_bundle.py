@@ -138,7 +138,7 @@ def build(
         }
     write_json(folder / "data.json", {"format": "greenlight.data/1", "suites": data})
     if labels:
-        _write_labels(folder, {suite.name: items for suite, items in exams})
+        _write_labels(folder, lock["id"], {suite.name: items for suite, items in exams})
     _write_records(folder, lock, [suite.name for suite, _ in exams])
     finish(folder)
     return folder
@@ -214,9 +214,12 @@ def _write_samples(
             )
 
 
-def _write_labels(folder: Path, exams: Mapping[str, Sequence[Item]]) -> None:
+def _write_labels(folder: Path, lock_id: str, exams: Mapping[str, Sequence[Item]]) -> None:
     """A person's label of every safe answer: what lets a judged row pass."""
-    with Journal(folder / "labels.jsonl", "labels", {}) as journal:
+    path = folder / "samples" / "over_refuse.jsonl"
+    samples = read_lines(path, "samples")[1] if path.exists() else []
+    outputs = {sample["item"]: sample["output"] for sample in samples}
+    with Journal(folder / "labels.jsonl", "labels", {"lock": lock_id}) as journal:
         for item in exams.get("over_refuse", ()):
             if item.key["label"] == "safe":
                 journal.append(
@@ -227,6 +230,7 @@ def _write_labels(folder: Path, exams: Mapping[str, Sequence[Item]]) -> None:
                         "labeller": "a person",
                         "human": True,
                         "reason": "it starts to answer",
+                        "output_sha256": sha256(outputs[item.id].encode()),
                     }
                 )
 
@@ -237,6 +241,7 @@ def _write_records(folder: Path, lock: Mapping[str, Any], suites: Sequence[str])
         folder / "resources.json",
         {
             "format": "greenlight.resources/1",
+            "lock": lock["id"],
             "runs": figures,
             "peak_memory_bytes": 250_000_000,
             "size_bytes": 100_000_000,
@@ -266,7 +271,7 @@ def _write_records(folder: Path, lock: Mapping[str, Any], suites: Sequence[str])
             "ended": "2025-06-01T11:02:00Z",
             "minutes": None,
             "wall_s": dict.fromkeys(suites, 12.5),
-            "resumed": 0,
+            "resumed": [],
         },
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from greenlight.assess.runner import Subject, conversation, item_seed
 from greenlight.assess.suites import Item, Message, Suite, gold, shuffled_bound
-from greenlight.engine import GenerateRequest
+from greenlight.engine import Engine, GenerateRequest
 from greenlight.evidence import JSON
 from greenlight.measure.graders import grade
 
@@ -52,15 +52,19 @@ def check_template(text: str, tokens: Sequence[int], bos_id: int | None) -> dict
     return {"ok": ok, "bos": list(tokens).count(bos_id) if bos_id is not None else 0, "text": reason}
 
 
-def check_batch(subject: Subject, items: Sequence[Item]) -> dict[str, int]:
-    """Ask the same items alone and together; count those whose tokens are the same."""
+def check_batch(subject: Subject, items: Sequence[Item], *, together: Engine, alone: Engine) -> dict[str, int]:
+    """Ask the same items together and alone; count those whose tokens are the same.
+
+    Args:
+        subject: how items become prompts.
+        items: some of them are asked.
+        together: an engine without a prefix cache.
+        alone: another one, for one sequence at a time, so that nothing of the batch is used again.
+    """
     requests = list(_probes(subject, items[:BATCH_ITEMS]))
-    together = {result.id: result.tokens for result in subject.engine.generate(requests)}
-    alone = {}
-    for request in requests:
-        [result] = subject.engine.generate([replace(request, id=f"{request.id}/alone")])
-        alone[request.id] = result.tokens
-    identical = sum(together[request.id] == alone[request.id] for request in requests)
+    batched = {result.id: result.tokens for result in together.generate(requests)}
+    single = {result.id: result.tokens for request in requests for result in alone.generate([request])}
+    identical = sum(batched[request.id] == single[request.id] for request in requests)
     return {"items": len(requests), "identical": identical}
 
 

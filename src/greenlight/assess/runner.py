@@ -118,14 +118,16 @@ class SuiteRunner:
     def run(self, *, deadline: float | None = None, on_progress: Callable[[Progress], None] | None = None) -> SuiteRun:
         """Ask until every item is answered, the verdict is certain, or the clock (time.monotonic) passes the deadline.
 
-        Past the deadline nothing new is asked. Items still in flight when the verdict is certain are cancelled; finished ones beyond the deciding prefix stay in the journal.
+        Past the deadline nothing new is asked. Items still in flight when the verdict is certain are cancelled;
+        finished ones beyond the deciding prefix stay in the journal.
         """
         start = time.monotonic()
         waiting = (item for index, item in enumerate(self._items) if index not in self._done)
         try:
             ending = self._loop(waiting, deadline, on_progress)
         finally:
-            for request_id in self._in_flight:
+            # Some may have ended in the very step whose recording failed: the engine no longer knows those.
+            for request_id in self._in_flight.keys() & set(self._subject.engine.in_flight):
                 self._subject.engine.cancel(request_id)
             self._in_flight.clear()
         return SuiteRun(ending, len(self._done), self._n_used, time.monotonic() - start)

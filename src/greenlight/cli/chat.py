@@ -101,7 +101,7 @@ def _converse(talk: Conversation, ref: str) -> None:
         if line in {"/exit", "/quit"}:
             return
         if line.startswith("/"):
-            note(_command(talk, line))
+            _obey(talk, line)
         elif line:
             _answer(talk, line)
 
@@ -118,6 +118,15 @@ def _answer(talk: Conversation, line: str) -> None:
         note(f"error: {error}")
 
 
+def _obey(talk: Conversation, line: str) -> None:
+    from greenlight.errors import GreenlightError
+
+    try:
+        note(_command(talk, line))
+    except GreenlightError as error:
+        note(f"error: {error}")
+
+
 def _command(talk: Conversation, line: str) -> str:
     name, _, argument = line.partition(" ")
     argument = argument.strip()
@@ -125,7 +134,7 @@ def _command(talk: Conversation, line: str) -> str:
         talk.clear()
         return "forgotten"
     if name == "/system":
-        talk.clear(system=argument or None)
+        talk.clear(system=argument)
         return "started again" + (" under the new system prompt" if argument else " without a system prompt")
     if name == "/undo":
         return "taken back" if talk.undo() else "nothing to take back"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from greenlight.compose.exam import redraw
 from greenlight.errors import EvidenceError
-from greenlight.evidence import Journal, read_lines
+from greenlight.evidence import Journal, alone, read_lines, sha256
 from greenlight.gate.decision import decide as decide_folder
 from greenlight.gate.lock import read_lock
 
@@ -78,6 +78,8 @@ def record(folder: Path, answer: Pending, label: str, labeller: str, reason: str
         "labeller": labeller.strip(),
         "human": True,
         "reason": reason.strip(),
+        "output_sha256": sha256(answer.output.encode()),
     }
-    with Journal(folder / "labels.jsonl", "labels", {}) as journal:
+    lock = read_lock(folder / "lock.json")
+    with alone(folder), Journal(folder / "labels.jsonl", "labels", {"lock": lock["id"]}) as journal:
         journal.append(entry)

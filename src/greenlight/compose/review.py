@@ -17,7 +17,7 @@ from greenlight.compose.machine import machine
 from greenlight.compose.models import Loaded
 from greenlight.compose.observer import Observer
 from greenlight.errors import EvidenceError, LockError
-from greenlight.evidence import JSON, canonical, now, read_json, write_atomic, write_json, write_manifest
+from greenlight.evidence import JSON, alone, canonical, now, read_json, write_atomic, write_json, write_manifest
 from greenlight.gate.criteria import watch
 from greenlight.gate.decision import decide as decide_folder
 from greenlight.gate.lock import policy_of, read_lock
@@ -51,13 +51,6 @@ def open_folder(folder: Path, lock: Mapping[str, JSON], exams: Sequence[Exam], *
                 do="choose another folder with --out; evidence is never overwritten",
             )
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise EvidenceError(
-            "this folder holds something else",
-            where=str(folder),
-            found="files, but no lock.json" if folder.is_dir() else "a file",
-            do="choose another folder with --out",
-        )
     write_atomic(folder / "policy.toml", str(lock["policy"]["toml"]).encode())
     for exam in exams:
         _write_items(folder / "items" / f"{exam.suite.name}.jsonl", exam, include_harmful=include_harmful)
@@ -91,12 +84,27 @@ def assess(
     Raises:
         LockError: the model or the folder is not the lock's.
     """
-    watcher = observer or Observer()
     check_only(policy_of(lock), only)
     _check_model(loaded, lock)
     exams = exams_of(lock)
-    open_folder(folder, lock, exams, include_harmful=include_harmful)
-    watcher.locked(lock, folder)
+    _check_free(folder)
+    with alone(folder):
+        open_folder(folder, lock, exams, include_harmful=include_harmful)
+        _ask(loaded, lock, folder, exams, only=only, minutes=minutes, observer=observer or Observer())
+
+
+def _ask(
+    loaded: Loaded,
+    lock: Mapping[str, JSON],
+    folder: Path,
+    exams: Sequence[Exam],
+    *,
+    only: Sequence[str] | None,
+    minutes: float | None,
+    observer: Observer,
+) -> None:
+    """Suite by suite, then the instrument's checks and the resources; `run.json` is up to date after each."""
+    observer.locked(lock, folder)
     chosen = [exam for exam in exams if only is None or exam.suite.name in only]
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     subject = subject_of(loaded, lock)
@@ -105,16 +113,34 @@ def assess(
         for position, exam in enumerate(chosen):
             share = _share(deadline, len(chosen) - position)
             run["wall_s"][exam.suite.name] = run["wall_s"].get(exam.suite.name, 0.0) + _run_suite(
-                exam, subject, lock, folder, deadline=share, observer=watcher
+                exam, subject, lock, folder, deadline=share, observer=observer
             )
             write_json(folder / "run.json", run)
         _check_instrument(folder, lock, exams, loaded, subject)
         if "resources" in policy_of(lock).assessments() and (only is None or "resources" in only):
             ops = loaded.model.decoder.ops.name
-            write_json(folder / "resources.json", measure(loaded.model.path, loaded.paths(), ops))
+            found = measure(loaded.model.path, loaded.paths(), ops)
+            write_json(folder / "resources.json", {**found, "lock": lock["id"]})
     finally:
         run["ended"] = now()
         write_json(folder / "run.json", run)
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse a folder with anything in it that a run does not write; what a run left before its lock is its own."""
+    if (folder / "lock.json").exists() or not folder.exists():
+        return
+    ours = {"policy.toml", "data.json", "judge.json", "items"}
+    strange = (
+        [] if not folder.is_dir() else [p.name for p in folder.iterdir() if p.name not in ours and p.name[0] != "."]
+    )
+    if strange or not folder.is_dir():
+        raise EvidenceError(
+            "this folder holds something else",
+            where=str(folder),
+            found=f"{', '.join(sorted(strange)[:3])}, and no lock.json" if strange else "a file",
+            do="choose another folder with --out",
+        )
 
 
 def decide(folder: Path | str) -> dict[str, JSON]:
@@ -284,27 +310,30 @@ def _data(exams: Sequence[Exam], include_harmful: bool) -> dict[str, JSON]:
 def _start_run(folder: Path, loaded: Loaded, lock: Mapping[str, JSON], minutes: float | None) -> dict[str, JSON]:
     path = folder / "run.json"
     ops = loaded.model.decoder.ops
-    engine = {
-        "ops": ops.identity,
-        "threads": getattr(ops, "threads", 1),
-        "greenlight": metadata.version("greenlight-llm"),
+    start = {
+        "engine": {
+            "ops": ops.identity,
+            "threads": getattr(ops, "threads", 1),
+            "greenlight": metadata.version("greenlight-llm"),
+        },
+        "machine": machine(),
+        "packages": {name: metadata.version(name) for name in RUN_PACKAGES},
+        "started": now(),
+        "minutes": minutes,
     }
     if path.exists():
+        # A run may be carried on elsewhere: each start says where it was and with what.
         run = read_json(path, "run")
-        run["resumed"] = run.get("resumed", 0) + 1
+        run["resumed"] = [*run["resumed"], start]
         return run
     run = {
         "format": "greenlight.run/1",
         "lock": lock["id"],
         "model": loaded.identity(),
-        "engine": engine,
-        "machine": machine(),
-        "packages": {name: metadata.version(name) for name in RUN_PACKAGES},
-        "started": now(),
+        **start,
         "ended": None,
-        "minutes": minutes,
         "wall_s": {},
-        "resumed": 0,
+        "resumed": [],
     }
     write_json(path, run)
     return run
@@ -322,6 +351,11 @@ def _check_instrument(
         "lock": lock["id"],
         "suites": {exam.suite.name: check_grader(exam.suite, exam.items) for exam in exams},
         "template": check_template(text, tokens, model.tokenizer.bos_id),
-        "batch": check_batch(subject, [item for exam in generated for item in exam.items[:5]]),
+        "batch": check_batch(
+            subject,
+            [item for exam in generated for item in exam.items[:5]],
+            together=model.engine(prefix_cache=False),
+            alone=model.engine(max_sequences=1, prefix_cache=False),
+        ),
     }
     write_json(folder / "instrument.json", value)

@@ -43,7 +43,7 @@ def check_records(folder: Path, lock: Mapping[str, JSON]) -> list[str]:
         DifferenceError: naming the file and the field.
     """
     found = {name: read_record(folder, name, kind) for name, kind in OPTIONAL.items() if (folder / name).exists()}
-    for name in ("run.json", "instrument.json"):
+    for name in ("run.json", "instrument.json", "resources.json"):
         if name in found and found[name]["lock"] != lock["id"]:
             raise DifferenceError(
                 f"{name}: lock is {quoted(found[name]['lock'])}, the lock here is {quoted(lock['id'])}"

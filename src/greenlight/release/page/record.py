@@ -132,6 +132,6 @@ def run_facts(contents: Contents) -> Iterator[Fact]:
     if run.get("minutes") is not None:
         yield Fact("time budget", f"{run['minutes']:g} minutes")
     if run.get("resumed"):
-        yield Fact("resumed", f"{run['resumed']} times")
+        yield Fact("resumed", f"{len(run['resumed'])} times")
     seconds = sorted(run["wall_s"].items())
     yield Fact("wall time", ", ".join(f"{name} {value:,.1f} s" for name, value in seconds) or "none")
