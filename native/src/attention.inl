@@ -97,7 +97,8 @@ static void rope_and_store(const AttentionJob& job, int row) {
 
 // 32 keys for R query rows. `ahead` is what will be read next: pages lie apart, and no hardware foresees them.
 template <class T, int R>
-static void score_panel(const T* keys, const T* ahead, const float* const* queries, int head_dim, float* scores, size_t stride) {
+static void score_panel(const T* keys, const T* ahead, const float* const* queries, int head_dim, float* scores,
+                        size_t stride) {
     F sum[R][2];
     unroll<R>(GL_EACH(r) { sum[r][0] = sum[r][1] = zero(); });
     const auto dim = [&](int d) __attribute__((always_inline)) {
@@ -161,23 +162,28 @@ static int64_t head_row(const AttentionJob& job, const AttentionUnit& unit, int 
 }
 
 template <class T>
-static void score_panels(const AttentionJob& job, const T* keys, const T* ahead, const Panels& panels, const float* const* queries,
-                         float* scores, size_t stride) {
+static void score_panels(const AttentionJob& job, const T* keys, const T* ahead, const Panels& panels,
+                         const float* const* queries, float* scores, size_t stride) {
     for (int p = 0; p < panels.count; ++p) {
         const int64_t row = panels.first_row(p);
-        with_rows<kAttentionRows>(panels.size(p), GL_EACH(R) {
-            score_panel<T, decltype(R)::value>(keys, ahead, queries + row, job.head_dim, scores + row * stride, stride);
-        });
+        with_rows<kAttentionRows>(
+            panels.size(p), GL_EACH(R) {
+                score_panel<T, decltype(R)::value>(keys, ahead, queries + row, job.head_dim, scores + row * stride,
+                                                   stride);
+            });
     }
 }
 
 template <class T>
-static void value_panels(const T* values, const T* ahead, int n, const Panels& panels, const float* weights, size_t stride, float* mixed) {
+static void value_panels(const T* values, const T* ahead, int n, const Panels& panels, const float* weights,
+                         size_t stride, float* mixed) {
     for (int p = 0; p < panels.count; ++p) {
         const int64_t row = panels.first_row(p);
-        with_rows<kAttentionRows>(panels.size(p), GL_EACH(R) {
-            value_panel<T, decltype(R)::value>(values, ahead, n, weights + row * stride, stride, mixed + row * kSlab);
-        });
+        with_rows<kAttentionRows>(
+            panels.size(p), GL_EACH(R) {
+                value_panel<T, decltype(R)::value>(values, ahead, n, weights + row * stride, stride,
+                                                   mixed + row * kSlab);
+            });
     }
 }
 
@@ -189,7 +195,8 @@ static void widen(const uint16_t* from, const uint16_t* ahead, int n, float* to)
 }
 
 template <class T>
-static void scores_of(const AttentionJob& job, const AttentionUnit& unit, int first_page, int last_page, float* scratch) {
+static void scores_of(const AttentionJob& job, const AttentionUnit& unit, int first_page, int last_page,
+                      float* scratch) {
     const int rows = unit.n_tokens * group_of(job), n = job.head_dim * kPage;
     const Panels panels = Panels::split(rows, kAttentionRows);
     const float* queries[kMostUnitRows];
@@ -244,7 +251,8 @@ static void softmax(const AttentionJob& job, const AttentionUnit& unit, int firs
 
 // One slab of the values of all positions, mixed by the rows' weights: [rows][32].
 template <class T>
-static void mix_slab(const AttentionJob& job, const AttentionUnit& unit, int slab, const Panels& panels, float* mixed, float* widened) {
+static void mix_slab(const AttentionJob& job, const AttentionUnit& unit, int slab, const Panels& panels, float* mixed,
+                     float* widened) {
     const int64_t start = job.head_dim * kPage + static_cast<int64_t>(slab) * kPage * kSlab;
     for (int page = 0; page * kPage < unit.n_keys; ++page) {
         // Positions not written yet may hold anything: not even a weight of zero may meet them.
@@ -275,7 +283,8 @@ static void values(const AttentionJob& job, const AttentionUnit& unit, int first
             const int64_t head = head_row(job, unit, row);
             const F inverse = broadcast(unit.inverse[row]);
             for (int d = slab * kSlab, i = 0; i < kSlab && d < D; i += kLanes, d += kLanes) {
-                store_first(job.out + head * D + d, load(mixed + row * kSlab + i) * inverse, D - d < kLanes ? D - d : kLanes);
+                store_first(job.out + head * D + d, load(mixed + row * kSlab + i) * inverse,
+                            D - d < kLanes ? D - d : kLanes);
             }
         }
     }

@@ -57,7 +57,8 @@ Source source_of(const PyMatrix& matrix, int k) {
     const auto& [type, data, rows, bias] = matrix;
     const Kind kind = kind_named(type);
     check_size(kind, rows, k, data.size());
-    if (bias && static_cast<int>(bias->size()) != rows) throw std::invalid_argument("a bias has another length than its weight has rows");
+    if (bias && static_cast<int>(bias->size()) != rows)
+        throw std::invalid_argument("a bias has another length than its weight has rows");
     return {kind, data.data(), rows, bias ? bias->data() : nullptr};
 }
 
@@ -86,14 +87,16 @@ auto work(int64_t multiplications, const Fn& fn) {
     return fn();
 }
 
-Array product(Context& context, const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight, const Array* residual,
-              Glu glu) {
+Array product(Context& context, const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight,
+              const Array* residual, Glu glu) {
     const int64_t size = static_cast<int64_t>(x.rows) * weight.n * weight.k * (weight.paired ? 2 : 1);
     return work(size, [&] { return context.product(step, x, norm, eps, weight, residual, glu); });
 }
 
 void need_paired(const Linear& weight, bool paired) {
-    if (weight.paired != paired) throw std::invalid_argument(paired ? "gate_up needs a weight from pack_gate_up" : "linear needs a weight from pack_linear");
+    if (weight.paired != paired)
+        throw std::invalid_argument(paired ? "gate_up needs a weight from pack_gate_up"
+                                           : "linear needs a weight from pack_linear");
 }
 
 template <class T>
@@ -112,8 +115,8 @@ nb::ndarray<nb::numpy, T> to_numpy(const T* data, std::initializer_list<size_t> 
     return nb::ndarray<nb::numpy, T>(copy, shape, owner);
 }
 
-Step begin(Context& context, std::shared_ptr<Pages> pages, const Ints& tokens, const Ints& starts, const Ints& past, const Table& tables,
-           const Ints& outputs) {
+Step begin(Context& context, std::shared_ptr<Pages> pages, const Ints& tokens, const Ints& starts, const Ints& past,
+           const Table& tables, const Ints& outputs) {
     if (tables.shape(0) != past.size()) throw std::invalid_argument("page_tables must have one row per sequence");
     std::vector<int32_t> flat(tables.data(), tables.data() + tables.size());
     return context.begin(std::move(pages), to_vector(tokens), to_vector(starts), to_vector(past), std::move(flat),
@@ -128,20 +131,20 @@ Array attention(Context& context, const Step& step, const Array& qkv, int layer,
 
 auto token_logprobs(Context& context, const Step& step, const Array& x, const Linear& head, const Ints& targets) {
     const std::vector<int32_t> wanted = to_vector(targets);
-    const Logprobs result = work(static_cast<int64_t>(x.rows) * head.n * head.k, [&] { return context.token_logprobs(step, x, head, wanted); });
-    return std::make_tuple(to_numpy(result.values.data(), {result.values.size()}), to_numpy(result.greedy.data(), {result.greedy.size()}));
+    const Logprobs result = work(static_cast<int64_t>(x.rows) * head.n * head.k,
+                                 [&] { return context.token_logprobs(step, x, head, wanted); });
+    return std::make_tuple(to_numpy(result.values.data(), {result.values.size()}),
+                           to_numpy(result.greedy.data(), {result.greedy.size()}));
 }
 
 void bind_handles(nb::module_& m) {
     nb::class_<Array>(m, "Array").def_ro("rows", &Array::rows).def_ro("columns", &Array::columns);
     nb::class_<Norm>(m, "Norm").def_prop_ro("dim", [](const Norm& norm) { return norm.weight.size(); });
-    nb::class_<Linear>(m, "Linear")
-        .def_ro("n", &Linear::n)
-        .def_ro("k", &Linear::k)
-        .def_ro("n_bytes", &Linear::n_bytes);
+    nb::class_<Linear>(m, "Linear").def_ro("n", &Linear::n).def_ro("k", &Linear::k).def_ro("n_bytes", &Linear::n_bytes);
     nb::class_<Embedding>(m, "Embedding").def_ro("vocabulary", &Embedding::vocabulary).def_ro("dim", &Embedding::dim);
-    nb::class_<Heads>(m, "Heads").def(nb::init<int, int, int, float, std::vector<float>, float>(), "n_heads"_a, "n_kv_heads"_a, "head_dim"_a,
-                                      "scale"_a, "inv_freq"_a, "rope_scale"_a);
+    nb::class_<Heads>(m, "Heads")
+        .def(nb::init<int, int, int, float, std::vector<float>, float>(), "n_heads"_a, "n_kv_heads"_a, "head_dim"_a,
+             "scale"_a, "inv_freq"_a, "rope_scale"_a);
     nb::class_<Pages>(m, "Pages")
         .def_ro("n_pages", &Pages::n_pages)
         .def_prop_ro("n_bytes", &Pages::bytes)
@@ -167,7 +170,8 @@ void bind_packing(nb::module_& m) {
             if (n_pages < 1) throw std::invalid_argument("storage needs at least one page");
             std::vector<LayerShape> shapes;
             for (const auto& [n_kv_heads, head_dim] : layers) {
-                if (n_kv_heads < 1 || head_dim < 1 || head_dim > 512) throw std::invalid_argument("impossible number of kv heads or head_dim");
+                if (n_kv_heads < 1 || head_dim < 1 || head_dim > 512)
+                    throw std::invalid_argument("impossible number of kv heads or head_dim");
                 shapes.push_back({n_kv_heads, head_dim});
             }
             return std::make_shared<Pages>(n_pages, std::move(shapes), half);
@@ -183,54 +187,85 @@ void bind_context(nb::module_& m) {
         .def("begin", begin, "pages"_a, "tokens"_a, "starts"_a, "past"_a, "page_tables"_a, "outputs"_a)
         .def("embed", &Context::embed, "step"_a, "embedding"_a, "scale"_a)
         .def("rms_norm", &Context::rms_norm, "step"_a, "x"_a, "norm"_a, "eps"_a)
-        .def("linear", [](Context& c, const Step& step, const Array& x, const Linear& weight) {
-            need_paired(weight, false);
-            return product(c, step, x, nullptr, 0.0f, weight, nullptr, Glu::silu);
-        }, "step"_a, "x"_a, "weight"_a)
-        .def("linear_add", [](Context& c, const Step& step, const Array& x, const Linear& weight, const Array& residual) {
-            need_paired(weight, false);
-            return product(c, step, x, nullptr, 0.0f, weight, &residual, Glu::silu);
-        }, "step"_a, "x"_a, "weight"_a, "residual"_a)
-        .def("norm_linear", [](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight) {
-            need_paired(weight, false);
-            return product(c, step, x, &norm, eps, weight, nullptr, Glu::silu);
-        }, "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a)
-        .def("gate_up", [](Context& c, const Step& step, const Array& x, const Linear& weight, const std::string& activation) {
-            need_paired(weight, true);
-            return product(c, step, x, nullptr, 0.0f, weight, nullptr, glu_named(activation));
-        }, "step"_a, "x"_a, "weight"_a, "activation"_a)
-        .def("norm_gate_up", [](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight,
-                                const std::string& activation) {
-            need_paired(weight, true);
-            return product(c, step, x, &norm, eps, weight, nullptr, glu_named(activation));
-        }, "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a, "activation"_a)
+        .def(
+            "linear",
+            [](Context& c, const Step& step, const Array& x, const Linear& weight) {
+                need_paired(weight, false);
+                return product(c, step, x, nullptr, 0.0f, weight, nullptr, Glu::silu);
+            },
+            "step"_a, "x"_a, "weight"_a)
+        .def(
+            "linear_add",
+            [](Context& c, const Step& step, const Array& x, const Linear& weight, const Array& residual) {
+                need_paired(weight, false);
+                return product(c, step, x, nullptr, 0.0f, weight, &residual, Glu::silu);
+            },
+            "step"_a, "x"_a, "weight"_a, "residual"_a)
+        .def(
+            "norm_linear",
+            [](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight) {
+                need_paired(weight, false);
+                return product(c, step, x, &norm, eps, weight, nullptr, Glu::silu);
+            },
+            "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a)
+        .def(
+            "gate_up",
+            [](Context& c, const Step& step, const Array& x, const Linear& weight, const std::string& activation) {
+                need_paired(weight, true);
+                return product(c, step, x, nullptr, 0.0f, weight, nullptr, glu_named(activation));
+            },
+            "step"_a, "x"_a, "weight"_a, "activation"_a)
+        .def(
+            "norm_gate_up",
+            [](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight,
+               const std::string& activation) {
+                need_paired(weight, true);
+                return product(c, step, x, &norm, eps, weight, nullptr, glu_named(activation));
+            },
+            "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a, "activation"_a)
         .def("add", &Context::add, "step"_a, "x"_a, "y"_a)
         .def("attention", attention, "step"_a, "qkv"_a, "layer"_a, "heads"_a)
         .def("rows", &Context::rows, "step"_a, "x"_a)
-        .def("to_numpy", [](const Context& c, const Array& x) {
-            c.check(x);
-            return to_numpy(x.data(), {static_cast<size_t>(x.rows), static_cast<size_t>(x.columns)});
-        }, "x"_a)
-        .def("from_numpy", [](const Context& c, const Step& step, const nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>& x) {
-            return c.from_floats(step, x.data(), static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)));
-        }, "step"_a, "x"_a)
+        .def(
+            "to_numpy",
+            [](const Context& c, const Array& x) {
+                c.check(x);
+                return to_numpy(x.data(), {static_cast<size_t>(x.rows), static_cast<size_t>(x.columns)});
+            },
+            "x"_a)
+        .def(
+            "from_numpy",
+            [](const Context& c, const Step& step,
+               const nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>& x) {
+                return c.from_floats(step, x.data(), static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)));
+            },
+            "step"_a, "x"_a)
         .def("token_logprobs", token_logprobs, "step"_a, "x"_a, "head"_a, "targets"_a)
-        .def("argmax", [](const Context& c, const Array& x) {
-            const std::vector<int32_t> ids = c.argmax(x);
-            return to_numpy(ids.data(), {ids.size()});
-        }, "x"_a)
-        .def("top_k", [](const Context& c, const Array& x, int k) {
-            const auto [ids, values] = c.top_k(x, k);
-            const size_t rows = static_cast<size_t>(x.rows), columns = static_cast<size_t>(k);
-            return std::make_tuple(to_numpy(ids.data(), {rows, columns}), to_numpy(values.data(), {rows, columns}));
-        }, "x"_a, "k"_a)
-        .def("dequantise", [](const Context& c, const std::string& type, const Bytes& data, int64_t n) {
-            const Kind kind = kind_named(type);
-            check_size(kind, 1, n, data.size());
-            std::vector<float> values(n);
-            c.dequantise(kind, data.data(), n, values.data());
-            return to_numpy(values.data(), {values.size()});
-        }, "type"_a, "data"_a, "n"_a);
+        .def(
+            "argmax",
+            [](const Context& c, const Array& x) {
+                const std::vector<int32_t> ids = c.argmax(x);
+                return to_numpy(ids.data(), {ids.size()});
+            },
+            "x"_a)
+        .def(
+            "top_k",
+            [](const Context& c, const Array& x, int k) {
+                const auto [ids, values] = c.top_k(x, k);
+                const size_t rows = static_cast<size_t>(x.rows), columns = static_cast<size_t>(k);
+                return std::make_tuple(to_numpy(ids.data(), {rows, columns}), to_numpy(values.data(), {rows, columns}));
+            },
+            "x"_a, "k"_a)
+        .def(
+            "dequantise",
+            [](const Context& c, const std::string& type, const Bytes& data, int64_t n) {
+                const Kind kind = kind_named(type);
+                check_size(kind, 1, n, data.size());
+                std::vector<float> values(n);
+                c.dequantise(kind, data.data(), n, values.data());
+                return to_numpy(values.data(), {values.size()});
+            },
+            "type"_a, "data"_a, "n"_a);
 }
 
 }  // namespace
@@ -242,11 +277,14 @@ NB_MODULE(_native, m) {
     m.def("usable_isas", usable_isas);
     m.def("cpu_features", cpu_features);
     m.def("threads", [] { return Pool::instance().size(); });
-    m.def("set_threads", [](int n) {
-        if (n < 1 || n > 1024) throw std::invalid_argument("the number of threads must be between 1 and 1024");
-        nb::gil_scoped_release release;
-        Pool::instance().resize(n);
-    }, "n"_a);
+    m.def(
+        "set_threads",
+        [](int n) {
+            if (n < 1 || n > 1024) throw std::invalid_argument("the number of threads must be between 1 and 1024");
+            nb::gil_scoped_release release;
+            Pool::instance().resize(n);
+        },
+        "n"_a);
     bind_handles(m);
     bind_packing(m);
     bind_context(m);

@@ -1,4 +1,5 @@
-// What is a 16-bit float worth? Exact conversions in plain integer arithmetic, for code without conversion instructions.
+// What is a 16-bit float worth? Exact conversions in plain integer arithmetic, for code without conversion
+// instructions.
 //
 // Every function here is static on purpose: files compiled for different instruction sets include this header, and a
 // shared (inline) copy could be the one that a plain CPU cannot run.

@@ -5,7 +5,8 @@
 
 namespace greenlight {
 
-// One product of activations with a linear. `quant` and `floats` hold the same rows; only what the weights need is there.
+// One product of activations with a linear. `quant` and `floats` hold the same rows; only what the weights need is
+// there.
 struct LinearJob {
     int k;
     Panels quant_panels, float_panels;
@@ -14,24 +15,24 @@ struct LinearJob {
     const float* floats;
     float* out;
     size_t out_stride;
-    int out_column;           // column of the linear that lands at out[0]
-    const float* residual;    // added to the product, or null; laid out like out
-    Glu glu;                  // where segments are paired
-    bool wide;                // many rows: tiles are unpacked once and taken two at a time
+    int out_column;         // column of the linear that lands at out[0]
+    const float* residual;  // added to the product, or null; laid out like out
+    Glu glu;                // where segments are paired
+    bool wide;              // many rows: tiles are unpacked once and taken two at a time
 };
 
 // One layer's attention over one ragged step.
 struct AttentionJob {
     int n_heads, n_kv_heads, head_dim, slabs, half;  // half: rotated pairs, 0 without rope
     float scale;
-    const float* rope;        // [position][cos half | sin half]
-    const float* qkv;         // (T, (H + 2K)·D)
-    float* q;                 // rotated and scaled, (T, H, D)
-    float* out;               // (T, H·D)
-    void* pages;              // this layer's storage
-    bool half_pages;          // f16, else f32
+    const float* rope;                // [position][cos half | sin half]
+    const float* qkv;                 // (T, (H + 2K)·D)
+    float* q;                         // rotated and scaled, (T, H, D)
+    float* out;                       // (T, H·D)
+    void* pages;                      // this layer's storage
+    bool half_pages;                  // f16, else f32
     size_t page_stride, head_stride;  // in elements
-    const int32_t* tables;    // (B, table_width)
+    const int32_t* tables;            // (B, table_width)
     int table_width;
     const int32_t* sequence_of_row;
     const int32_t* positions;
@@ -40,26 +41,26 @@ struct AttentionJob {
 // Some consecutive rows of one sequence and one kv head, with the query heads that share it.
 struct AttentionUnit {
     int sequence, kv_head;
-    int token, n_tokens;      // first row of the step, count
-    int n_keys;               // seen by the last row
-    int n_pages;              // that hold them
-    size_t stride;            // between score rows: whole pages and a line, lest all rows fall into the same cache sets
-    float* scores;            // [n_tokens * H/K][stride]
-    float* inverse;           // 1 / sum of exponentials, per score row
+    int token, n_tokens;  // first row of the step, count
+    int n_keys;           // seen by the last row
+    int n_pages;          // that hold them
+    size_t stride;        // between score rows: whole pages and a line, lest all rows fall into the same cache sets
+    float* scores;        // [n_tokens * H/K][stride]
+    float* inverse;       // 1 / sum of exponentials, per score row
 };
 
 // What is known of a row of logits after some of its columns.
 struct LogitState {
     float max;
     int32_t argmax;
-    double sum;               // of exp(logit - max)
+    double sum;  // of exp(logit - max)
     float target;
 };
 
 struct Kernels {
     const char* name;
-    int narrow_rows;     // up to so many rows a tile is walked once, straight from memory
-    int wide_rows;       // panel height beyond that; tiles are then unpacked once and taken two at a time
+    int narrow_rows;  // up to so many rows a tile is walked once, straight from memory
+    int wide_rows;    // panel height beyond that; tiles are then unpacked once and taken two at a time
     int float_narrow_rows, float_wide_rows;  // panel heights for float weights
 
     void (*dequantise)(Kind kind, const uint8_t* source, int64_t n, float scale, float* out);

@@ -1,7 +1,8 @@
 // How do weights, activations, keys and values lie in memory? One layout for every instruction set.
 //
-// A linear is cut into tiles of 16 output rows: one vector lane per row, so no sum ever crosses lanes. Within a tile, all
-// bytes follow each other in the order in which they are used: one sequential stream per thread is what memory rewards.
+// A linear is cut into tiles of 16 output rows: one vector lane per row, so no sum ever crosses lanes. Within a tile,
+// all bytes follow each other in the order in which they are used: one sequential stream per thread is what memory
+// rewards.
 //
 //   Q4_0, Q4_1  per 32 inputs: 4 lines of [16 rows][4 bytes]; low nibbles are inputs 4j..4j+3, high nibbles 16+4j..,
 //               then 16 f16 scales (and for Q4_1 16 f16 minima)                      288 or 320 bytes
@@ -54,16 +55,16 @@ static constexpr size_t tile_step_bytes(Kind kind) {
 
 // Rows of one matrix inside a linear; a linear has several where matrices were stacked.
 struct Segment {
-    Kind kind;             // of its rows; of the gate where paired
-    Kind up_kind;          // of the up projection, where paired
-    bool paired;           // tile t is gate tile t followed by up tile t
-    int n;                 // output columns
-    int n_tiles;           // ceil(n / 16)
-    int column;            // where its outputs start
-    size_t tile_bytes;     // from one tile to the next
-    size_t up_offset;      // from a gate tile to its up tile
+    Kind kind;          // of its rows; of the gate where paired
+    Kind up_kind;       // of the up projection, where paired
+    bool paired;        // tile t is gate tile t followed by up tile t
+    int n;              // output columns
+    int n_tiles;        // ceil(n / 16)
+    int column;         // where its outputs start
+    size_t tile_bytes;  // from one tile to the next
+    size_t up_offset;   // from a gate tile to its up tile
     const uint8_t* data;
-    const float* bias;     // padded to whole tiles, or null
+    const float* bias;  // padded to whole tiles, or null
     const float* up_bias;
 };
 

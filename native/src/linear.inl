@@ -1,13 +1,13 @@
 // How is a product computed? Integer dot products per 32 inputs, one float fma per output and block, blocks in order.
 //
-// The sum of one output is the same chain of operations whatever stands beside it, so its bits depend on its own row and
-// its own weights only: not on the batch, the panel it fell into, the tile pair, or the thread.
+// The sum of one output is the same chain of operations whatever stands beside it, so its bits depend on its own row
+// and its own weights only: not on the batch, the panel it fell into, the tile pair, or the thread.
 #pragma once
 
 namespace greenlight::GREENLIGHT_ISA {
 
-// How far ahead a stream of weights asks for memory. The hardware's own prefetchers stop at each 4 KB page and need a few
-// lines to start again: this is worth 15 % at one row, 40 % at four.
+// How far ahead a stream of weights asks for memory. The hardware's own prefetchers stop at each 4 KB page and need a
+// few lines to start again: this is worth 15 % at one row, 40 % at four.
 constexpr int kAhead = 4096;
 
 GL_INLINE void prefetch(const uint8_t* p, size_t bytes) {
@@ -92,8 +92,8 @@ alignas(64) static const int32_t kNoOffset[16] = {};
 
 // R rows times T tiles; out is [T][R][16]. One tile alone comes straight from memory, two are taken from a cache.
 template <class Source, int R, int T>
-static void quant_kernel(const uint8_t* first, const uint8_t* second, const int8_t* quant, const float* meta, int n_blocks,
-                         float* out) {
+static void quant_kernel(const uint8_t* first, const uint8_t* second, const int8_t* quant, const float* meta,
+                         int n_blocks, float* out) {
     const uint8_t* tiles[2] = {first, second};
     using Sum = decltype(begin_sum<Source>(nullptr));
     F total[T][R];
@@ -101,7 +101,8 @@ static void quant_kernel(const uint8_t* first, const uint8_t* second, const int8
     const int32_t* four = reinterpret_cast<const int32_t*>(quant);
     for (int b = 0; b < n_blocks; ++b, four += 8 * R, meta += kMetaWords * R) {
         if constexpr (T == 1) prefetch(tiles[0] + kAhead, Source::step);
-        const int32_t* offsets = Source::offset < 0 ? kNoOffset : reinterpret_cast<const int32_t*>(meta) + Source::offset * R;
+        const int32_t* offsets =
+            Source::offset < 0 ? kNoOffset : reinterpret_cast<const int32_t*>(meta) + Source::offset * R;
         Sum sum[T][R];
         unroll<T>(GL_EACH(t) { unroll<R>(GL_EACH(r) { sum[t][r] = begin_sum<Source>(offsets + r); }); });
         unroll<4>(GL_EACH(j) {
@@ -245,8 +246,8 @@ static void finish(const LinearJob& job, const Segment& segment, int tile, int n
     }
 }
 
-// One matrix's tile, or two neighbours of one kind. A single tile where kernels take two is given twice: rarer than it is
-// worth kernels of its own.
+// One matrix's tile, or two neighbours of one kind. A single tile where kernels take two is given twice: rarer than it
+// is worth kernels of its own.
 struct Tiles {
     Kind kind;
     const uint8_t* data[2];
@@ -258,7 +259,8 @@ static void multiply(const LinearJob& job, const Tiles& tiles, int panel, float*
         const int n_blocks = job.k / kBlock, rows = job.quant_panels.size(panel);
         const int64_t row = job.quant_panels.first_row(panel);
         const float* meta = job.quant_meta + row * n_blocks * kMetaWords;
-        find_quant(tiles.kind, rows, job.wide)(tiles.data[0], tiles.data[1], job.quant + row * job.k, meta, n_blocks, results);
+        find_quant(tiles.kind, rows, job.wide)(tiles.data[0], tiles.data[1], job.quant + row * job.k, meta, n_blocks,
+                                               results);
         return;
     }
     const int64_t row = job.float_panels.first_row(panel);

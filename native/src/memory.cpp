@@ -30,7 +30,8 @@ Block::Block(size_t bytes, bool large_pages) : bytes_(bytes) {
     }
     data_ = mapping_;
     if (large_pages) {
-        data_ = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(mapping_) + kLargePage - 1) / kLargePage * kLargePage);
+        data_ =
+            reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(mapping_) + kLargePage - 1) / kLargePage * kLargePage);
 #if defined(MADV_HUGEPAGE)
         madvise(data_, bytes, MADV_HUGEPAGE);
 #endif
@@ -42,8 +43,10 @@ Block::~Block() {
 }
 
 Block::Block(Block&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)),
-      mapping_(std::exchange(other.mapping_, nullptr)), mapping_bytes_(std::exchange(other.mapping_bytes_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)),
+      mapping_(std::exchange(other.mapping_, nullptr)),
+      mapping_bytes_(std::exchange(other.mapping_bytes_, 0)) {}
 
 Block& Block::operator=(Block&& other) noexcept {
     std::swap(data_, other.data_);

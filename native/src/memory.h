@@ -1,4 +1,5 @@
-// Where do numbers live? Large blocks straight from the system, and an arena that hands the same buffers out again and again.
+// Where do numbers live? Large blocks straight from the system, and an arena that hands the same buffers out again and
+// again.
 #pragma once
 
 #include <cstddef>

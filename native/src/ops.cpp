@@ -20,14 +20,19 @@ std::atomic<uint64_t> steps_begun{0};
 }  // namespace
 
 Array::Array(std::shared_ptr<Arena> arena, const Context* owner, uint64_t step, int rows, int columns)
-    : owner(owner), step(step), rows(rows), columns(columns), arena_(std::move(arena)),
+    : owner(owner),
+      step(step),
+      rows(rows),
+      columns(columns),
+      arena_(std::move(arena)),
       block_(arena_->take(static_cast<size_t>(rows) * columns + kLanes)) {}
 
 Array::~Array() {
     if (arena_) arena_->give(std::move(block_));
 }
 
-Pages::Pages(int n_pages, std::vector<LayerShape> layers_, bool half) : n_pages(n_pages), layers(std::move(layers_)), half(half) {
+Pages::Pages(int n_pages, std::vector<LayerShape> layers_, bool half)
+    : n_pages(n_pages), layers(std::move(layers_)), half(half) {
     for (size_t layer = 0; layer < layers.size(); ++layer) {
         offsets_.push_back(stride_);
         stride_ += layers[layer].n_kv_heads * head_stride(static_cast<int>(layer));
@@ -58,7 +63,9 @@ void Context::check(const Array& x) const {
     need(x.step == step_, "this array belongs to an earlier step");
 }
 
-Array Context::make(const Step& step, int rows, int columns) const { return Array(arena_, this, step.number, rows, columns); }
+Array Context::make(const Step& step, int rows, int columns) const {
+    return Array(arena_, this, step.number, rows, columns);
+}
 
 void Context::reserve_per_thread(size_t bytes) {
     const size_t rounded = (bytes + 4095) / 4096 * 4096;
@@ -67,14 +74,26 @@ void Context::reserve_per_thread(size_t bytes) {
 }
 
 Step Context::begin(std::shared_ptr<Pages> pages, std::vector<int32_t> tokens, std::vector<int32_t> starts,
-                    const std::vector<int32_t>& past, std::vector<int32_t> tables, int table_width, std::vector<int32_t> outputs) {
+                    const std::vector<int32_t>& past, std::vector<int32_t> tables, int table_width,
+                    std::vector<int32_t> outputs) {
     const int T = static_cast<int>(tokens.size()), B = static_cast<int>(past.size());
     need(T > 0, "a step needs at least one token");
     need(static_cast<int>(starts.size()) == B + 1, "starts must have one entry more than past");
-    need(static_cast<int64_t>(tables.size()) == static_cast<int64_t>(B) * table_width, "page_tables must have one row per sequence");
+    need(static_cast<int64_t>(tables.size()) == static_cast<int64_t>(B) * table_width,
+         "page_tables must have one row per sequence");
     need(starts.front() == 0 && starts.back() == T, "starts must go from 0 to the number of tokens");
-    Step step{this, 0, std::move(pages), B, T, table_width, std::move(tokens), std::move(starts), std::move(tables),
-              std::move(outputs), std::vector<int32_t>(T), std::vector<int32_t>(T)};
+    Step step{this,
+              0,
+              std::move(pages),
+              B,
+              T,
+              table_width,
+              std::move(tokens),
+              std::move(starts),
+              std::move(tables),
+              std::move(outputs),
+              std::vector<int32_t>(T),
+              std::vector<int32_t>(T)};
     for (int b = 0; b < B; ++b) {
         const int first = step.starts[b], last = step.starts[b + 1];
         need(first <= last, "starts must not fall");
@@ -85,8 +104,8 @@ Step Context::begin(std::shared_ptr<Pages> pages, std::vector<int32_t> tokens, s
         for (int64_t p = 0; last > first && p < n_pages; ++p) {
             const int32_t page = step.tables[static_cast<int64_t>(b) * table_width + p];
             if (page < 0 || page >= step.pages->n_pages) {
-                throw std::out_of_range("sequence " + std::to_string(b) + " names page " + std::to_string(page) + " of " +
-                                        std::to_string(step.pages->n_pages));
+                throw std::out_of_range("sequence " + std::to_string(b) + " names page " + std::to_string(page) +
+                                        " of " + std::to_string(step.pages->n_pages));
             }
         }
         for (int row = first; row < last; ++row) {
@@ -95,7 +114,8 @@ Step Context::begin(std::shared_ptr<Pages> pages, std::vector<int32_t> tokens, s
         }
     }
     for (const int32_t row : step.outputs) {
-        if (row < 0 || row >= T) throw std::out_of_range("outputs names row " + std::to_string(row) + " of " + std::to_string(T));
+        if (row < 0 || row >= T)
+            throw std::out_of_range("outputs names row " + std::to_string(row) + " of " + std::to_string(T));
     }
     // Numbered across contexts, so that a handle of a context that is gone can never pass for one of a new context.
     step.number = step_ = ++steps_begun;
@@ -113,7 +133,8 @@ Array Context::embed(const Step& step, const Embedding& embedding, float scale) 
     Array out = make(step, step.n_rows, embedding.dim);
     const size_t row_bytes = embedding.dim / step_inputs(embedding.kind) * file_step_bytes(embedding.kind);
     for (int i = 0; i < step.n_rows; ++i) {
-        kernels_.dequantise(embedding.kind, embedding.data + step.tokens[i] * row_bytes, embedding.dim, scale, out.row(i));
+        kernels_.dequantise(embedding.kind, embedding.data + step.tokens[i] * row_bytes, embedding.dim, scale,
+                            out.row(i));
     }
     return out;
 }
@@ -160,7 +181,8 @@ std::vector<int32_t> Context::argmax(const Array& x) const {
     check(x);
     need(x.columns > 0, "nothing to choose from");
     std::vector<int32_t> best(x.rows);
-    for (int i = 0; i < x.rows; ++i) best[i] = static_cast<int32_t>(std::max_element(x.row(i), x.row(i + 1)) - x.row(i));
+    for (int i = 0; i < x.rows; ++i)
+        best[i] = static_cast<int32_t>(std::max_element(x.row(i), x.row(i + 1)) - x.row(i));
     return best;
 }
 
@@ -170,7 +192,9 @@ std::pair<std::vector<int32_t>, std::vector<float>> Context::top_k(const Array& 
     std::vector<int32_t> ids;
     std::vector<float> values;
     using Entry = std::pair<float, int32_t>;
-    const auto better = [](const Entry& a, const Entry& b) { return a.first > b.first || (a.first == b.first && a.second < b.second); };
+    const auto better = [](const Entry& a, const Entry& b) {
+        return a.first > b.first || (a.first == b.first && a.second < b.second);
+    };
     std::vector<Entry> heap;  // the worst kept entry on top
     for (int i = 0; i < x.rows; ++i) {
         const float* row = x.row(i);

@@ -1,4 +1,5 @@
-// What may a decoder ask for? The operations on opaque handles: arguments are checked here, work is cut here, kernels do it.
+// What may a decoder ask for? The operations on opaque handles: arguments are checked here, work is cut here, kernels
+// do it.
 #pragma once
 
 #include <cstdint>
@@ -51,15 +52,15 @@ struct LayerShape {
     int n_kv_heads, head_dim;
 };
 
-// Keys and values, [page][layer][kv head][keys, values]; see layout.h. A page of all layers is one piece, so what a short
-// conversation makes resident is little, and copying a page is one copy.
+// Keys and values, [page][layer][kv head][keys, values]; see layout.h. A page of all layers is one piece, so what a
+// short conversation makes resident is little, and copying a page is one copy.
 class Pages {
   public:
     Pages(int n_pages, std::vector<LayerShape> layers, bool half);
     Pages(const Pages&) = delete;
     void copy(int source, int target);
 
-    size_t head_stride(int layer) const;           // elements
+    size_t head_stride(int layer) const;            // elements
     size_t page_stride() const { return stride_; }  // elements
     uint8_t* data(int layer) const { return storage_.as() + offsets_[layer] * element_bytes(); }
     size_t bytes() const { return storage_.bytes(); }
@@ -112,12 +113,14 @@ class Context {
     std::string isa() const { return kernels_.name; }
 
     Step begin(std::shared_ptr<Pages> pages, std::vector<int32_t> tokens, std::vector<int32_t> starts,
-               const std::vector<int32_t>& past, std::vector<int32_t> tables, int table_width, std::vector<int32_t> outputs);
+               const std::vector<int32_t>& past, std::vector<int32_t> tables, int table_width,
+               std::vector<int32_t> outputs);
 
     Array embed(const Step& step, const Embedding& embedding, float scale);
     Array rms_norm(const Step& step, const Array& x, const Norm& norm, float eps);
     // linear(x), linear(rms_norm(x)), either plus a residual, or the gated pair: whatever is given is done in one go.
-    Array product(const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight, const Array* residual, Glu glu);
+    Array product(const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight,
+                  const Array* residual, Glu glu);
     Array add(const Step& step, const Array& x, const Array& y);
     Array attention(const Step& step, const Array& qkv, int layer, Heads& heads);
     Array rows(const Step& step, const Array& x);
@@ -134,7 +137,9 @@ class Context {
     // Throws unless the array is of this context's present step.
     void check(const Array& x) const;
 
-    void dequantise(Kind kind, const uint8_t* data, int64_t n, float* out) const { kernels_.dequantise(kind, data, n, 1.0f, out); }
+    void dequantise(Kind kind, const uint8_t* data, int64_t n, float* out) const {
+        kernels_.dequantise(kind, data, n, 1.0f, out);
+    }
     size_t idle_bytes() const { return arena_->idle_bytes(); }
 
   private:
@@ -142,7 +147,8 @@ class Context {
     Array make(const Step& step, int rows, int columns) const;
     LinearJob plan(int rows, const Linear& weight);
     // Normalises, quantises and lays out one row of activations as the job's panels want it.
-    void prepare(const LinearJob& job, const Linear& weight, const float* x, int row, const Norm* norm, float eps, float* normed) const;
+    void prepare(const LinearJob& job, const Linear& weight, const float* x, int row, const Norm* norm, float eps,
+                 float* normed) const;
     void prepare_all(const LinearJob& job, const Linear& weight, const float* x, const Norm* norm, float eps);
     void run_units(const AttentionJob& job, std::vector<AttentionUnit>& units);
     void run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units);

@@ -8,7 +8,12 @@
 namespace greenlight {
 
 Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale)
-    : n_heads(n_heads), n_kv_heads(n_kv_heads), head_dim(head_dim), scale(scale), inv_freq_(std::move(inv_freq)), rope_scale_(rope_scale) {
+    : n_heads(n_heads),
+      n_kv_heads(n_kv_heads),
+      head_dim(head_dim),
+      scale(scale),
+      inv_freq_(std::move(inv_freq)),
+      rope_scale_(rope_scale) {
     if (n_heads < 1 || n_kv_heads < 1 || n_heads % n_kv_heads) {
         throw std::invalid_argument("query heads must be a multiple of kv heads");
     }
@@ -50,7 +55,8 @@ std::vector<AttentionUnit> cut(const Step& step, int n_kv_heads, int group) {
             const int n_keys = step.positions[last - 1] + 1;
             const int n_pages = (n_keys + kPage - 1) / kPage;
             const size_t stride = static_cast<size_t>(n_pages) * kPage + kLanes;
-            for (int h = 0; h < n_kv_heads; ++h) units.push_back({b, h, first, last - first, n_keys, n_pages, stride, nullptr, nullptr});
+            for (int h = 0; h < n_kv_heads; ++h)
+                units.push_back({b, h, first, last - first, n_keys, n_pages, stride, nullptr, nullptr});
         }
     }
     return units;
@@ -100,30 +106,35 @@ void Context::run_units(const AttentionJob& job, std::vector<AttentionUnit>& uni
 void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units) {
     const int group = job.n_heads / job.n_kv_heads;
     // Pieces too small to share are done in one go by the caller.
-    share_pieces(units, 4, [](const AttentionUnit& unit) { return unit.n_pages; },
-                 [&](int thread, const AttentionUnit& unit, int first, int last) {
-                     kernels_.scores(job, unit, first, last, own<float>(thread));
-                 });
+    share_pieces(
+        units, 4, [](const AttentionUnit& unit) { return unit.n_pages; },
+        [&](int thread, const AttentionUnit& unit, int first, int last) {
+            kernels_.scores(job, unit, first, last, own<float>(thread));
+        });
     const bool short_rows = units.front().n_keys < 256;
-    share_pieces(units, short_rows ? 16 : 1, [&](const AttentionUnit& unit) { return unit.n_tokens * group; },
-                 [&](int, const AttentionUnit& unit, int first, int last) { kernels_.softmax(job, unit, first, last); });
-    share_pieces(units, short_rows ? 4 : 1, [&](const AttentionUnit&) { return job.slabs; },
-                 [&](int thread, const AttentionUnit& unit, int first, int last) {
-                     kernels_.values(job, unit, first, last, own<float>(thread));
-                 });
+    share_pieces(
+        units, short_rows ? 16 : 1, [&](const AttentionUnit& unit) { return unit.n_tokens * group; },
+        [&](int, const AttentionUnit& unit, int first, int last) { kernels_.softmax(job, unit, first, last); });
+    share_pieces(
+        units, short_rows ? 4 : 1, [&](const AttentionUnit&) { return job.slabs; },
+        [&](int thread, const AttentionUnit& unit, int first, int last) {
+            kernels_.values(job, unit, first, last, own<float>(thread));
+        });
 }
 
 Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& heads) {
     check(step);
     check(qkv);
     const Pages& pages = *step.pages;
-    if (layer < 0 || layer >= static_cast<int>(pages.layers.size())) throw std::out_of_range("the pages have no such layer");
+    if (layer < 0 || layer >= static_cast<int>(pages.layers.size()))
+        throw std::out_of_range("the pages have no such layer");
     const LayerShape& shape = pages.layers[layer];
     if (shape.n_kv_heads != heads.n_kv_heads || shape.head_dim != heads.head_dim) {
         throw std::invalid_argument("the pages were made for other heads");
     }
     const int H = heads.n_heads, K = heads.n_kv_heads, D = heads.head_dim, group = H / K;
-    if (qkv.rows != step.n_rows || qkv.columns != (H + 2 * K) * D) throw std::invalid_argument("qkv must be (T, (H + 2K)·D)");
+    if (qkv.rows != step.n_rows || qkv.columns != (H + 2 * K) * D)
+        throw std::invalid_argument("qkv must be (T, (H + 2K)·D)");
     Array out = make(step, step.n_rows, H * D);
     Pool& pool = Pool::instance();
     std::lock_guard lock(pool.exclusive);

@@ -48,7 +48,8 @@ LinearJob Context::plan(int rows, const Linear& weight) {
     return job;
 }
 
-void Context::prepare(const LinearJob& job, const Linear& weight, const float* x, int row, const Norm* norm, float eps, float* normed) const {
+void Context::prepare(const LinearJob& job, const Linear& weight, const float* x, int row, const Norm* norm, float eps,
+                      float* normed) const {
     if (norm) {
         kernels_.rms_norm(x, norm->weight.data(), eps, job.k, normed);
         x = normed;
@@ -77,11 +78,12 @@ void Context::prepare_all(const LinearJob& job, const Linear& weight, const floa
     });
 }
 
-Array Context::product(const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight, const Array* residual,
-                       Glu glu) {
+Array Context::product(const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight,
+                       const Array* residual, Glu glu) {
     check(step);
     check(x);
-    if (x.columns != weight.k) throw std::invalid_argument("the weight takes another number of inputs than the array has");
+    if (x.columns != weight.k)
+        throw std::invalid_argument("the weight takes another number of inputs than the array has");
     if (norm && static_cast<int>(norm->weight.size()) != weight.k) {
         throw std::invalid_argument("the norm has another width than its input");
     }
@@ -112,13 +114,17 @@ Array Context::product(const Step& step, const Array& x, const Norm* norm, float
     return out;
 }
 
-Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear& head, const std::vector<int32_t>& targets) {
+Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear& head,
+                                 const std::vector<int32_t>& targets) {
     check(step);
     check(x);
-    if (x.columns != head.k || head.paired) throw std::invalid_argument("the head takes another number of inputs than the array has");
-    if (static_cast<int>(targets.size()) != x.rows) throw std::invalid_argument("token_logprobs needs one target per row");
+    if (x.columns != head.k || head.paired)
+        throw std::invalid_argument("the head takes another number of inputs than the array has");
+    if (static_cast<int>(targets.size()) != x.rows)
+        throw std::invalid_argument("token_logprobs needs one target per row");
     for (const int32_t target : targets) {
-        if (target < 0 || target >= head.n) throw std::out_of_range("target " + std::to_string(target) + " is outside the vocabulary");
+        if (target < 0 || target >= head.n)
+            throw std::out_of_range("target " + std::to_string(target) + " is outside the vocabulary");
     }
     Logprobs result{std::vector<float>(x.rows), std::vector<uint8_t>(x.rows)};
     Pool& pool = Pool::instance();
@@ -141,14 +147,16 @@ Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear&
                 });
                 pool.share(rows, 4, [&](int, int first, int last) {
                     for (int row = first; row < last; ++row) {
-                        kernels_.logits(job.out + row * job.out_stride, columns, job.out_column, targets[start + row], states[row]);
+                        kernels_.logits(job.out + row * job.out_stride, columns, job.out_column, targets[start + row],
+                                        states[row]);
                     }
                 });
             }
         }
         for (int row = 0; row < rows; ++row) {
             const LogitState& state = states[row];
-            result.values[start + row] = static_cast<float>(static_cast<double>(state.target) - state.max - std::log(state.sum));
+            result.values[start + row] =
+                static_cast<float>(static_cast<double>(state.target) - state.max - std::log(state.sum));
             result.greedy[start + row] = state.argmax == targets[start + row];
         }
     }

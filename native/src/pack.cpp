@@ -84,7 +84,8 @@ void pack_all(const std::vector<Source>& sources, const Linear& linear) {
         const Segment& segment = linear.segments[linear.paired ? 0 : s];
         Pool::instance().share(segment.n_tiles, 4, [&](int, int first, int last) {
             for (int tile = first; tile < last; ++tile) {
-                auto* out = const_cast<uint8_t*>(segment.data) + tile * segment.tile_bytes + (up ? segment.up_offset : 0);
+                auto* out =
+                    const_cast<uint8_t*>(segment.data) + tile * segment.tile_bytes + (up ? segment.up_offset : 0);
                 pack_tile(sources[s], tile, linear.k, out);
             }
         });

@@ -56,7 +56,8 @@ Pool& Pool::instance() {
     if (Pool* pool = current.load(std::memory_order_acquire)) return *pool;
     std::lock_guard lock(creation);
     if (!current.load()) {
-        // Never deleted: workers may still look at it while the process ends, and a forked child leaves its parent's behind.
+        // Never deleted: workers may still look at it while the process ends, and a forked child leaves its parent's
+        // behind.
         current.store(new Pool());
         static bool guarded = false;
         if (!guarded) {
@@ -84,7 +85,8 @@ void Pool::start() {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const uint32_t seen = epoch_.load();
     alive_.store(n_threads_ - 1);
-    for (int thread = 1; thread < n_threads_; ++thread) std::thread([this, thread, seen] { work(thread, seen); }).detach();
+    for (int thread = 1; thread < n_threads_; ++thread)
+        std::thread([this, thread, seen] { work(thread, seen); }).detach();
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -126,12 +128,14 @@ void Pool::help(int thread, uint32_t epoch) {
         Share& share = shares_[(thread + i) % n_shares];
         uint64_t next = share.next.load(std::memory_order_acquire);
         while (static_cast<uint32_t>(next >> 32) == epoch) {
-            const int first = static_cast<int>(static_cast<uint32_t>(next)), end = share.end.load(std::memory_order_acquire);
+            const int first = static_cast<int>(static_cast<uint32_t>(next)),
+                      end = share.end.load(std::memory_order_acquire);
             if (first >= end) break;
             const int portion = portion_.load(std::memory_order_relaxed);
             const int last = first + portion < end ? first + portion : end;
             const uint64_t taken = (next & ~uint64_t{0xffffffff}) | static_cast<uint32_t>(last);
-            if (!share.next.compare_exchange_weak(next, taken, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+            if (!share.next.compare_exchange_weak(next, taken, std::memory_order_acq_rel, std::memory_order_acquire))
+                continue;
             // Claimed: the task cannot end, nor its description change, before this portion is done.
             task_.load(std::memory_order_relaxed)(argument_.load(std::memory_order_relaxed), thread, first, last);
             done_.fetch_add(last - first, std::memory_order_acq_rel);
@@ -146,7 +150,8 @@ void Pool::share_erased(int n, int portion, Task task, const void* argument) {
         task(argument, 0, 0, n);
         return;
     }
-    // Nobody can claim while the description changes: the shares still carry the last epoch, and nothing is left in them.
+    // Nobody can claim while the description changes: the shares still carry the last epoch, and nothing is left in
+    // them.
     const uint32_t epoch = epoch_.load(std::memory_order_relaxed) + 1;
     const int n_shares = n_threads_ < kMostShares ? n_threads_ : kMostShares;
     task_.store(task, std::memory_order_relaxed);
@@ -159,7 +164,8 @@ void Pool::share_erased(int n, int portion, Task task, const void* argument) {
         // An old claim that compares the old word must fail even if it reads the new end: so the word goes first.
         shares_[i].next.store(static_cast<uint64_t>(epoch) << 32 | 0xffffffffu >> 1, std::memory_order_relaxed);
         shares_[i].end.store(bound(i + 1), std::memory_order_release);
-        shares_[i].next.store(static_cast<uint64_t>(epoch) << 32 | static_cast<uint32_t>(bound(i)), std::memory_order_release);
+        shares_[i].next.store(static_cast<uint64_t>(epoch) << 32 | static_cast<uint32_t>(bound(i)),
+                              std::memory_order_release);
     }
     epoch_.store(epoch);
     if (sleepers_.load() > 0) epoch_.notify_all();

@@ -7,8 +7,9 @@
 
 namespace greenlight {
 
-// Items of a task are claimed one portion at a time, so a worker that has no CPU just now is not waited for: only claimed
-// portions are. On a machine shared with others that decides whether two threads are faster than one or ten times slower.
+// Items of a task are claimed one portion at a time, so a worker that has no CPU just now is not waited for: only
+// claimed portions are. On a machine shared with others that decides whether two threads are faster than one or ten
+// times slower.
 //
 // Between tasks the workers spin, then yield, then sleep: waking from sleep costs a twentieth of a token, spinning for
 // ever would cost the machine.
@@ -24,8 +25,10 @@ class Pool {
     // A thread begins with its own share, in order, and helps with others' after that. fn must not throw.
     template <class Fn>
     void share(int n, int portion, const Fn& fn) {
-        share_erased(n, portion, [](const void* f, int thread, int first, int last) { (*static_cast<const Fn*>(f))(thread, first, last); },
-                     &fn);
+        share_erased(
+            n, portion,
+            [](const void* f, int thread, int first, int last) { (*static_cast<const Fn*>(f))(thread, first, last); },
+            &fn);
     }
 
     // Held by whoever gives out tasks; the kernels' scratch memory belongs to its holder.
@@ -38,8 +41,8 @@ class Pool {
     using Task = void (*)(const void*, int, int, int);
     static constexpr int kMostShares = 8;
 
-    // Where the next portion of one share begins, and in which epoch: a claim is one compare-and-swap of the whole word,
-    // so a late worker can never claim from a task it has not read.
+    // Where the next portion of one share begins, and in which epoch: a claim is one compare-and-swap of the whole
+    // word, so a late worker can never claim from a task it has not read.
     struct alignas(64) Share {
         std::atomic<uint64_t> next{0};
         std::atomic<int> end{0};

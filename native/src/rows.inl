@@ -84,7 +84,8 @@ static void dequantise_block(Kind kind, const uint8_t* block, float scale, float
 
 static void dequantise(Kind kind, const uint8_t* source, int64_t n, float scale, float* out) {
     if (is_quantised(kind)) {
-        for (int64_t i = 0; i < n; i += kBlock, source += file_step_bytes(kind)) dequantise_block(kind, source, scale, out + i);
+        for (int64_t i = 0; i < n; i += kBlock, source += file_step_bytes(kind))
+            dequantise_block(kind, source, scale, out + i);
         return;
     }
     int64_t i = 0;
@@ -127,11 +128,12 @@ static void rms_norm(const float* x, const float* weight, float eps, int n, floa
     if (i < n) store_first(out + i, load_first(x + i, n - i) * inverse * load_first(weight + i, n - i), n - i);
 }
 
-// Symmetric int8 with one scale per 32 values, for `n` blocks of one row in a panel of `rows`. Sixteen blocks at a time:
-// what is computed once per block (the largest value, two divisions, the sum) then fills a vector.
+// Symmetric int8 with one scale per 32 values, for `n` blocks of one row in a panel of `rows`. Sixteen blocks at a
+// time: what is computed once per block (the largest value, two divisions, the sum) then fills a vector.
 static void quantise_blocks(const float* x, int n, int rows, int32_t* words, float* meta) {
     F largest_lanes[kLanes];
-    for (int b = 0; b < n; ++b) largest_lanes[b] = larger(abs(load(x + b * kBlock)), abs(load(x + b * kBlock + kLanes)));
+    for (int b = 0; b < n; ++b)
+        largest_lanes[b] = larger(abs(load(x + b * kBlock)), abs(load(x + b * kBlock + kLanes)));
     for (int b = n; b < kLanes; ++b) largest_lanes[b] = zero();
     const F largest = larger_of_each(largest_lanes);
     alignas(64) float inverses[kLanes], scales[kLanes], sums[kLanes], products[kLanes];
@@ -142,7 +144,8 @@ static void quantise_blocks(const float* x, int n, int rows, int32_t* words, flo
     I sum_lanes_of[kLanes];
     for (int b = 0; b < n; ++b) {
         const F inverse = broadcast(inverses[b]);
-        const I low = round_to_int(load(x + b * kBlock) * inverse), high = round_to_int(load(x + b * kBlock + kLanes) * inverse);
+        const I low = round_to_int(load(x + b * kBlock) * inverse),
+                high = round_to_int(load(x + b * kBlock + kLanes) * inverse);
         alignas(32) int32_t packed[8];
         store_i8(reinterpret_cast<int8_t*>(packed), low);
         store_i8(reinterpret_cast<int8_t*>(packed + 4), high);

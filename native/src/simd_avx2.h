@@ -9,7 +9,8 @@ namespace greenlight::GREENLIGHT_ISA {
 
 #define GL_INLINE static inline __attribute__((always_inline))
 
-constexpr int kNarrowRows = 4, kWideRows = 4, kWideTiles = 1, kFloatNarrowRows = 6, kFloatWideRows = 6, kAttentionRows = 3;
+constexpr int kNarrowRows = 4, kWideRows = 4, kWideTiles = 1, kFloatNarrowRows = 6, kFloatWideRows = 6,
+              kAttentionRows = 3;
 
 struct F {
     __m256 a, b;
@@ -162,7 +163,8 @@ GL_INLINE Line high_nibbles(Line x) {
 
 // The offset joins at the end, where sums have 32 bits.
 GL_INLINE Sum4 begin4(const int32_t*) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-// Adds a product now. Left alone, GCC 12 computes all products of a block first, and has registers for an eighth of them.
+// Adds a product now. Left alone, GCC 12 computes all products of a block first, and has registers for an eighth of
+// them.
 GL_INLINE void add_now16(__m256i& sum, __m256i product) {
     sum = _mm256_add_epi16(sum, product);
     asm volatile("" : "+x"(sum));
@@ -179,7 +181,8 @@ GL_INLINE Sum4 dot4(Sum4 sum, Line weights, const int32_t* four) {
 }
 GL_INLINE I end4(Sum4 sum, const int32_t* offset) {
     const __m256i ones = _mm256_set1_epi16(1), start = _mm256_set1_epi32(*offset);
-    return {_mm256_add_epi32(_mm256_madd_epi16(sum.a, ones), start), _mm256_add_epi32(_mm256_madd_epi16(sum.b, ones), start)};
+    return {_mm256_add_epi32(_mm256_madd_epi16(sum.a, ones), start),
+            _mm256_add_epi32(_mm256_madd_epi16(sum.b, ones), start)};
 }
 
 // 255 * 127 * 2 does not fit 16 bits, so Q8 goes by magnitude and sign, and needs no offset: |w| * (x with w's sign).

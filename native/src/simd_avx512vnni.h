@@ -9,7 +9,8 @@ namespace greenlight::GREENLIGHT_ISA {
 
 #define GL_INLINE static inline __attribute__((always_inline))
 
-constexpr int kNarrowRows = 12, kWideRows = 6, kWideTiles = 2, kFloatNarrowRows = 6, kFloatWideRows = 8, kAttentionRows = 8;
+constexpr int kNarrowRows = 12, kWideRows = 6, kWideTiles = 2, kFloatNarrowRows = 6, kFloatWideRows = 8,
+              kAttentionRows = 8;
 
 using F = __m512;
 using I = __m512i;
@@ -42,9 +43,12 @@ GL_INLINE F power_of_two(I n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23));
 }
 
-GL_INLINE F load_f16(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+GL_INLINE F load_f16(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 GL_INLINE void store_f16(uint16_t* p, F x) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 GL_INLINE F load_bf16(const uint16_t* p) {
     const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
@@ -75,7 +79,8 @@ GL_INLINE F fold_each(const F* v, const Fold& fold) {
     F quarters[4];
     for (int p = 0; p < 4; ++p) {
         const F a = fold(_mm512_shuffle_f32x4(v[p], v[4 + p], 0x44), _mm512_shuffle_f32x4(v[p], v[4 + p], 0xee));
-        const F b = fold(_mm512_shuffle_f32x4(v[8 + p], v[12 + p], 0x44), _mm512_shuffle_f32x4(v[8 + p], v[12 + p], 0xee));
+        const F b =
+            fold(_mm512_shuffle_f32x4(v[8 + p], v[12 + p], 0x44), _mm512_shuffle_f32x4(v[8 + p], v[12 + p], 0xee));
         quarters[p] = fold(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
     }
     const auto pairs = [&](F a, F b) {
@@ -89,7 +94,9 @@ GL_INLINE F larger_of_each(const F* v) {
     return fold_each(v, [](F a, F b) { return larger(a, b); });
 }
 GL_INLINE I sum_of_each(const I* v) {
-    const auto add = [](F a, F b) { return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b))); };
+    const auto add = [](F a, F b) {
+        return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+    };
     return _mm512_castps_si512(fold_each(reinterpret_cast<const F*>(v), add));
 }
 

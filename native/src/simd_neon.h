@@ -1,5 +1,5 @@
-// Sixteen lanes on 64-bit ARM with the dot-product extension: a vector is four registers, four products per lane are one
-// instruction.
+// Sixteen lanes on 64-bit ARM with the dot-product extension: a vector is four registers, four products per lane are
+// one instruction.
 #pragma once
 
 #include <arm_neon.h>
@@ -10,7 +10,8 @@ namespace greenlight::GREENLIGHT_ISA {
 
 #define GL_INLINE static inline __attribute__((always_inline))
 
-constexpr int kNarrowRows = 4, kWideRows = 4, kWideTiles = 1, kFloatNarrowRows = 4, kFloatWideRows = 4, kAttentionRows = 3;
+constexpr int kNarrowRows = 4, kWideRows = 4, kWideTiles = 1, kFloatNarrowRows = 4, kFloatWideRows = 4,
+              kAttentionRows = 3;
 
 struct F {
     float32x4_t v[4];
@@ -24,11 +25,11 @@ struct Line {
 using Sum4 = I;
 using Sum8 = I;
 
-#define GL_QUARTERS(type, expression)         \
-    type result;                              \
-    for (int i = 0; i < 4; ++i) {             \
-        result.v[i] = expression;             \
-    }                                         \
+#define GL_QUARTERS(type, expression)                                                                                  \
+    type result;                                                                                                       \
+    for (int i = 0; i < 4; ++i) {                                                                                      \
+        result.v[i] = expression;                                                                                      \
+    }                                                                                                                  \
     return result
 
 GL_INLINE F operator+(F x, F y) { GL_QUARTERS(F, vaddq_f32(x.v[i], y.v[i])); }
@@ -78,7 +79,9 @@ GL_INLINE F load_f16(const uint16_t* p) { GL_QUARTERS(F, vcvt_f32_f16(vreinterpr
 GL_INLINE void store_f16(uint16_t* p, F x) {
     for (int i = 0; i < 4; ++i) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(x.v[i])));
 }
-GL_INLINE F load_bf16(const uint16_t* p) { GL_QUARTERS(F, vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16))); }
+GL_INLINE F load_bf16(const uint16_t* p) {
+    GL_QUARTERS(F, vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)));
+}
 GL_INLINE void store_i8(int8_t* p, I x) {
     for (int half = 0; half < 2; ++half) {
         const int16x8_t words = vcombine_s16(vqmovn_s32(x.v[2 * half]), vqmovn_s32(x.v[2 * half + 1]));

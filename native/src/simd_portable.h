@@ -8,7 +8,8 @@ namespace greenlight::GREENLIGHT_ISA {
 
 #define GL_INLINE static inline __attribute__((always_inline))
 
-constexpr int kNarrowRows = 1, kWideRows = 1, kWideTiles = 1, kFloatNarrowRows = 1, kFloatWideRows = 1, kAttentionRows = 1;
+constexpr int kNarrowRows = 1, kWideRows = 1, kWideTiles = 1, kFloatNarrowRows = 1, kFloatWideRows = 1,
+              kAttentionRows = 1;
 
 typedef float F __attribute__((vector_size(64)));
 typedef int32_t I __attribute__((vector_size(64)));
