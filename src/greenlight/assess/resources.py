@@ -11,6 +11,7 @@ from pathlib import Path
 
 from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, TokenEvent
 from greenlight.evidence import JSON
+from greenlight.measure.metrics import ROUNDS
 
 PREFILL_TOKENS = 512
 """Length of the long prompt."""
@@ -20,9 +21,6 @@ CHAT_TOKENS = 32
 
 DECODE_TOKENS = 64
 """Tokens generated after the short prompt."""
-
-REPEATS = 5
-"""Rounds; the median of each figure is what a criterion reads."""
 
 
 def measure_resources(engine: Engine, text_tokens: Sequence[int], *, load_s: float) -> dict[str, JSON]:
@@ -38,7 +36,7 @@ def measure_resources(engine: Engine, text_tokens: Sequence[int], *, load_s: flo
     """
     long = _stretch(text_tokens, min(PREFILL_TOKENS, engine.limits.max_seq_len // 2))
     short = _stretch(text_tokens, min(CHAT_TOKENS, engine.limits.max_seq_len // 4))
-    runs = [_round(engine, long, short, number) for number in range(REPEATS)]
+    runs = [_round(engine, long, short, number) for number in range(ROUNDS)]
     return {
         "format": "greenlight.resources/1",
         "runs": runs,
