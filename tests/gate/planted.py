@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from greenlight.evidence import canonical, sha256_json, write_atomic, write_json
+from greenlight.evidence import canonical, read_lines, sha256, sha256_json, write_atomic, write_json
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.lock import make_lock
 from greenlight.gate.policy import Policy
@@ -199,7 +199,17 @@ def write_samples(folder: Path, lock_id: str, suite: str, samples: list[dict[str
 def write_labels(folder: Path, decision: Mapping[str, Any], label: Mapping[str, str], *, human: bool = True) -> int:
     """Label what a decision asks for next, each suite's answers alike; returns how many."""
     path = folder / "labels.jsonl"
-    before = path.read_bytes() if path.exists() else lines({"format": "greenlight.labels/1"}, [])
+    before = (
+        path.read_bytes() if path.exists() else lines({"format": "greenlight.labels/1", "lock": decision["lock"]}, [])
+    )
+    outputs = {
+        row["assess"]: {
+            sample["item"]: sample["output"]
+            for sample in read_lines(folder / "samples" / f"{row['assess']}.jsonl", "samples")[1]
+        }
+        for row in decision["rows"]
+        if row["labels"] and row["labels"]["next"]
+    }
     entries = [
         {
             "suite": row["assess"],
@@ -208,6 +218,7 @@ def write_labels(folder: Path, decision: Mapping[str, Any], label: Mapping[str, 
             "labeller": "P",
             "human": human,
             "reason": "",
+            "output_sha256": sha256(outputs[row["assess"]][item].encode()),
         }
         for row in decision["rows"]
         if row["labels"]

@@ -11,6 +11,7 @@ from tests.gate.planted import (
     CLEAN,
     DECIDED,
     instrument,
+    lines,
     perfect,
     plant,
     row,
@@ -245,6 +246,51 @@ def test_a_damaged_folder_is_one_clear_error(run, damage, error):
     folder = run()
     damage(folder)
     with pytest.raises(error):
+        decide(folder, decided=DECIDED)
+
+
+def labelled_run(run):
+    folder = run()
+    decision = decide(folder, decided=DECIDED)
+    write_labels(folder, decision, CLEAN)
+    return folder, *read_lines(folder / "labels.jsonl", "labels")
+
+
+def test_labels_of_another_lock_are_refused(run):
+    folder, header, entries = labelled_run(run)
+    for other in ({**header, "lock": "0" * 64}, {"format": header["format"]}):
+        write_atomic(folder / "labels.jsonl", lines(other, entries))
+        with pytest.raises(EvidenceError, match="another lock") as error:
+            decide(folder, decided=DECIDED)
+        assert error.value.where.endswith("labels.jsonl, line 1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output_sha256": "0" * 64}, "another answer"),
+        ({"output_sha256": None}, "another answer"),
+        ({"item": "nobody"}, "without an answer"),
+        ({"suite": "nothing"}, "without an answer"),
+    ],
+)
+def test_a_label_of_another_answer_is_refused_and_its_line_named(run, changes, message):
+    folder, header, entries = labelled_run(run)
+    entries[3] |= changes
+    write_atomic(folder / "labels.jsonl", lines(header, entries))
+    with pytest.raises(EvidenceError, match=message) as error:
+        decide(folder, decided=DECIDED)
+    assert error.value.where.endswith("labels.jsonl, line 5")
+
+
+def test_labels_do_not_outlive_the_answer_they_were_about(run):
+    folder, _, entries = labelled_run(run)
+    suite = entries[0]["suite"]
+    header, samples = read_lines(folder / "samples" / f"{suite}.jsonl", "samples")
+    labelled = next(sample for sample in samples if sample["item"] == entries[0]["item"])
+    labelled["output"] = "something else"
+    write_samples(folder, header["lock"], suite, samples)
+    with pytest.raises(EvidenceError, match="another answer"):
         decide(folder, decided=DECIDED)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from greenlight.errors import EvidenceError
-from greenlight.evidence import Journal, canonical, read_json, write_json
+from greenlight.evidence import canonical, read_json, read_lines, write_json
 from greenlight.measure.graders import Answer
 from greenlight.release.page import render
 from greenlight.release.page.answers import ANSWER_LENGTH
@@ -282,6 +282,5 @@ def test_every_colour_of_text_has_contrast_enough_in_light_dark_and_print(page):
 
 
 def test_labels_by_people_are_told(built):
-    with Journal(built / "labels.jsonl", "labels", {}) as journal:
-        assert journal.entries
+    assert read_lines(built / "labels.jsonl", "labels")[1]
     assert "by a person" in (built / "report.html").read_text()

@@ -120,7 +120,9 @@ class _Evidence:
         }
         self._instrument = read_optional(folder / "instrument.json", "instrument")
         self._resources = read_optional(folder / "resources.json", "resources")
-        self._labels: Mapping[str, Labels] = read_labels(folder / "labels.jsonl")
+        self._labels: Mapping[str, Labels] = read_labels(
+            folder / "labels.jsonl", lock["id"], {name: suite.outputs for name, suite in self._suites.items()}
+        )
 
     def rows(self, policy: Policy) -> list[dict[str, JSON]]:
         """Every row of a policy in its order, then its statements."""

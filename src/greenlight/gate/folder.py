@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from greenlight.errors import EvidenceError
-from greenlight.evidence import JSON, read_json, read_lines
+from greenlight.evidence import JSON, read_json, read_lines, sha256
 from greenlight.gate.facts import SuiteFacts
 from greenlight.measure.metrics import Metric, Sample
 
@@ -21,6 +21,9 @@ class SuiteEvidence(NamedTuple):
 
     done: frozenset[str]
     """Items that are finished, in the prefix or beyond it."""
+
+    outputs: Mapping[str, str]
+    """What the model answered to each finished item."""
 
     def finished(self, metric: Metric) -> int:
         """How many finished items a metric is about."""
@@ -60,7 +63,8 @@ def read_suite(folder: Path, entry: Mapping[str, JSON], lock_id: str) -> SuiteEv
         if index not in samples:
             break
         prefix.append({**item, **samples[index]})
-    return SuiteEvidence(facts, tuple(prefix), frozenset(facts.items[index]["id"] for index in samples))
+    outputs = {sample["item"]: sample["output"] for sample in samples.values()}
+    return SuiteEvidence(facts, tuple(prefix), frozenset(outputs), outputs)
 
 
 def _samples(
@@ -92,14 +96,45 @@ def _samples(
     return samples
 
 
-def read_labels(path: Path) -> dict[str, dict[str, Mapping[str, JSON]]]:
-    """Labels by suite and item; the last one of an item counts. Empty where there is no such file."""
+def read_labels(
+    path: Path, lock_id: str, outputs: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, Mapping[str, JSON]]]:
+    """Labels by suite and item; the last one of an item counts. Empty where there is no such file.
+
+    Args:
+        path: the journal.
+        lock_id: the lock that the journal must carry.
+        outputs: answers by suite and item; each label must carry the digest of the answer that it is about.
+
+    Raises:
+        EvidenceError: damaged, made under another lock, or about an answer that is not in this run.
+    """
     if not path.exists():
         return {}
+    header, entries = read_lines(path, "labels")
+    if header.get("lock") != lock_id:
+        raise EvidenceError(
+            "these labels were made under another lock",
+            where=f"{path}, line 1",
+            found=f"lock {str(header.get('lock'))[:8]}, expected {lock_id[:8]}",
+            do="remove the file, then label the answers of this run: greenlight label RUN",
+        )
     labels: dict[str, dict[str, Mapping[str, JSON]]] = {}
-    for entry in read_lines(path, "labels")[1]:
+    for number, entry in enumerate(entries, start=2):
+        where = f"{path}, line {number}"
         if not (entry["labeller"] and isinstance(entry["human"], bool) and isinstance(entry["label"], str)):
-            raise EvidenceError("a label names no labeller, or not whether human", where=str(path), found=entry["item"])
+            raise EvidenceError("a label names no labeller, or not whether human", where=where, found=entry["item"])
+        output = outputs.get(entry["suite"], {}).get(entry["item"])
+        if output is None:
+            raise EvidenceError("a label is about an item without an answer", where=where, found=repr(entry["item"]))
+        expected = sha256(output.encode())
+        if entry.get("output_sha256") != expected:
+            raise EvidenceError(
+                "a label is about another answer than the one in this run",
+                where=where,
+                found=f"{entry['item']}: answer {str(entry.get('output_sha256'))[:8]}, expected {expected[:8]}",
+                do="restore the samples that were labelled, or remove this line and label the answer again",
+            )
         labels.setdefault(entry["suite"], {})[entry["item"]] = entry
     return labels
 
