@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - templates read best in the lines that they have
 import datetime
 import time
+import tracemalloc
 
 import pytest
 
@@ -42,6 +43,7 @@ def render(source, messages=CHAT, **variables):
         ("{% generation %}{{ messages[1].content }}{% endgeneration %}", "Hi"),
         ("{{ bos_token }}{{ eos_token is defined }}{{ tools is none }}{{ add_generation_prompt }}", "<s>FalseTrueTrue"),
         ("{{ {'items': 3}['items'] }}{{ {'x': {'y': 1}}.x.y }}{{ {}.missing | default('d') }}", "31d"),
+        ("{{ ', '.join(messages | map(attribute='role')) }}{{ 'a\tb'.expandtabs(4) }}", "system, usera   b"),
         (
             "{{ '  a ' | trim }}{{ 'a-b' | replace('-', '+') }}{{ 'x' * 3 }}{{ 7 // 2 }}{{ 2 ** 3 }}{{ 'a\nb' | indent(2) }}",
             "aa+bxxx38a\n  b",
@@ -108,6 +110,16 @@ HOSTILE = {
     "wide JSON": "{{ [1, 2] | tojson(separators=('a' * 99999, 'b')) }}",
     "precise rounding": "{{ 1.5 | round(999999999, 'ceil') }}",
     "summed lists": "{{ [[1]] | sum(start=[]) }}",
+    "wide format in other digits": "{{ '{:\u0665\u0660\u0660\u0660\u0660\u0660\u0660\u0660}'.format('x') }}",
+    "many wide formats": "{{ ('{0:999}' * 40000).format(1) }}",
+    "many wide %": "{{ ('%(a)999d' * 40000) % {'a': 1} }}",
+    "one entry for many %": "{{ ('%(a)s' * 40000) % {'a': 'x' * 40000} }}",
+    "one list for many fields": "{{ ('{0}' * 40000).format(range(2000) | list) }}",
+    "wide tabs": "{{ ('\t' * 100000).expandtabs(1000) }}",
+    "a list between items": "{{ range(2000) | join(range(5000) | list) }}",
+    "a number read from text": "{% set x = ('f' * 800000) | int(0, 16) %}{{ x // (x // 3 + 1) }}",
+    "a number of many digits, divided": "{% set x = 0x" + "f" * 400000 + " %}{{ (x // 3) % 7 }}",
+    "a number of many digits, added": "{{ range(99999) | sum(start=0x" + "f" * 400000 + ") }}",
     "class": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
     "class by attr": "{{ ('' | attr('__class__')).__mro__ }}",
     "class by item": "{{ ''['__class__']['__mro__'] }}",
@@ -134,6 +146,9 @@ HOSTILE = {
     "wrong types": "{{ 1 + 'a' }}",
     "not callable": "{{ messages() }}",
 }
+PAID_BEFORE_MADE = [
+    name for name in HOSTILE if name.startswith(("wide", "many wide", "one ", "a huge", "a number read", "a list", "large"))
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -141,7 +156,18 @@ def test_hostile_templates_end_in_an_error_soon(name):
     start = time.monotonic()
     with pytest.raises(TextError):
         render(HOSTILE[name])
-    assert time.monotonic() - start < 20  # seconds; about one at most when nothing else runs
+    assert time.monotonic() - start < 10  # seconds; about one at most when nothing else runs
+
+
+@pytest.mark.parametrize("name", PAID_BEFORE_MADE)
+def test_what_a_hostile_template_would_make_is_refused_before_it_is_there(name):
+    tracemalloc.start()
+    try:
+        with pytest.raises(TextError):
+            render(HOSTILE[name])
+        assert tracemalloc.get_traced_memory()[1] < 24 * 2**20  # bytes; the longest text allowed has 4 Mi characters
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_refusal_of_the_template_is_told_in_its_words():

@@ -17,6 +17,7 @@ UNITS_PER_CHAR = 4
 """More work for longer conversations, which are the caller's own."""
 
 MAX_INT_BITS = 4096
+"""Largest number that a template may compute with."""
 
 _CHARS_PER_UNIT = 16
 
@@ -61,19 +62,35 @@ class Budget:
             )
         self.spend(1 + length // _CHARS_PER_UNIT)
 
-    def shallow(self, value: Any) -> None:
-        """Pay for touching a value: a string's characters, a container's entries."""
-        if isinstance(value, str):
-            self.text(len(value))
-        else:
-            self.spend(1 + (len(value) if isinstance(value, list | tuple | dict) else 0))
+    def bits(self, bits: int) -> None:
+        """Refuse a number of more bits than any template needs; arithmetic would not be one step.
 
-    def deep(self, value: Any) -> None:
+        Raises:
+            TextError: it is larger.
+        """
+        if bits > MAX_INT_BITS:
+            raise TextError(
+                "the chat template computes with too large a number",
+                where="chat template",
+                found=f"{bits} bits, at most {MAX_INT_BITS}",
+                do="use another template; this one cannot be trusted",
+            )
+
+    def shallow(self, value: Any, times: int = 1) -> None:
+        """Pay for touching a value so many times: a string's characters, a container's entries, a number."""
+        if isinstance(value, str):
+            self.text(len(value) * times)
+            return
+        if isinstance(value, int):
+            self.bits(value.bit_length())
+        self.spend(times * (1 + (len(value) if isinstance(value, list | tuple | dict) else 0)))
+
+    def deep(self, value: Any, times: int = 1) -> None:
         """Pay for touching all that a value holds, as often as it holds it."""
         stack = [value]
         while stack:
             item = stack.pop()
-            self.shallow(item)
+            self.shallow(item, times)
             if isinstance(item, Mapping):
                 stack.extend(item.keys())
                 stack.extend(item.values())

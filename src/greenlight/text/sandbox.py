@@ -22,7 +22,7 @@ from jinja2.runtime import LoopContext, Macro, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from greenlight.text.budget import MAX_INT_BITS, MAX_TEXT, Budget
+from greenlight.text.budget import MAX_TEXT, Budget
 from greenlight.text.metering import METERED, Generation, Metering
 
 _MAX_WIDTH = 1000
@@ -53,8 +53,10 @@ _DEEP_FILTERS = _names(
 )
 _COSTLY_TESTS = _names("!= < <= == > >= eq equalto ge greaterthan gt in le lessthan lower lt ne upper")
 _PRINTABLE = (str, int, float, list, tuple, dict, Undefined)
-_PERCENT_WIDTH = re.compile(r"(?:%[^a-zA-Z%]*|\)[-#0-9 +.]*)(?:[0-9]{4}|\*)")
-_BRACE_WIDTH = re.compile(r"\{[^{}]*(?::[^{}]*[0-9]{4}|\{)")
+# \d and not 0-9: a width may be written in the digits of any script.
+_PERCENT_WIDTH = re.compile(r"(?:%[^a-zA-Z%]*|\)[-#\d +.]*)(?:\d{4}|\*)")
+_BRACE_WIDTH = re.compile(r"\{[^{}]*(?::[^{}]*\d{4}|\{)")
+_WIDTH = re.compile(r"\d{1,3}")
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "eq": lambda a, b: a == b,
     "ne": lambda a, b: a != b,
@@ -160,10 +162,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         if operator == "*":
             self._check_product(left, right)
         elif operator == "**":
-            _check_bits(_bits(left) * abs(right) if isinstance(right, int) else 0)
+            self.budget.bits(_bits(left) * abs(right) if isinstance(right, int) else 0)
         elif operator == "%" and isinstance(left, str):
-            _check_format(_PERCENT_WIDTH, left)
-            self.budget.deep(right)
+            self._check_format(_PERCENT_WIDTH, left)
+            # The fields of a format with keys may all name the same entry.
+            self.budget.deep(right, times=left.count("%") if isinstance(right, Mapping) else 1)
         result = super().call_binop(context, operator, left, right)
         if isinstance(result, list | tuple):
             self.budget.deep(result)
@@ -176,7 +179,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             if isinstance(many, str | list | tuple) and isinstance(times, int):
                 self.budget.text(len(many) * max(times, 0))
                 return
-        _check_bits(_bits(left) + _bits(right))
+        self.budget.bits(_bits(left) + _bits(right))
 
     # Calls and attributes.
 
@@ -196,6 +199,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             if not _is_method(owner, name):
                 raise SecurityError(f"{name or type(function).__name__!r} cannot be called")
             if isinstance(owner, str):
+                args = (list(args[0]), *args[1:]) if name == "join" and args else args  # the check reads it, too
                 self._check_str_method(owner, name, args, kwargs)
         result = super().call(__context, function, *args, **kwargs)
         if isinstance(result, str | list | tuple | dict):
@@ -207,19 +211,23 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         values = (*args, *kwargs.values())
         if name in ("center", "ljust", "rjust", "zfill", "expandtabs"):
             _check_width(*values)
+            if name == "expandtabs":
+                self.budget.text(len(text) + text.count("\t") * max([8, *map(_width, values)]))
         elif name == "replace" and len(args) >= 2:
             self._check_replace(text, args[0], args[1])
-        elif name == "join":
-            items = list(args[0]) if args else []
-            self.budget.text(len(text) * len(items) + sum(len(item) for item in items if isinstance(item, str)))
+        elif name == "join" and args:
+            self.budget.text(len(text) * len(args[0]) + sum(len(item) for item in args[0] if isinstance(item, str)))
         elif name == "format":
-            _check_format(_BRACE_WIDTH, text.replace("{{", "").replace("}}", ""))
-            self.budget.spend(text.count("{") + 1)
+            self._check_format(_BRACE_WIDTH, text.replace("{{", "").replace("}}", ""))
             for value in values:
-                self.budget.deep(value)
-            self.budget.text(sum(len(value) for value in values if isinstance(value, str)) * max(text.count("{"), 1))
+                self.budget.deep(value, times=text.count("{") + 1)
         elif name in ("strip", "lstrip", "rstrip", "rfind", "rindex", "rsplit", "rpartition") and args:
             self._check_search(text, args[0])
+
+    def _check_format(self, forbidden: re.Pattern[str], pattern: str) -> None:
+        if forbidden.search(pattern):
+            raise SecurityError("a format with a computed width, or one of four digits, is not allowed")
+        self.budget.text(sum(map(int, _WIDTH.findall(pattern))))
 
     def _check_replace(self, text: str, old: Any, new: Any) -> None:
         if isinstance(old, str) and isinstance(new, str):
@@ -307,10 +315,14 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         if attribute is not None:
             get = jinja2.filters.make_attrgetter(self, attribute)
             value = map(get, value)
+        between = str(d)
         parts: list[str] = []
         for item in value:
             self.budget.deep(item)
-            parts += (str(d), str(item)) if parts else (str(item),)
+            if parts:
+                self.budget.text(len(between))
+                parts.append(between)
+            parts.append(str(item))
         return self._concat(parts)
 
     def _range(self, *args: int) -> range:
@@ -357,16 +369,6 @@ def _is_method(owner: Any, name: str) -> bool:
 
 def _bits(value: Any) -> int:
     return int(value).bit_length() if isinstance(value, int) else 0
-
-
-def _check_bits(bits: int) -> None:
-    if bits > MAX_INT_BITS:
-        raise SecurityError(f"a number of {bits} bits is too large, at most {MAX_INT_BITS}")
-
-
-def _check_format(forbidden: re.Pattern[str], pattern: str) -> None:
-    if forbidden.search(pattern):
-        raise SecurityError("a format with a computed width, or one of four digits, is not allowed")
 
 
 def _width(value: Any) -> int:
