@@ -149,3 +149,28 @@ def test_a_repository_is_removed(serve, home):
     )
     assert not path.exists()
     assert cached() == []
+
+
+def test_removing_one_file_leaves_what_other_references_pulled(serve, home):
+    same = WEIGHTS[::-1]
+    serve(Hub({"a.gguf": WEIGHTS, "b.gguf": same, "c.gguf": same}, lfs={"a.gguf", "b.gguf", "c.gguf"}))
+    paths = {name: pull(f"hf:acme/tiny:{name}.gguf") for name in "abc"}
+    assert remove(parse_reference("hf:acme/tiny:a.gguf")) == len(WEIGHTS)
+    assert not paths["a"].exists()
+    assert [found.reference for found in cached()] == ["hf:acme/tiny:b.gguf", "hf:acme/tiny:c.gguf"]
+    # b and c are the same bytes, kept once: they go with the last that needs them.
+    assert remove(parse_reference("hf:acme/tiny:b.gguf")) == 0
+    assert resolve("hf:acme/tiny:c.gguf").read_bytes() == same
+    assert remove(parse_reference("hf:acme/tiny:c.gguf")) == len(same)
+    assert not list((home / "huggingface").glob("models--*"))
+
+
+def test_two_names_of_one_commit_share_their_files_until_the_last_is_removed(serve):
+    serve(Hub(FOLDER))
+    path = pull("hf:acme/tiny")
+    assert pull("hf:acme/tiny@v1") == path
+    assert remove(parse_reference("hf:acme/tiny")) == 0
+    assert resolve("hf:acme/tiny@v1") == path
+    assert (path / "model.safetensors").read_bytes() == WEIGHTS
+    remove(parse_reference("hf:acme/tiny@v1"))
+    assert not path.exists()

@@ -227,6 +227,40 @@ def test_digests_are_those_of_the_bytes_and_remembered(tmp_path, home, monkeypat
     assert digest(file) == hashlib.sha256(BODY + b"x").hexdigest()
 
 
+def test_a_file_changed_with_its_size_and_time_kept_is_read_again(tmp_path):
+    file = tmp_path / "m.gguf"
+    file.write_bytes(BODY)
+    before = file.stat()
+    digest(file)
+    file.write_bytes(BODY[::-1])
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert digest(file) == hashlib.sha256(BODY[::-1]).hexdigest()
+
+
+def test_a_file_in_the_cache_is_no_model_of_the_catalog_by_its_size_alone(add_to_catalog, tmp_path):
+    add_to_catalog(PIP_SOURCE)
+    file = tmp_path / "copy.gguf"
+    file.write_bytes(BODY)
+    path = pull("tiny", source_file=file)
+    path.write_bytes(BODY[::-1])
+    for ask in (pull, resolve):
+        with pytest.raises(HubError, match="not what the catalog names") as caught:
+            ask("tiny")
+        assert all(hashlib.sha256(body).hexdigest() in (caught.value.found or "") for body in (BODY, BODY[::-1]))
+        assert caught.value.do == "greenlight rm tiny, then greenlight pull tiny"
+    remove(parse_reference("tiny"))
+    assert pull("tiny", source_file=file).read_bytes() == BODY
+
+
+def test_a_model_that_was_just_pulled_is_not_read_again(add_to_catalog, tmp_path, monkeypatch):
+    add_to_catalog(PIP_SOURCE)
+    file = tmp_path / "copy.gguf"
+    file.write_bytes(BODY)
+    path = pull("tiny", source_file=file)
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    assert resolve("tiny") == path
+
+
 def test_a_folders_digest_covers_what_decides_and_nothing_else(tmp_path):
     folder = tmp_path / "m"
     folder.mkdir()

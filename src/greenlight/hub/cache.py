@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def cached() -> list[Cached]:
 
 
 def remove(reference: Reference) -> int:
-    """Take a model out of the cache; the bytes that this frees.
+    """Take a model out of the cache; the bytes that this frees. Files that another reference needs stay.
 
     Raises:
         HubError: it is not in the cache, or is the user's own file.
@@ -92,19 +92,44 @@ def remove(reference: Reference) -> int:
     if isinstance(reference, PathReference) or find(reference) is None:
         raise HubError("this model is not in the cache", where=reference.text, do="greenlight list")
     with locked(reference.text), disk_errors(home()):
+        target = _folder(reference)
+        before = _bytes(target)
+        others = [Path(other.path) for other in cached() if other.reference != reference.text]
+        others = [path for path in others if path.resolve().is_relative_to(target.resolve())]
         record = read_record(reference.text)
-        target = _removable(reference, record)
-        freed = sum(path.stat().st_size for path in target.rglob("*") if path.is_file() and not path.is_symlink())
-        shutil.rmtree(target)
+        if others and record is not None:
+            _remove_files(Path(record.path), others)
+        else:
+            shutil.rmtree(target)
         _record_path(reference.text).unlink(missing_ok=True)
-    return freed
+        return before - _bytes(target)
 
 
-def _removable(reference: Reference, record: Cached | None) -> Path:
+def _folder(reference: Reference) -> Path:
+    """The folder that holds a model, and perhaps others of the same repository."""
     if isinstance(reference, CatalogReference):
         return catalog_path(catalog()[reference.name]).parent
     repository = reference.repository if isinstance(reference, HubReference) else ""
     return home() / "huggingface" / f"models--{repository.replace('/', '--')}"
+
+
+def _remove_files(model: Path, others: Sequence[Path]) -> None:
+    """Remove a model's files and the blobs they link to, but none that another model of the repository needs."""
+    kept = {file for other in others for file in _files(other)}
+    blobs = {file.resolve() for file in kept}
+    for file in _files(model) - kept:
+        blob = file.resolve()
+        file.unlink()
+        if blob not in blobs:
+            blob.unlink(missing_ok=True)
+
+
+def _files(model: Path) -> set[Path]:
+    return {path for path in model.rglob("*") if path.is_file()} if model.is_dir() else {model}
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def record(cached: Cached) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from greenlight.errors import HubError
@@ -32,7 +33,7 @@ def digest(path: Path | str) -> str:
 
 
 def file_digests(path: Path | str) -> dict[str, str]:
-    """Name to hex SHA-256 of a model's files, remembered by size and time of change.
+    """Name to hex SHA-256 of a model's files, remembered by size, inode and times of change.
 
     Raises:
         HubError: nothing is there, or it cannot be read.
@@ -59,9 +60,9 @@ def _remembered(file: Path, index: dict[str, object]) -> str:
         file = file.resolve(strict=True)
         stat = file.stat()
         known = index.get(str(file))
-        key = [stat.st_size, stat.st_mtime_ns]
-        if isinstance(known, list) and known[:2] == key and isinstance(known[2], str):
-            return known[2]
+        key = _key(stat)
+        if isinstance(known, list) and known[:-1] == key and isinstance(known[-1], str):
+            return known[-1]
         with file.open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
@@ -70,11 +71,16 @@ def _remembered(file: Path, index: dict[str, object]) -> str:
     return found
 
 
+def _key(stat: os.stat_result) -> list[int]:
+    """What changes when a file's bytes do: the time of modification can be set back, that of the inode cannot."""
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns]
+
+
 def remember(file: Path, sha256: str) -> None:
     """Note a digest that was computed while the file was written."""
     file = file.resolve()
     stat = file.stat()
     index = read_json(home() / _INDEX)
-    index[str(file)] = [stat.st_size, stat.st_mtime_ns, sha256]
+    index[str(file)] = [*_key(stat), sha256]
     with contextlib.suppress(HubError):
         write_json(home() / _INDEX, index)

@@ -7,7 +7,7 @@ from pathlib import Path
 from greenlight.errors import HubError
 from greenlight.hub.cache import Cached, catalog_path, disk_errors, find, home, locked, now, record
 from greenlight.hub.catalog import Entry, PipSource, catalog
-from greenlight.hub.digests import remember
+from greenlight.hub.digests import digest, remember
 from greenlight.hub.progress import Progress
 from greenlight.hub.reference import CatalogReference, HubReference, PathReference, Reference, parse_reference
 
@@ -35,7 +35,7 @@ def pull(
         # A hub reference without a commit may have moved on: it is asked again, which costs one request.
         if isinstance(reference, CatalogReference):
             # A copy that the user names is always looked at: silence would read as approval of it.
-            return (None if source_file else find(reference)) or _pull_entry(
+            return (None if source_file else _checked(reference)) or _pull_entry(
                 catalog()[reference.name], progress, source_file
             )
         if source_file is not None:
@@ -52,10 +52,10 @@ def resolve(reference: Reference | str, *, pull_missing: bool = False, progress:
         progress: told how far that is.
 
     Raises:
-        HubError: it is not on this machine; the message names the command that fetches it.
+        HubError: it is not on this machine, or is not what the catalog says; the message names the command to run.
     """
     reference = parse_reference(reference) if isinstance(reference, str) else reference
-    path = find(reference)
+    path = _checked(reference)
     if path is not None:
         return path
     if isinstance(reference, PathReference):
@@ -65,6 +65,25 @@ def resolve(reference: Reference | str, *, pull_missing: bool = False, progress:
     if pull_missing:
         return pull(reference, progress=progress)
     raise HubError("this model is not on this machine", where=reference.text, do=f"greenlight pull {reference.text}")
+
+
+def _checked(reference: Reference) -> Path | None:
+    """Where a model is on this machine; a file of the catalog only if its bytes are those that the catalog names.
+
+    Costs nothing after a pull, and one reading where the file was changed since, for its digest is remembered.
+    """
+    path = find(reference)
+    if path is None or not isinstance(reference, CatalogReference):
+        return path
+    expected, found = catalog()[reference.name].sha256, digest(path)
+    if found != expected:
+        raise HubError(
+            "the file in the cache is not what the catalog names",
+            where=str(path),
+            found=f"SHA-256 {found}, expected {expected}",
+            do=f"greenlight rm {reference.text}, then greenlight pull {reference.text}",
+        )
+    return path
 
 
 def _pull_entry(entry: Entry, progress: Progress | None, source_file: Path | str | None) -> Path:
