@@ -22,6 +22,10 @@ def specials(ids):
     return [TOKENIZER.token_bytes(id).decode() for id in ids if id in TOKENIZER.special_ids]
 
 
+def specials_in(text):
+    return [special for special in SPECIAL if special in text]
+
+
 @bounded
 @given(st.lists(CONTENT, min_size=1, max_size=3))
 def test_only_the_template_writes_special_tokens_and_no_text_is_lost(contents):
@@ -40,7 +44,7 @@ def test_a_look_alike_is_encoded_as_the_plain_text_it_is(content):
 
 
 @bounded
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40).filter(lambda text: not specials_in(text)))
 def test_without_look_alikes_the_tokens_are_those_of_the_rendered_text(content):
     messages = [Message("system", "the"), Message("user", content)]
     assert render_tokens(TOKENIZER, CHATML, messages) == TOKENIZER.encode(CHATML.render(messages), special=True)

@@ -5,7 +5,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenlight.errors import TextError, UnsupportedError
+from greenlight.errors import FormatError, TextError, UnsupportedError
 from greenlight.text import Tokenizer
 from tests.text.vocabularies import SPECIAL, added, byte_level, folder
 
@@ -127,11 +127,49 @@ def test_what_cannot_be_read_is_named(tmp_path):
         Tokenizer.from_folder(tmp_path)
     path = folder(tmp_path)
     (path / "tokenizer_config.json").write_text("[1]")
-    with pytest.raises(TextError, match="not a JSON object"):
+    with pytest.raises(FormatError, match="not a JSON object"):
         Tokenizer.from_folder(path)
     (path / "tokenizer_config.json").write_text("{")
-    with pytest.raises(TextError, match="not JSON"):
+    with pytest.raises(FormatError, match="not valid JSON"):
         Tokenizer.from_folder(path)
+    (path / "tokenizer_config.json").write_text('{"a":' + "[" * 200_000 + "]" * 200_000 + "}")
+    with pytest.raises(FormatError, match="not valid JSON"):
+        Tokenizer.from_folder(path)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "value"),
+    [
+        ("tokenizer_config.json", "chat_template", [1]),
+        ("tokenizer_config.json", "chat_template", {"default": "x"}),
+        ("tokenizer_config.json", "chat_template", [{"name": "default", "template": 1}]),
+        ("tokenizer_config.json", "eos_token", {}),
+        ("tokenizer_config.json", "eos_token", ["</s>"]),
+        ("special_tokens_map.json", "unk_token", {"content": 1}),
+        ("generation_config.json", "eos_token_id", "2"),
+        ("generation_config.json", "eos_token_id", [[2]]),
+        ("generation_config.json", "eos_token_id", True),
+    ],
+)
+def test_settings_of_the_wrong_type_are_named(tmp_path, file, name, value):
+    path = folder(tmp_path)
+    (path / file).write_text(json.dumps({name: value}))
+    with pytest.raises(TextError, match="wrong type") as caught:
+        Tokenizer.from_folder(path)
+    assert name in (caught.value.where or "")
+
+
+def test_ids_may_leave_gaps_but_not_fill_the_memory(tmp_path):
+    vocab = {token: id for id, token in enumerate(byte_level()["tokenizer.ggml.tokens"])}
+    merges = byte_level()["tokenizer.ggml.merges"]
+    for last in (5000, 4_294_967_294):
+        folder(tmp_path, model={"type": "BPE", "vocab": {**vocab, "far": last}, "merges": merges})
+        if last == 5000:
+            assert Tokenizer.from_folder(tmp_path).vocab_size == 5001
+        else:
+            with pytest.raises(TextError, match="far outside") as caught:
+                Tokenizer.from_folder(tmp_path)
+            assert "4294967294" in (caught.value.found or "")
 
 
 def test_what_cannot_be_done_exactly_is_refused(tmp_path):

@@ -147,7 +147,9 @@ HOSTILE = {
     "not callable": "{{ messages() }}",
 }
 PAID_BEFORE_MADE = [
-    name for name in HOSTILE if name.startswith(("wide", "many wide", "one ", "a huge", "a number read", "a list", "large"))
+    name
+    for name in HOSTILE
+    if name.startswith(("wide", "many wide", "one ", "a huge", "a number read", "a list", "large"))
 ]
 
 

@@ -7,13 +7,14 @@ special tokens), generation_config.json (more ends), chat_template.jinja or the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 
 from greenlight.errors import TextError, UnsupportedError
+from greenlight.formats.jsonfile import read_json
 from greenlight.text import alphabet
 from greenlight.text.endings import end_ids
 from greenlight.text.gguf_vocabulary import library_encoder
@@ -22,13 +23,17 @@ from greenlight.text.tokenizer import AddedToken, PlainEncoder, Vocabulary
 
 _NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
 _DECODERS = {"ByteLevel", "Sequence", "Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"}
+_MAX_GAP = 2**17
+"""Ids without a token, at most: vocabularies leave a few thousand out, and every id takes memory."""
 
 
 def folder_vocabulary(folder: Path) -> Vocabulary:
     """The vocabulary in a Hugging Face folder.
 
     Raises:
-        TextError: no tokenizer.json, or a file that cannot be read.
+        TextError: no tokenizer.json, a file that cannot be read, an id far outside the vocabulary, an entry of the
+            wrong type.
+        FormatError: a file beside it that is not a JSON object.
         UnsupportedError: a model other than BPE, or a decoder whose bytes cannot be told token by token.
     """
     path = folder / "tokenizer.json"
@@ -56,17 +61,12 @@ def _describe(folder: Path, library: Any, config: Mapping[str, Any]) -> Vocabula
     added = [_added(id, token, library, folder) for id, token in sorted(library.get_added_tokens_decoder().items())]
     ids = {token.text: token.id for token in added}
     model_vocab = library.get_vocab(with_added_tokens=False)
-    pieces: list[str | None] = [None] * (1 + max([*model_vocab.values(), *ids.values()], default=-1))
-    for piece, id in [*model_vocab.items(), *ids.items()]:
-        pieces[id] = piece
-    named = {name: text for name in _NAMES if (text := _text(config.get(name))) in ids}
+    named = {name: text for name in _NAMES if (text := _text(folder, name, config.get(name))) in ids}
     bos_id = ids.get(named.get("bos_token", ""))
     named_ends = [ids[named["eos_token"]]] if "eos_token" in named else []
-    more_ends = _read(folder / "generation_config.json").get("eos_token_id") or []
-    more_ends = [more_ends] if isinstance(more_ends, int) else more_ends
     byte_level, strips_space = _decoding(library, folder)
     return Vocabulary(
-        pieces=pieces,
+        pieces=_pieces(folder, [*model_vocab.items(), *ids.items()]),
         spell=alphabet.to_bytes if byte_level else _spell_with_spaces,
         added=added,
         first=_plain(library, at_start=True),
@@ -74,11 +74,35 @@ def _describe(folder: Path, library: Any, config: Mapping[str, Any]) -> Vocabula
         strips_space=strips_space,
         unk_id=model_vocab.get(library.model.unk_token or ""),
         bos_id=bos_id,
-        eos_ids=end_ids({t.text: t.id for t in added if t.special}, [*named_ends, *more_ends]),
+        eos_ids=end_ids({t.text: t.id for t in added if t.special}, [*named_ends, *_more_ends(folder)]),
         add_bos=bos_id is not None and _adds_bos(library, config, bos_id),
         named=named,
         chat_template=_template(folder, config),
     )
+
+
+def _pieces(folder: Path, tokens: list[tuple[str, int]]) -> list[str | None]:
+    """Every id's token; ids that the file leaves out have none."""
+    last = max((id for _, id in tokens), default=-1)
+    if last >= len(tokens) + _MAX_GAP:
+        raise TextError(
+            "a token's id is far outside the vocabulary",
+            where=str(folder / "tokenizer.json"),
+            found=f"id {last} among {len(tokens)} tokens",
+        )
+    pieces: list[str | None] = [None] * (last + 1)
+    for piece, id in tokens:
+        pieces[id] = piece
+    return pieces
+
+
+def _more_ends(folder: Path) -> list[int]:
+    path = folder / "generation_config.json"
+    ends = _read(path).get("eos_token_id")
+    listed = [] if ends is None else ends if isinstance(ends, list) else [ends]
+    if any(type(end) is not int for end in listed):
+        raise _wrong(path, "eos_token_id", ends, "an id or a list of ids")
+    return listed
 
 
 def _added(id: int, token: Any, library: Any, folder: Path) -> AddedToken:
@@ -155,26 +179,28 @@ def _template(folder: Path, config: Mapping[str, Any]) -> str | None:
     if path.is_file():
         return _read_text(path)
     template = config.get("chat_template")
-    if isinstance(template, Sequence) and not isinstance(template, str):
-        template = next((entry["template"] for entry in template if entry.get("name") == "default"), None)
+    if isinstance(template, list) and all(isinstance(entry, dict) for entry in template):
+        template = next((entry.get("template") for entry in template if entry.get("name") == "default"), None)
+    if template is not None and not isinstance(template, str):
+        raise _wrong(folder, "chat_template", template, "a template or a list of named ones")
     return template
 
 
-def _text(token: Any) -> str:
+def _text(folder: Path, name: str, token: Any) -> str | None:
     """A special token as configs write it: its text, or an object with the text in it."""
-    return str(token["content"]) if isinstance(token, Mapping) else str(token)
+    text = token.get("content", token) if isinstance(token, Mapping) else token
+    if text is not None and not isinstance(text, str):
+        raise _wrong(folder, name, token, "a token's text, or an object with its content")
+    return text
+
+
+def _wrong(path: Path, name: str, value: Any, expected: str) -> TextError:
+    found = f"{type(value).__name__}, expected {expected}"
+    return TextError("a tokenizer setting has the wrong type", where=f"{path}, {name}", found=found)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(_read_text(path))
-    except ValueError as error:
-        raise TextError("a tokenizer setting is not JSON", where=str(path), found=str(error)) from error
-    if not isinstance(value, dict):
-        raise TextError("a tokenizer setting is not a JSON object", where=str(path), found=type(value).__name__)
-    return value
+    return read_json(path) if path.is_file() else {}
 
 
 def _read_text(path: Path) -> str:

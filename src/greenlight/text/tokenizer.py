@@ -118,7 +118,8 @@ class Tokenizer:
 
         Raises:
             UnsupportedError: a kind of tokenizer that this version cannot do exactly.
-            TextError: no tokenizer.json, or one that cannot be read.
+            TextError: no tokenizer.json, one that cannot be read, or settings of the wrong type.
+            FormatError: a file beside it that is not a JSON object.
         """
         from greenlight.text.folder_vocabulary import folder_vocabulary
 
