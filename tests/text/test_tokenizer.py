@@ -179,6 +179,72 @@ def test_what_cannot_be_done_exactly_is_refused(changes, error, message):
         Tokenizer.from_gguf(byte_level(**changes))
 
 
+KEYS = (
+    *("model", "pre", "tokens", "token_type", "scores", "merges", "add_bos_token", "add_space_prefix"),
+    *("bos_token_id", "eos_token_id", "eot_token_id", "unknown_token_id", "remove_extra_whitespaces"),
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 300),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=4),
+    st.binary(max_size=3),
+)
+ARRAYS = st.sampled_from(
+    [np.zeros(()), np.zeros((2, 2)), np.arange(300), np.full(300, np.nan), np.array(["a"]), np.array([{}], object)]
+)
+VALUES = st.recursive(
+    SCALARS | ARRAYS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from([byte_level, sentencepiece]), st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3), VALUES)
+def test_entries_of_any_type_give_a_tokenizer_or_our_error(build, changes, template):
+    named = {f"tokenizer.ggml.{key}": value for key, value in changes.items()}
+    try:
+        tokenizer = Tokenizer.from_gguf(build(**named, **{"tokenizer.chat_template": template}))
+    except (TextError, UnsupportedError):
+        return
+    assert tokenizer.chat_template is None or isinstance(tokenizer.chat_template, str)
+    assert all(0 <= id < tokenizer.vocab_size for id in tokenizer.encode("the ab\u00e9", special=True))
+
+
+@pytest.mark.parametrize("build", [byte_level, sentencepiece])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ggml.pre", ["smollm"]),
+        ("ggml.token_type", "normal"),
+        ("ggml.token_type", [[1], [1, 2]]),
+        ("ggml.token_type", [1.5]),
+        ("ggml.bos_token_id", "1"),
+        ("ggml.bos_token_id", [1]),
+        ("ggml.eos_token_id", True),
+        ("ggml.tokens", "abc"),
+        ("ggml.tokens", ["a", 1]),
+        ("ggml.tokens", 7),
+        ("ggml.scores", ["high"]),
+        ("ggml.scores", [float("nan")]),
+        ("ggml.merges", [1]),
+        ("ggml.merges", {}),
+        ("ggml.add_bos_token", "yes"),
+        ("chat_template", 1),
+    ],
+)
+def test_entries_of_the_wrong_type_are_named(build, key, value):
+    unread = {byte_level: ("ggml.scores",), sentencepiece: ("ggml.pre", "ggml.merges")}
+    if key in unread[build]:
+        return
+    with pytest.raises(TextError, match="wrong type") as caught:
+        Tokenizer.from_gguf(build(**{f"tokenizer.{key}": value}))
+    assert caught.value.where == f"tokenizer.{key}"
+
+
 def test_incomplete_bytes_and_scores_are_refused():
     metadata = sentencepiece()
     metadata["tokenizer.ggml.token_type"][3] = NORMAL

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from numbers import Integral
+from typing import Any, TypeVar
 
 import numpy as np
 import tokenizers
@@ -16,6 +17,8 @@ from greenlight.text.pretokenize import normalizer, pre_kind, pre_tokenizer
 from greenlight.text.sentencepiece import SPACE, SentencePieceBpe
 from greenlight.text.tokenizer import AddedToken, PlainEncoder, Vocabulary
 
+_T = TypeVar("_T")
+
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 1, 2, 3, 4, 6
 _NAMES = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
 _END_KEYS = ("eos", "eot", "eom")
@@ -26,10 +29,11 @@ def gguf_vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
 
     Raises:
         UnsupportedError: `tokenizer.ggml.model` or `tokenizer.ggml.pre` is of a kind that is not known here.
-        TextError: lists of different lengths, ids outside the vocabulary, repeated tokens, broken merges.
+        TextError: entries of the wrong type, lists of different lengths, ids outside the vocabulary, repeated tokens,
+            broken merges.
     """
     builders = {"gpt2": _byte_level, "llama": _sentencepiece}
-    model = _get(metadata, "model", str)
+    model = _get(metadata, "model", _text)
     if model not in builders:
         raise UnsupportedError(
             "this kind of tokenizer is not supported",
@@ -41,7 +45,7 @@ def gguf_vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
 
 
 def _byte_level(metadata: Mapping[str, Any]) -> Vocabulary:
-    kind = pre_kind(metadata.get("tokenizer.ggml.pre"))
+    kind = pre_kind(_maybe(metadata, "pre", _text))
     pieces, types = _pieces(metadata)
     added = _added(pieces, types)
     vocab = dict(zip(pieces, range(len(pieces)), strict=True))
@@ -49,9 +53,10 @@ def _byte_level(metadata: Mapping[str, Any]) -> Vocabulary:
         if token.special:
             # No text is spelled with a raw NUL, so that no merge and no whole-word match can end in a special token.
             vocab["\0" + token.text] = vocab.pop(token.text)
+    lines = _get(metadata, "merges", _texts)
     try:
         # Pieces have no whitespace: the byte alphabet has none. This loop is C's, since cold start waits for it.
-        merges: list[Any] = list(map(tuple, map(str.split, _get(metadata, "merges", Sequence))))
+        merges: list[Any] = list(map(tuple, map(str.split, lines)))
         model = tokenizers.models.BPE(vocab, merges, ignore_merges=kind.ignore_merges)
     except Exception as error:
         raise TextError("the merges do not fit the tokens", where="tokenizer.ggml.merges", found=str(error)) from error
@@ -63,21 +68,21 @@ def _byte_level(metadata: Mapping[str, Any]) -> Vocabulary:
 
 
 def _sentencepiece(metadata: Mapping[str, Any]) -> Vocabulary:
-    if metadata.get("tokenizer.ggml.remove_extra_whitespaces"):
+    if _maybe(metadata, "remove_extra_whitespaces", _flag):
         raise UnsupportedError("this tokenizer rewrites whitespace", where="tokenizer.ggml.remove_extra_whitespaces")
     pieces, types = _pieces(metadata)
-    scores = _get(metadata, "scores", Sequence)
+    scores = _get(metadata, "scores", _floats)
     if len(scores) != len(pieces):
         raise _lengths("scores", len(scores), len(pieces))
     added = _added(pieces, types)
     not_text = {_CONTROL, _UNKNOWN, _BYTE, _USER_DEFINED}
     mergeable = {
-        piece: (id, float(score))
+        piece: (id, score)
         for id, (piece, type_, score) in enumerate(zip(pieces, types.tolist(), scores, strict=True))
         if type_ not in not_text
     }
-    prefix = bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
-    unk_id = int(metadata.get("tokenizer.ggml.unknown_token_id", 0))
+    prefix = _maybe(metadata, "add_space_prefix", _flag) is not False
+    unk_id = _id(metadata, "unknown", len(pieces)) or 0
     encoder = SentencePieceBpe(mergeable, _byte_ids(pieces, types), unk_id, add_prefix=prefix)
     byte_pieces = {pieces[id] for id in np.flatnonzero(types == _BYTE).tolist()}
     return _vocabulary(
@@ -116,7 +121,7 @@ def _vocabulary(
     named = {name: id for name, key in _NAMES.items() if (id := _id(metadata, key, len(pieces))) is not None}
     ends = {id for key in _END_KEYS if (id := _id(metadata, key, len(pieces))) is not None}
     bos_id = named.get("bos_token")
-    wants_bos = bool(metadata.get("tokenizer.ggml.add_bos_token", add_bos))
+    wants_bos = _maybe(metadata, "add_bos_token", _flag)
     return Vocabulary(
         pieces=pieces,
         spell=spell,
@@ -127,15 +132,16 @@ def _vocabulary(
         unk_id=unk_id,
         bos_id=bos_id,
         eos_ids=end_ids({token.text: token.id for token in added}, ends),
-        add_bos=wants_bos and bos_id is not None,
+        add_bos=(add_bos if wants_bos is None else wants_bos) and bos_id is not None,
         named={name: pieces[id] for name, id in named.items()},
-        chat_template=metadata.get("tokenizer.chat_template"),
+        chat_template=_typed("tokenizer.chat_template", metadata.get("tokenizer.chat_template"), _text),
     )
 
 
 def _pieces(metadata: Mapping[str, Any]) -> tuple[list[str], NDArray[np.int64]]:
-    pieces = list(_get(metadata, "tokens", Sequence))
-    types = np.asarray(metadata.get("tokenizer.ggml.token_type", [_NORMAL] * len(pieces)), np.int64)
+    pieces = _get(metadata, "tokens", _texts)
+    found = _maybe(metadata, "token_type", _integers)
+    types = np.full(len(pieces), _NORMAL, np.int64) if found is None else found
     if len(types) != len(pieces):
         raise _lengths("token_type", len(types), len(pieces))
     if len(set(pieces)) != len(pieces):
@@ -163,26 +169,86 @@ def _byte_ids(pieces: list[str], types: NDArray[np.int64]) -> list[int]:
 
 
 def _id(metadata: Mapping[str, Any], key: str, n_tokens: int) -> int | None:
-    id = metadata.get(f"tokenizer.ggml.{key}_token_id")
-    if id is None:
-        return None
-    if not 0 <= int(id) < n_tokens:
+    id = _maybe(metadata, f"{key}_token_id", _integer)
+    if id is not None and not 0 <= id < n_tokens:
         raise TextError(
             "a special token is outside the vocabulary",
             where=f"tokenizer.ggml.{key}_token_id",
             found=f"{id}, the vocabulary has {n_tokens}",
         )
-    return int(id)
+    return id
 
 
-def _get(metadata: Mapping[str, Any], key: str, kind: type) -> Any:
-    name = f"tokenizer.ggml.{key}"
-    value = metadata.get(name)
+def _get(metadata: Mapping[str, Any], key: str, read: Callable[[Any], _T]) -> _T:
+    value = _maybe(metadata, key, read)
     if value is None:
-        raise TextError("the file has no tokenizer" if key == "model" else "the tokenizer is incomplete", where=name)
-    if kind is str and not isinstance(value, str):
-        raise TextError("a tokenizer entry has the wrong type", where=name, found=type(value).__name__)
+        what = "the file has no tokenizer" if key == "model" else "the tokenizer is incomplete"
+        raise TextError(what, where=f"tokenizer.ggml.{key}")
     return value
+
+
+def _maybe(metadata: Mapping[str, Any], key: str, read: Callable[[Any], _T]) -> _T | None:
+    return _typed(f"tokenizer.ggml.{key}", metadata.get(f"tokenizer.ggml.{key}"), read)
+
+
+def _typed(name: str, value: Any, read: Callable[[Any], _T]) -> _T | None:
+    """An entry as one of the readers below has it; None where there is no entry."""
+    if value is None:
+        return None
+    try:
+        return read(value)
+    except (TypeError, ValueError) as error:
+        found = f"{type(value).__name__}, expected {error}"
+        raise TextError("a tokenizer entry has the wrong type", where=name, found=found) from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("text")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError("true or false")
+    return bool(value)
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError("a whole number")
+    return int(value)
+
+
+def _texts(value: Any) -> list[str]:
+    # Types as a set, since a loop over each of a hundred thousand tokens would slow every start.
+    if not isinstance(value, list | tuple) or not set(map(type, value)) <= {str}:
+        raise TypeError("a list of texts")
+    return list(value)
+
+
+def _integers(value: Any) -> NDArray[np.int64]:
+    return _numbers(value, "iu", "a list of whole numbers").astype(np.int64)
+
+
+def _floats(value: Any) -> list[float]:
+    numbers = _numbers(value, "fiu", "a list of numbers").astype(np.float64)
+    if np.isnan(numbers).any():
+        raise ValueError("a list of numbers, all of them known")
+    floats: list[float] = numbers.tolist()
+    return floats
+
+
+def _numbers(value: Any, kinds: str, expected: str) -> NDArray[Any]:
+    if not isinstance(value, list | tuple | np.ndarray):
+        raise TypeError(expected)
+    try:
+        numbers = np.asarray(value)
+    except ValueError as error:  # lists of different lengths within the list
+        raise TypeError(expected) from error
+    if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in kinds):
+        raise TypeError(expected)
+    return numbers
 
 
 def _lengths(key: str, found: int, expected: int) -> TextError:
