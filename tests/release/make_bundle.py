@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from greenlight.assess.suites import SUITES, Item, Suite, gold
-from greenlight.evidence import Journal, canonical, sha256_json, write_atomic, write_json, write_manifest
+from greenlight.evidence import (
+    Journal,
+    canonical,
+    read_lines,
+    sha256,
+    sha256_json,
+    write_atomic,
+    write_json,
+    write_manifest,
+)
 from greenlight.gate.decision import decide
 from greenlight.gate.lock import draw_seed, make_lock
 from greenlight.gate.policy import Policy, parse_policy

@@ -213,10 +213,10 @@ def test_a_limit_that_was_moved_before_relocking_draws_another_exam(bundle):
     forged = _relocked(lock, text)
     write_json(bundle / "lock.json", forged)
     write_atomic(bundle / "policy.toml", text.encode())
-    for path in sorted((bundle / "samples").iterdir()):
+    for path in [*sorted((bundle / "samples").iterdir()), bundle / "labels.jsonl"]:
         values = lines(path)
         write_lines(path, [{**values[0], "lock": forged["id"]}, *values[1:]])
-    for name in ("run.json", "instrument.json"):
+    for name in ("run.json", "instrument.json", "resources.json"):
         edit(bundle / name, "lock", value=forged["id"])
     finish(bundle)
     assert verify(bundle).same
