@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from greenlight.compose.exam import Settings
+    from greenlight.compose.settings import Settings
 
 System = Annotated[
     str | None,
@@ -56,7 +56,7 @@ def settings(
     system: str | None, temperature: float, top_k: int, top_p: float, min_p: float, repetition_penalty: float
 ) -> Settings:
     """What is assessed besides the weights."""
-    from greenlight.compose.exam import Settings
+    from greenlight.compose.settings import Settings
     from greenlight.engine import SamplingParams
 
     with usage_errors():

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from greenlight.compose import Observer
+from greenlight.compose.observer import Observer
 from greenlight.evidence import JSON
 
 if TYPE_CHECKING:

@@ -1,12 +1,29 @@
-"""How do the stages meet? Functions that take a reference or a folder and play several stages in order."""
+"""How do the stages meet? Functions that take a reference or a folder and play several stages in order.
+
+Names are loaded when they are used: talking to a model should not wait for the statistics of a decision.
+"""
 
 from __future__ import annotations
 
-from greenlight.compose.exam import Settings, lock, plan, redraw
-from greenlight.compose.models import Loaded, load
-from greenlight.compose.observer import Observer
-from greenlight.compose.review import Review, assess, decide, decide_under, report, review
-from greenlight.compose.verbs import assess_reference, lock_reference, plan_reference, review_reference, verify
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from greenlight.compose.exam import lock, plan, redraw
+    from greenlight.compose.models import Loaded, load
+    from greenlight.compose.observer import Observer
+    from greenlight.compose.review import Review, assess, decide, decide_under, report
+    from greenlight.compose.settings import Settings
+    from greenlight.compose.verbs import assess_reference, lock_reference, plan_reference, review_reference, verify
+
+_PLACES = {
+    "exam": ("lock", "plan", "redraw"),
+    "models": ("Loaded", "load"),
+    "observer": ("Observer",),
+    "review": ("Review", "assess", "decide", "decide_under", "report"),
+    "settings": ("Settings",),
+    "verbs": ("assess_reference", "lock_reference", "plan_reference", "review_reference", "verify"),
+}
 
 __all__ = [
     "Loaded",
@@ -24,7 +41,13 @@ __all__ = [
     "plan_reference",
     "redraw",
     "report",
-    "review",
     "review_reference",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"greenlight.compose.{module}"), name)
+    raise AttributeError(f"module 'greenlight.compose' has no attribute {name!r}")

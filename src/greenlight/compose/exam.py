@@ -5,42 +5,18 @@ from __future__ import annotations
 import functools
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from greenlight.assess.suites import SUITES, Item, Suite
 from greenlight.compose.models import Loaded
-from greenlight.engine import SamplingParams
+from greenlight.compose.settings import Settings
 from greenlight.errors import LockError, UsageError
 from greenlight.evidence import JSON, sha256_json
 from greenlight.gate.lock import Kind, draw_seed, make_lock
 from greenlight.gate.plan import Plan, SuiteFacts, make_plan
 from greenlight.gate.policy import Policy, load_policy
 from greenlight.measure.refusal import calibration
-
-
-class Settings(NamedTuple):
-    """What is released with the weights, so part of what is assessed."""
-
-    system: str | None
-    sampling: SamplingParams
-
-    def to_json(self, ops: str) -> dict[str, JSON]:
-        """As the lock records it; the seed and the length of answers are set per item."""
-        sampling = asdict(self.sampling)
-        for name in ("seed", "max_tokens", "logprobs", "ignore_eos"):
-            del sampling[name]
-        sampling["stop"] = list(sampling["stop"])
-        return {"system": self.system, "sampling": sampling, "ops": ops}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, JSON]) -> Settings:
-        """The settings a lock records."""
-        from greenlight.engine import SamplingParams
-
-        sampling = {**value["sampling"], "stop": tuple(value["sampling"]["stop"])}
-        return cls(value["system"], SamplingParams(**sampling))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,11 @@ from typing import NamedTuple
 from greenlight.assess.instrument import PROBE, check_batch, check_grader, check_template
 from greenlight.assess.measured import measure
 from greenlight.assess.runner import Progress, Subject, SuiteRunner, Watcher, open_journals
-from greenlight.compose.exam import Exam, Settings, calibrations, check_only, exams_of
+from greenlight.compose.exam import Exam, calibrations, check_only, exams_of
 from greenlight.compose.machine import machine
 from greenlight.compose.models import Loaded
 from greenlight.compose.observer import Observer
+from greenlight.compose.settings import Settings
 from greenlight.errors import EvidenceError, LockError
 from greenlight.evidence import JSON, alone, canonical, now, read_json, write_atomic, write_json, write_manifest
 from greenlight.gate.criteria import watch

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from greenlight.compose.exam import Settings, lock, plan, redraw
+from greenlight.compose.exam import lock, plan, redraw
 from greenlight.compose.models import Loaded, load
 from greenlight.compose.observer import Observer
 from greenlight.compose.review import Review, assess, review
+from greenlight.compose.settings import Settings
 from greenlight.engine import GenerateRequest, SamplingParams
 from greenlight.errors import EvidenceError, UsageError
 from greenlight.evidence import JSON, write_json
