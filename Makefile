@@ -15,7 +15,7 @@ NATIVE := native/CMakeLists.txt $(wildcard native/src/*)
 help:
 	@echo "make review    the main job: review the default model, from nothing to an explained verdict"
 	@echo "make test      the tests (no torch)"
-	@echo "make witness   the tests against transformers, llama.cpp, gguf and lm-eval"
+	@echo "make witness   the tests against transformers, llama.cpp and gguf"
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make bench     measured beside the peers; writes benchmarks/results.json and RESULTS.md"
 
