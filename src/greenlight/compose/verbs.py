@@ -26,7 +26,7 @@ DEFAULT = Settings(None, SamplingParams())
 """No system prompt, the most likely token at each step."""
 
 
-PILOT_ITEMS, PILOT_TOKENS = 8, 12
+PILOT_ITEMS, PILOT_TOKENS = 32, 16
 """Answers timed together for the estimate of minutes, and tokens of each."""
 
 
