@@ -162,9 +162,7 @@ def _agreement(setting: Setting) -> list[Figure]:
     if data is None or not (data / ARC_FILE).exists():
         return [Figure(name=name, unit="of 100", ours=(), why_not=f"there is no {ARC_FILE} under GREENLIGHT_DATA")]
     questions = arc_questions(data / ARC_FILE)
-    folder = _write_task(setting.work / "arc", questions)
-    theirs = _lm_eval(setting, setting.hf_folder("float32"), "float32", 1, folder, 0)["logprobs"]
-    ours = _ours(setting, folder)["logprobs"]
+    ours, theirs = logprobs_of(setting, questions)
     apart = differences(ours, theirs)
     settings = {
         "differences": [difference._asdict() for difference in apart],
@@ -189,6 +187,15 @@ def _agreement(setting: Setting) -> list[Figure]:
             at_most=NEAR_TIE_NATS,
         ),
     ]
+
+
+def logprobs_of(
+    setting: Setting, questions: list[dict[str, Any]]
+) -> tuple[list[list[float]], list[list[float]]]:
+    """Log-likelihoods of each question's choices: ours on the file as it is, lm-eval's in float32 on its weights."""
+    folder = _write_task(setting.work / "arc", questions)
+    theirs = _lm_eval(setting, setting.hf_folder("float32"), "float32", 1, folder, 0)["logprobs"]
+    return _ours(setting, folder)["logprobs"], theirs
 
 
 def _accuracy(logprobs: Sequence[Sequence[float]], questions: Sequence[dict[str, Any]]) -> float:
