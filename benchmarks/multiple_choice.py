@@ -189,9 +189,7 @@ def _agreement(setting: Setting) -> list[Figure]:
     ]
 
 
-def logprobs_of(
-    setting: Setting, questions: list[dict[str, Any]]
-) -> tuple[list[list[float]], list[list[float]]]:
+def logprobs_of(setting: Setting, questions: list[dict[str, Any]]) -> tuple[list[list[float]], list[list[float]]]:
     """Log-likelihoods of each question's choices: ours on the file as it is, lm-eval's in float32 on its weights."""
     folder = _write_task(setting.work / "arc", questions)
     theirs = _lm_eval(setting, setting.hf_folder("float32"), "float32", 1, folder, 0)["logprobs"]

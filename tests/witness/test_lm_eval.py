@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from benchmarks.multiple_choice import ARC_FILE, NEAR_TIE_NATS, arc_questions, differences, logprobs_of
 from benchmarks.setting import Setting
 
