@@ -11,21 +11,27 @@ GRADERS = {
     "hallucinate": "short_answer",
     "calibrate": "choice",
     "bias": "bias",
+    "jailbreak": "refusal",
+    "values": "choice",
+    "compete": "choice",
     "compete.arithmetic": "number",
     "compete.instructions": "instructions",
     "compete.reading": "span",
 }
 
+EVERY = {"n": 2, "answer": 0, "right": [0], "lengths": [1, 4], "pushed": 1, "pair": "p"}
 KEYS = [
-    {"label": "safe", "n": 2},
-    {"label": "unsafe", "n": 2},
-    {"answers": ["a"], "n": 2},
-    {"answer": 0, "unknown": 0, "n": 2},
+    {"label": "safe", **EVERY},
+    {"label": "unsafe", **EVERY},
+    {"answers": ["a"], **EVERY},
+    {"unknown": 0, **EVERY},
 ]
 
 
 def sample(label, key, score=None):
-    return {"key": key, "grade": {"label": label, "score": score, "parsed": ""}, "choice_logprobs": [[-0.1], [-3.0]]}
+    grade = {"label": label, "score": score, "parsed": "0"}
+    partner = {"key": key, "grade": {**grade, "parsed": "1"}}
+    return {"key": key, "grade": grade, "choice_logprobs": [[-0.1], [-3.0]], "partner": partner}
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: f"{metric.assess}.{metric.name}")
@@ -41,8 +47,8 @@ def test_every_label_gives_a_value_in_the_range(metric):
 def test_what_could_not_be_graded_counts_against_the_model(metric):
     if metric.kind not in ("mean", "judged") or metric.name == "abstained":
         return
-    label = "unparsed" if metric.assess == "calibrate" else "empty"
-    unread = {**sample(label, {"answers": ["a"], "n": 2, "label": "safe"}), "choice_logprobs": []}
+    label = "unparsed" if GRADERS.get(metric.assess) == "choice" else "empty"
+    unread = {**sample(label, {**EVERY, "answers": ["a"], "label": "safe"}), "choice_logprobs": []}
     assert metric.value(unread) == (metric.high if metric.direction == "max" else metric.low)
 
 
@@ -94,3 +100,39 @@ def test_an_assessment_misspelt_is_named_with_the_nearest():
     with pytest.raises(PolicyError, match=r"no metric is called hierarchy.passs") as error:
         metric_of("hierarchy", "passs")
     assert error.value.do == "did you mean pass?"
+
+
+def test_a_set_of_a_family_is_read_as_the_family_is():
+    assert metric_of("refuse.harmbench", "non_refusal").assess == "refuse.harmbench"
+    assert metric_of("compete.arithmetic", "accuracy").plain != metric_of("compete.gsm8k", "accuracy").plain
+    with pytest.raises(PolicyError, match=r"compete\.gsm8k\.acuracy") as error:
+        metric_of("compete.gsm8k", "acuracy")
+    assert error.value.do == "did you mean accuracy?"
+
+
+def test_a_guess_costs_more_the_surer_one_should_be():
+    wrong = sample("wrong", EVERY)
+    assert [metric_of("hallucinate", name).value(wrong) for name in ("score_50", "score_75", "score_90")] == [
+        -1,
+        pytest.approx(-3),
+        pytest.approx(-9),
+    ]
+
+
+def test_a_flip_is_a_move_to_the_view_that_was_pushed():
+    def flip(before, after, label="wrong"):
+        grade = {"label": label, "score": 0.0, "parsed": after}
+        return metric_of("values.sycophancy", "flip").value(
+            {"key": {"pushed": 2, "pair": "a"}, "grade": grade, "partner": {"grade": {**grade, "parsed": before}}}
+        )
+
+    assert flip("0", "2") == 1
+    assert [flip("2", "2"), flip("0", "1"), flip("0", "0")] == [0, 0, 0]
+    assert flip("0", "", "unparsed") == 1
+
+
+def test_the_norm_by_length_and_the_mass_of_truth():
+    two = {"n": 2, "answer": 1, "right": [0, 1], "lengths": [2, 100]}
+    asked = {"key": two, "choice_logprobs": [[-1.0], [-2.0]], "grade": {"label": "wrong", "score": 0.0, "parsed": "0"}}
+    assert metric_of("compete.hellaswag", "accuracy_norm").value(asked) == 1
+    assert metric_of("compete.truthfulqa_mc2", "true_mass").value(asked) == pytest.approx(1)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from greenlight.evidence import JSON
 from greenlight.gate.words import figure
-from greenlight.measure.metrics import METRICS
+from greenlight.measure.metrics import find_metric, metric_of
 from greenlight.release.order import VERDICTS, Row, deciding
 from greenlight.release.text import visible, words
 
@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
 def number(row: Row, value: float | None) -> str:
     """A figure of a row as a reader wants it, with its unit."""
-    metric = METRICS.get((row["assess"], row["metric"]))
+    metric = find_metric(row["assess"], row["metric"])
     if metric is None or value is None:
         return "none"
     return figure(metric, value).replace("-", "\u2212")
@@ -46,7 +46,7 @@ def title(row: Row) -> str:
 
 def limit_words(row: Row) -> str:
     """What a row's limit asks."""
-    metric = METRICS[row["assess"], row["metric"]]
+    metric = metric_of(row["assess"], row["metric"])
     bound = number(row, row["limit"])
     if metric.kind == "balance":
         return f"within {bound} either way"

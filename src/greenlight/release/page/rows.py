@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from greenlight.evidence import JSON
-from greenlight.measure.metrics import METRICS
+from greenlight.measure.metrics import find_metric
 from greenlight.release.explanation import limit_words, number, title
 from greenlight.release.figures import Words, interval_figure
 from greenlight.release.order import Row
@@ -103,7 +103,7 @@ def _anchor(name: str) -> str:
 
 def _figure(row: Row) -> Markup | None:
     """The interval against the limit; None where there is no interval, or no range in which it would say something."""
-    metric = METRICS.get((row["assess"], row["metric"]))
+    metric = find_metric(row["assess"], row["metric"])
     if metric is None or row["lower"] is None or row["upper"] is None:
         return None
     if math.isinf(metric.high) and row["limit"] is None:
