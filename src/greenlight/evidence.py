@@ -95,8 +95,17 @@ def write_json(path: Path, value: JSON) -> None:
     write_atomic(path, canonical(value) + b"\n")
 
 
+LATEST = {"lock": 2}
+"""Formats that are past version 1, and their latest version; every earlier one is read as well."""
+
+
+def format_of(kind: str) -> str:
+    """What a file of this kind that is written today says of its format."""
+    return f"greenlight.{kind}/{LATEST.get(kind, 1)}"
+
+
 def read_json(path: Path, kind: str) -> dict[str, JSON]:
-    """Read an evidence file and check that it is of the format `greenlight.<kind>/1`.
+    """Read an evidence file and check that it is of a format `greenlight.<kind>/N` that this version knows.
 
     Raises:
         EvidenceError: missing, unreadable, not JSON, or of another format or a later version.
@@ -109,13 +118,13 @@ def read_json(path: Path, kind: str) -> dict[str, JSON]:
 
 
 def check_format(value: Mapping[str, JSON], kind: str, where: str) -> None:
-    """Refuse an evidence object that is not `greenlight.<kind>/1`."""
-    expected, found = f"greenlight.{kind}/1", value.get("format")
-    if found != expected:
+    """Refuse an evidence object that is not of the given kind, or of a later version than this one knows."""
+    known, found = [f"greenlight.{kind}/{n}" for n in range(1, LATEST.get(kind, 1) + 1)], value.get("format")
+    if found not in known:
         raise EvidenceError(
             "an evidence file has another format",
             where=where,
-            found=f"{found!r}, expected {expected!r}",
+            found=f"{found!r}, expected {' or '.join(map(repr, known))}",
             do="read it with the version of greenlight that wrote it, or a later one",
         )
 

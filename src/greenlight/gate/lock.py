@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Literal
 
 from greenlight.errors import LockError
-from greenlight.evidence import JSON, now, read_json, sha256_json
+from greenlight.evidence import JSON, format_of, now, read_json, sha256_json
 from greenlight.gate.policy import Policy, parse_policy
 
 Kind = Literal["rehearsal", "exam", "exploratory"]
 
 KINDS: tuple[Kind, ...] = ("rehearsal", "exam", "exploratory")
 
-_FIELDS = frozenset(
+_FIRST = frozenset(
     ("format", "id", "created", "kind", "nonce", "seed", "policy", "model", "template", "settings", "suites")
 ) | {"calibrations", "time", "attempt"}
+
+_FIELDS = {"greenlight.lock/1": _FIRST, "greenlight.lock/2": _FIRST | {"references", "judges", "tasks", "ledger"}}
 
 
 def draw_seed(
@@ -74,9 +76,28 @@ def make_lock(
     kind: Kind,
     nonce: str | None,
     calibrations: Mapping[str, str],
+    references: Mapping[str, Mapping[str, JSON]] | None = None,
+    judges: Mapping[str, Mapping[str, JSON]] | None = None,
+    tasks: Mapping[str, Mapping[str, JSON]] | None = None,
     attempt: int | None = None,
+    ledger: str | None = None,
 ) -> dict[str, JSON]:
     """The lock as it is written, with id, seed and time filled in.
+
+    Args:
+        policy: the limits.
+        model: identity of the candidate.
+        template_sha256: digest of its chat template.
+        settings: system prompt, sampling, operations.
+        suites: what is asked, in policy order.
+        kind: what the run is.
+        nonce: hex, for an exam.
+        calibrations: digest of each judge's measured error.
+        references: identity, template and settings of each model that is compared with, by name.
+        judges: identity of each judge that is a model, by name.
+        tasks: text of each task of the user's, by name.
+        attempt: which candidate this is under its policy, where a ledger counts them.
+        ledger: digest of the ledger's last entry before this lock.
 
     Raises:
         LockError: an exam without a nonce, or a rehearsal with one.
@@ -90,7 +111,7 @@ def make_lock(
     pairs = [(str(suite["suite"]), int(suite["version"])) for suite in suites]
     seed = _seed(policy.sha256, str(model["digest"]), template_sha256, settings, pairs, nonce)
     value: dict[str, JSON] = {
-        "format": "greenlight.lock/1",
+        "format": format_of("lock"),
         "kind": kind,
         "nonce": nonce,
         "seed": seed,
@@ -100,6 +121,10 @@ def make_lock(
         "settings": dict(settings),
         "suites": [dict(suite) for suite in suites],
         "calibrations": dict(calibrations),
+        "references": {name: dict(value) for name, value in (references or {}).items()},
+        "judges": {name: dict(value) for name, value in (judges or {}).items()},
+        "tasks": {name: dict(value) for name, value in (tasks or {}).items()},
+        "ledger": ledger,
         "time": "the author's word",
         "attempt": attempt,
     }
@@ -135,7 +160,8 @@ def read_lock(path: Path) -> dict[str, JSON]:
 
 def check_lock(lock: Mapping[str, JSON]) -> str | None:
     """The first thing in a lock that does not follow from the rest of it, in words; None where all does."""
-    if missing := sorted(_FIELDS - set(lock)) or sorted(set(lock) - _FIELDS):
+    fields = _FIELDS[lock["format"]]
+    if missing := sorted(fields - set(lock)) or sorted(set(lock) - fields):
         return f"field {missing[0]} is missing or unknown"
     if lock["kind"] not in KINDS or (lock["kind"] == "exam") != (lock["nonce"] is not None):
         return f"kind {lock['kind']!r} with nonce {lock['nonce']!r}"

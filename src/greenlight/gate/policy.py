@@ -2,87 +2,48 @@
 
 from __future__ import annotations
 
-import difflib
+import datetime
 import re
-import sys
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 from greenlight.errors import PolicyError
 from greenlight.evidence import JSON, sha256
+from greenlight.gate.criterion import (
+    LEVELS,
+    RULES,
+    Criterion,
+    JudgeKind,
+    JudgeSpec,
+    Level,
+    Reference,
+    Reopen,
+    Statement,
+    TaskSpec,
+    WaiverRule,
+)
+from greenlight.gate.tables import Table, named, nearest, one_table, rows
 from greenlight.measure.metrics import Direction, Metric, metric_of
 from greenlight.measure.statistics.judged import MIN_YOUDEN
 
-Level = Literal["must", "should", "disclose"]
+__all__ = ["Criterion", "Level", "Policy", "Statement", "load_policy", "parse_policy", "shipped"]
 
-LEVELS: tuple[Level, ...] = ("must", "should", "disclose")
-
-_TABLES = ("policy", *LEVELS, "statement")
+_TABLES = ("policy", *LEVELS, "statement", "reference", "judge", "task", "waiver", "reopen")
 _POLICY = ("name", "alpha", "attempts", "review_days", "fail_closed", "about")
-_CRITERION = ("assess", "metric", "direction", "limit", "judge_min_youden", "condition", "why", "source")
+_CRITERION = (
+    *("assess", "metric", "direction", "limit", "compare", "margin", "judge", "judge_min_youden"),
+    *("condition", "why", "source"),
+)
 _STATEMENT = ("assess", "text", "why", "source")
+_REFERENCE = ("model", "sha256", "public", "why")
+_JUDGE = ("kind", "model", "rubric", "calibration")
+_DISPLAYED = ("contrast", "ece", "aurc")
 _MAX_BYTES = 1_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Criterion:
-    """One row of a policy: a number, what it may be, and why."""
-
-    level: Level
-    """`must`: without it no release. `should`: without it a condition. `disclose`: said, never a bar by its value."""
-
-    metric: Metric
-    """What is measured."""
-
-    direction: Direction
-    """`max`: the limit is a ceiling. `min`: a floor."""
-
-    limit: float | None
-    """What the number is held against; None for disclosures."""
-
-    why: str
-    """Why this limit, in plain words."""
-
-    source: str
-    """What supports the choice, or that it is the author's."""
-
-    condition: str | None = None
-    """What a release without this row has to say, for `should`."""
-
-    judge_min_youden: float = MIN_YOUDEN
-    """Se + Sp - 1 that a judge must reach to count at all."""
-
-    @property
-    def name(self) -> str:
-        """Assessment and metric, such as refuse.non_refusal."""
-        return f"{self.metric.assess}.{self.metric.name}"
-
-    @property
-    def assess(self) -> str:
-        """The assessment whose evidence it reads."""
-        return self.metric.assess
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Statement:
-    """Something the policy says of a risk that is not measured here."""
-
-    assess: str
-    """The risk, such as dangerous_capability."""
-
-    text: str
-    """What is said of it."""
-
-    why: str
-    """Why it is not measured."""
-
-    source: str
-    """Where a reader finds more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +71,26 @@ class Policy:
     statements: tuple[Statement, ...]
     """Risks that are named and not measured."""
 
+    references: tuple[Reference, ...] = ()
+    """Models that rows compare with."""
+
+    judges: tuple[JudgeSpec, ...] = ()
+    """Judges besides the rules."""
+
+    tasks: tuple[TaskSpec, ...] = ()
+    """Tests of the user's own."""
+
+    waiver: WaiverRule | None = None
+    """Who may set a row aside; None where nobody may."""
+
+    reopen: tuple[Reopen, ...] = ()
+    """What makes a past decision due again."""
+
     about: str = ""
     """For whom the policy is meant."""
+
+    folder: Path | None = None
+    """Where it lies: files that it names are looked for there. None where only its text is known."""
 
     @cached_property
     def sha256(self) -> str:
@@ -124,16 +103,21 @@ class Policy:
         return self.alpha / self.attempts
 
     def assessments(self) -> tuple[str, ...]:
-        """Every assessment that a row reads, `resources` included, in policy order."""
+        """Every assessment that a row reads, in policy order."""
         return tuple(dict.fromkeys(criterion.assess for criterion in self.criteria))
 
     def suites(self) -> tuple[str, ...]:
         """The assessments that put items to the model, in policy order."""
-        return tuple(name for name in self.assessments() if name != "resources")
+        put = (criterion.assess for criterion in self.criteria if criterion.metric.kind not in ("resource", "record"))
+        return tuple(dict.fromkeys(put))
 
     def rows_of(self, assess: str) -> tuple[Criterion, ...]:
         """The rows that read one assessment."""
         return tuple(criterion for criterion in self.criteria if criterion.assess == assess)
+
+    def reference(self, name: str) -> Reference:
+        """The reference of a name that a row uses."""
+        return next(reference for reference in self.references if reference.name == name)
 
 
 def shipped() -> tuple[str, ...]:
@@ -156,9 +140,9 @@ def load_policy(source: Path | str) -> Policy:
         if path.stat().st_size > _MAX_BYTES:
             raise PolicyError("a policy is too long to be one", where=name, found=f"{path.stat().st_size:,} bytes")
         # Bytes, not text: line endings are part of what is hashed.
-        return parse_policy(path.read_bytes().decode(), name)
+        return parse_policy(path.read_bytes().decode(), name, folder=path.resolve().parent)
     except FileNotFoundError as error:
-        near = _near(name, shipped())
+        near = nearest(name, shipped())
         raise PolicyError(
             "there is no such policy",
             where=name,
@@ -169,7 +153,7 @@ def load_policy(source: Path | str) -> Policy:
         raise PolicyError("a policy cannot be read", where=name, found=str(error)) from error
 
 
-def parse_policy(text: str, where: str = "policy") -> Policy:
+def parse_policy(text: str, where: str = "policy", *, folder: Path | None = None) -> Policy:
     """A policy from its text.
 
     Raises:
@@ -179,167 +163,220 @@ def parse_policy(text: str, where: str = "policy") -> Policy:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # of whole numbers too long to be read, of brackets in brackets
         raise PolicyError("a policy is not TOML", where=where, found=str(error)[:200]) from error
-    _only(data, _TABLES, where)
-    head = _table(data, "policy", where)
-    _only(head, _POLICY, f"{where}, [policy]")
+    Table(data, where, _TABLES)
+    head = one_table(data, "policy", where, _POLICY)
+    references, judges = tuple(_references(data, where)), tuple(_judges(data, where))
     criteria = tuple(criterion for level in LEVELS for criterion in _criteria(data, level, where))
-    _unique([criterion.name for criterion in criteria], where)
-    if not any(criterion.level == "must" for criterion in criteria):
-        raise PolicyError("a policy without a [[must]] would let anything pass", where=where, do="add a [[must]]")
-    if head.get("fail_closed", True) is not True:
-        raise PolicyError(
-            "missing evidence always counts against a release",
-            where=f"{where}, policy.fail_closed",
-            found=repr(head["fail_closed"]),
-            do="set fail_closed = true, or leave it out",
-        )
+    _check_names(criteria, references, judges, where)
+    _check_closed(criteria, head)
     return Policy(
-        name=_text(head, "name", f"{where}, [policy]"),
+        name=head.text("name"),
         text=text,
-        alpha=_number(head, "alpha", 0.05, 1e-6, 0.5, where),
-        attempts=int(_number(head, "attempts", 1, 1, 1000, where, whole=True)),
-        review_days=int(_number(head, "review_days", 14, 1, 3650, where, whole=True)),
-        about=str(head.get("about", "")),
+        alpha=head.number("alpha", 0.05, 1e-6, 0.5),
+        attempts=head.whole("attempts", 1, 1, 1000),
+        review_days=head.whole("review_days", 14, 1, 3650),
+        about=head.words("about"),
         criteria=criteria,
         statements=tuple(_statements(data, where)),
+        references=references,
+        judges=judges,
+        tasks=tuple(
+            TaskSpec(name=name, path=table.text("path")) for name, table in named(data, "task", where, ("path",))
+        ),
+        waiver=_waiver(data, where),
+        reopen=tuple(_reopen(data, where)),
+        folder=folder,
     )
 
 
 def _criteria(data: Mapping[str, JSON], level: Level, where: str) -> Iterator[Criterion]:
-    for number, table in enumerate(_tables(data, level, where), start=1):
-        place = f"{where}, [[{level}]] number {number}"
-        _only(table, _CRITERION, place)
-        metric = metric_of(_text(table, "assess", place), _text(table, "metric", place), place)
-        place = f"{place} ({metric.assess}.{metric.name})"
+    for table in rows(data, level, where, _CRITERION):
+        metric = metric_of(table.text("assess"), table.text("metric"), table.where)
+        table.where = f"{table.where} ({metric.assess}.{metric.name})"
         if level != "should" and "condition" in table:
-            raise PolicyError("only a [[should]] has a condition", where=place, do="move or remove it")
+            raise PolicyError("only a [[should]] has a condition", where=table.where, do="move or remove it")
+        direction = _direction(table, metric)
         yield Criterion(
             level=level,
             metric=metric,
-            direction=_direction(table, metric, place),
-            limit=_limit(table, level, metric, place),
-            why=_text(table, "why", place),
-            source=_text(table, "source", place) if level != "disclose" else str(table.get("source", "")),
-            condition=_text(table, "condition", place) if level == "should" else None,
-            judge_min_youden=_number(table, "judge_min_youden", MIN_YOUDEN, MIN_YOUDEN, 1.0, place),
+            direction=direction,
+            limit=_margin(table, level, metric, direction) if "compare" in table else _limit(table, level, metric),
+            why=table.text("why"),
+            source=table.text("source") if level != "disclose" else table.words("source"),
+            condition=table.text("condition") if level == "should" else None,
+            compare=table.text("compare") if "compare" in table else None,
+            judge=_judge(table, metric),
+            judge_min_youden=table.number("judge_min_youden", MIN_YOUDEN, MIN_YOUDEN, 1.0),
         )
 
 
 def _statements(data: Mapping[str, JSON], where: str) -> Iterator[Statement]:
-    for number, table in enumerate(_tables(data, "statement", where), start=1):
-        place = f"{where}, [[statement]] number {number}"
-        _only(table, _STATEMENT, place)
-        assess, text, why, source = (_text(table, field, place) for field in _STATEMENT)
+    for table in rows(data, "statement", where, _STATEMENT):
+        assess, text, why, source = (table.text(field) for field in _STATEMENT)
         yield Statement(assess=assess, text=text, why=why, source=source)
 
 
-def _direction(table: Mapping[str, JSON], metric: Metric, where: str) -> Direction:
-    found = table.get("direction", metric.direction)
-    if found != metric.direction:
+def _references(data: Mapping[str, JSON], where: str) -> Iterator[Reference]:
+    for name, table in named(data, "reference", where, _REFERENCE):
+        digest = table.words("sha256")
+        if digest and not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise PolicyError("a digest is not a SHA-256 in lower-case hex", where=table.where, found=digest)
+        yield Reference(
+            name=name,
+            model=table.text("model"),
+            sha256=digest or None,
+            public=table.flag("public", False),
+            why=table.text("why"),
+        )
+
+
+def _judges(data: Mapping[str, JSON], where: str) -> Iterator[JudgeSpec]:
+    for name, table in named(data, "judge", where, _JUDGE):
+        kind = next((known for known in get_args(JudgeKind) if known == table.text("kind")), None)
+        if kind is None or name == RULES:
+            raise PolicyError(
+                "a judge of this kind or name is not known",
+                where=table.where,
+                found=f"{name}, kind {table.text('kind')!r}; kinds are {', '.join(get_args(JudgeKind))}",
+                do="choose a kind, and another name than rules: that is the judge that comes with a metric",
+            )
+        yield JudgeSpec(
+            name=name,
+            kind=kind,
+            model=table.text("model") if kind == "model" else None,
+            rubric=table.words("rubric", "refusal"),
+            calibration=table.text("calibration"),
+        )
+
+
+def _waiver(data: Mapping[str, JSON], where: str) -> WaiverRule | None:
+    if "waiver" not in data:
+        return None
+    table = one_table(data, "waiver", where, ("who", "max_days"))
+    return WaiverRule(who=table.texts("who"), max_days=table.whole("max_days", None, 1, 3650))
+
+
+def _reopen(data: Mapping[str, JSON], where: str) -> Iterator[Reopen]:
+    for table in rows(data, "reopen", where, ("when", "on")):
+        on = table.get("on")
+        if on is not None and not isinstance(on, datetime.date):
+            raise PolicyError("a date is not a date", where=table.where, found=repr(on), do="write on = 2026-03-01")
+        yield Reopen(when=table.text("when"), on=None if on is None else on.isoformat()[:10])
+
+
+def _direction(table: Table, metric: Metric) -> Direction:
+    found = table.get("direction")
+    if found not in (None, metric.direction):
         raise PolicyError(
             f"{metric.assess}.{metric.name} is held {'below' if metric.direction == 'max' else 'above'} its limit",
-            where=f"{where}, direction",
+            where=f"{table.where}, direction",
             found=repr(found),
             do=f'set direction = "{metric.direction}", or leave it out',
         )
     return metric.direction
 
 
-def _limit(table: Mapping[str, JSON], level: Level, metric: Metric, where: str) -> float | None:
+def _judge(table: Table, metric: Metric) -> str:
+    found = table.words("judge", RULES)
+    if found != RULES and metric.judge is None:
+        raise PolicyError(
+            f"{metric.assess}.{metric.name} is not judged: its answers are read by exact rules",
+            where=f"{table.where}, judge",
+            found=found,
+            do="leave judge out",
+        )
+    return found
+
+
+def _margin(table: Table, level: Level, metric: Metric, direction: Direction) -> float | None:
+    """How much worse than the reference is allowed, with the sign of a limit on the difference."""
+    if "limit" in table:
+        raise PolicyError("a row has a limit or a reference, not both", where=table.where, do="write two rows")
+    if level == "disclose":
+        if "margin" in table:
+            raise PolicyError("a disclosure has no margin", where=table.where, do="make it a [[should]]")
+        return None
+    if metric.kind not in ("mean", "judged"):
+        raise PolicyError(
+            f"{metric.assess}.{metric.name} cannot be compared with a reference, item by item",
+            where=f"{table.where}, compare",
+            do="hold it against a limit, or disclose it",
+        )
+    width = metric.high - metric.low
+    margin = table.number("margin", None, 0.0, width)
+    if not 0 < margin < width:
+        raise PolicyError(
+            "no number of answers could show this margin",
+            where=f"{table.where}, margin",
+            found=f"{margin:g}, must lie strictly between 0 and {width:g}",
+            do="choose a difference that an interval can lie clear of",
+        )
+    return margin if direction == "max" else -margin
+
+
+def _limit(table: Table, level: Level, metric: Metric) -> float | None:
+    if "margin" in table:
+        raise PolicyError("a margin needs a reference", where=table.where, do='add compare = "..." or write limit')
     if level == "disclose":
         if "limit" in table:
-            raise PolicyError("a disclosure has no limit", where=where, do="make it a [[should]], or remove the limit")
+            raise PolicyError(
+                "a disclosure has no limit", where=table.where, do="make it a [[should]], or remove the limit"
+            )
         return None
-    if metric.kind in ("contrast", "ece") or metric.name == "s_dis":
+    if metric.kind in _DISPLAYED or metric.name == "s_dis":
         raise PolicyError(
             f"{metric.assess}.{metric.name} is for disclosure: no bound of it can carry a verdict",
-            where=where,
+            where=table.where,
             do="move it to [[disclose]]",
         )
     if "limit" not in table:
-        raise PolicyError(f"a [[{level}]] needs a limit", where=where, do="add limit = ..., or make it a [[disclose]]")
+        raise PolicyError(
+            f"a [[{level}]] needs a limit", where=table.where, do="add limit = ..., or make it a [[disclose]]"
+        )
     low = 0.0 if metric.kind == "balance" else metric.low
-    limit = _number(table, "limit", None, float("-inf"), float("inf"), where)
-    if not low < limit < metric.high:
+    limit = table.number("limit", None, float("-inf"), float("inf"))
+    # A recorded fact may reach its limit: it has no interval that must lie clear of it.
+    inside = low <= limit <= metric.high if metric.kind == "record" else low < limit < metric.high
+    if not inside:
         raise PolicyError(
             "no number of answers could show this limit",
-            where=f"{where}, limit",
+            where=f"{table.where}, limit",
             found=f"{limit:g}, must lie strictly between {low:g} and {metric.high:g}",
             do="choose a limit that an interval can lie clear of",
         )
     return limit
 
 
-def _only(table: Mapping[str, JSON], known: Collection[str], where: str) -> None:
-    for key in table:
-        if key not in known:
-            near = _near(key, known)
-            raise PolicyError(
-                f"a policy has no key {key!r}",
-                where=where,
-                found=f"{key!r}, known are {', '.join(known)}",
-                do=f"did you mean {near!r}?" if near else "remove it",
-            )
-
-
-def _near(name: str, known: Collection[str]) -> str | None:
-    found = difflib.get_close_matches(name, known, n=1)
-    return found[0] if found else None
-
-
-def _table(data: Mapping[str, JSON], name: str, where: str) -> Mapping[str, JSON]:
-    table = data.get(name)
-    if not isinstance(table, dict):
-        raise PolicyError(f"a policy needs a table [{name}]", where=where, do=f"add [{name}] with a name")
-    return table
-
-
-def _tables(data: Mapping[str, JSON], name: str, where: str) -> list[Mapping[str, JSON]]:
-    tables = data.get(name, [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise PolicyError(f"{name} rows are written as [[{name}]]", where=where, do="use double brackets")
-    return tables
-
-
-def _text(table: Mapping[str, JSON], key: str, where: str) -> str:
-    value = table.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise PolicyError(
-            f"a policy needs {key!r} here, in words", where=where, found=repr(value), do=f'add {key} = "..."'
-        )
-    return re.sub(r"\s+", " ", value.strip())
-
-
-def _number(
-    table: Mapping[str, JSON],
-    key: str,
-    default: float | None,
-    low: float,
-    high: float,
-    where: str,
-    *,
-    whole: bool = False,
-) -> float:
-    value = table.get(key, default)
-    kinds = (int,) if whole else (int, float)
-    # A whole number may be longer than any float: it is bounded before it is compared with the infinities of `limit`.
-    long = isinstance(value, int) and abs(value) > sys.float_info.max
-    if isinstance(value, bool) or not isinstance(value, kinds) or long or not low <= value <= high:
-        raise PolicyError(
-            f"{key!r} is not a number that it can be",
-            where=where,
-            found=f"{_short(value)}, must be {'a whole number' if whole else 'a number'} from {low:g} to {high:g}",
-            do=f"change {key}",
-        )
-    return float(value)
-
-
-def _short(value: JSON) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
-
-
-def _unique(names: list[str], where: str) -> None:
+def _check_names(
+    criteria: tuple[Criterion, ...], references: tuple[Reference, ...], judges: tuple[JudgeSpec, ...], where: str
+) -> None:
+    """Refuse rows that occur twice, and rows that use a reference or judge that is not there."""
+    names = [criterion.name for criterion in criteria]
     for name in names:
         if names.count(name) > 1:
             raise PolicyError("a row occurs twice", where=where, found=name, do="keep one of the two")
+    there = {"compare": {reference.name for reference in references}, "judge": {RULES} | {j.name for j in judges}}
+    for criterion in criteria:
+        for field, known in there.items():
+            used = getattr(criterion, field)
+            if used is not None and used not in known:
+                table = "reference" if field == "compare" else "judge"
+                near = nearest(used, known)
+                raise PolicyError(
+                    f"a row uses a {table} that is not there",
+                    where=f"{where}, {criterion.name}",
+                    found=f"{used!r}, there are {', '.join(sorted(known)) or 'none'}",
+                    do=f"did you mean {near!r}?" if near else f"add [{table}.{used}]",
+                )
+
+
+def _check_closed(criteria: tuple[Criterion, ...], head: Table) -> None:
+    if not any(criterion.level == "must" for criterion in criteria):
+        raise PolicyError("a policy without a [[must]] would let anything pass", where=head.where, do="add a [[must]]")
+    if not head.flag("fail_closed", True):
+        raise PolicyError(
+            "missing evidence always counts against a release",
+            where=f"{head.where}, fail_closed",
+            found="false",
+            do="set fail_closed = true, or leave it out",
+        )
