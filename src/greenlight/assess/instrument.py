@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from greenlight.assess.runner import Subject, conversation, item_seed
 from greenlight.assess.suites import Item, Message, Suite, gold, shuffled_bound
-from greenlight.engine import Engine, GenerateRequest
+from greenlight.engine.answering import Answered, Answerer, ChatRequest
 from greenlight.evidence import JSON
 from greenlight.measure.graders import grade
 
@@ -52,27 +52,37 @@ def check_template(text: str, tokens: Sequence[int], bos_id: int | None) -> dict
     return {"ok": ok, "bos": list(tokens).count(bos_id) if bos_id is not None else 0, "text": reason}
 
 
-def check_batch(subject: Subject, items: Sequence[Item], *, together: Engine, alone: Engine) -> dict[str, int]:
-    """Ask the same items together and alone; count those whose tokens are the same.
+def check_batch(subject: Subject, items: Sequence[Item], *, together: Answerer, alone: Answerer) -> dict[str, JSON]:
+    """Ask the same items together and one by one; count those whose answers are the same.
 
     Args:
-        subject: how items become prompts.
+        subject: how items become requests.
         items: some of them are asked.
-        together: an engine without a prefix cache.
-        alone: another one, for one sequence at a time, so that nothing of the batch is used again.
+        together: the model, for many at once.
+        alone: the same, in which nothing of the batch is used again.
     """
-    requests = list(_probes(subject, items[:BATCH_ITEMS]))
-    batched = {result.id: result.tokens for result in together.generate(requests)}
-    single = {result.id: result.tokens for request in requests for result in alone.generate([request])}
+    requests = [_probe(subject, item) for item in items[:BATCH_ITEMS]]
+    batched = _ask(together, requests)
+    single = {request.id: _ask(alone, [request])[request.id] for request in requests}
     identical = sum(batched[request.id] == single[request.id] for request in requests)
     return {"items": len(requests), "identical": identical}
 
 
-def _probes(subject: Subject, items: Sequence[Item]) -> Iterator[GenerateRequest]:
-    for item in items:
-        sampling = replace(subject.sampling, max_tokens=BATCH_TOKENS, seed=item_seed(subject.seed, item.id))
-        prompt = subject.render(conversation(item, subject.system))
-        yield GenerateRequest(id=f"batch/{item.id}", prompt=prompt, sampling=sampling)
+def _probe(subject: Subject, item: Item) -> ChatRequest:
+    sampling = replace(subject.sampling, max_tokens=BATCH_TOKENS, seed=item_seed(subject.seed, item.id))
+    return ChatRequest(id=f"batch/{item.id}", turns=conversation(item, subject.system), sampling=sampling)
+
+
+def _ask(answerer: Answerer, requests: Sequence[ChatRequest]) -> dict[str, tuple[str, int]]:
+    """Text and length of each answer."""
+    waiting, answers = list(reversed(requests)), dict[str, tuple[str, int]]()
+    while len(answers) < len(requests):
+        while waiting and len(answerer.in_flight) < answerer.capacity:
+            answerer.ask(waiting.pop())
+        for reply in answerer.poll():
+            if isinstance(reply, Answered):
+                answers[reply.id] = (reply.text, reply.n_output)
+    return answers
 
 
 def _mean(scores: Sequence[float | None]) -> float:

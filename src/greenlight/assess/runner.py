@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from greenlight.assess.suites import Item, Message, Suite
-from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest
+from greenlight.engine import SamplingParams
+from greenlight.engine.answering import PLAIN, Answerer, ChatRequest, ChoiceRequest, Reply, Weighed
 from greenlight.errors import EvidenceError
 from greenlight.evidence import JSON, Journal
 from greenlight.measure.graders import Answer, grade
@@ -33,14 +34,8 @@ class Watcher(Protocol):
 class Subject:
     """What is assessed: a model, and with it the system prompt and sampling settings it would be released with."""
 
-    engine: Engine
-    """Runs the model."""
-
-    render: Callable[[Sequence[Message]], tuple[int, ...]]
-    """Messages to prompt tokens, through the model's own chat template."""
-
-    encode: Callable[[str], tuple[int, ...]]
-    """Plain text to tokens, for the choices of a multiple-choice item."""
+    answerer: Answerer
+    """The model."""
 
     system: str | None
     """System prompt put before every item that has none of its own; an item's own system message follows it."""
@@ -61,13 +56,6 @@ class Progress(NamedTuple):
     sample: Mapping[str, JSON]
 
 
-class _Asked(NamedTuple):
-    """What is remembered of an item while the model answers it."""
-
-    n_prompt: int
-    at: float
-
-
 class SuiteRun(NamedTuple):
     """How a suite's run ended."""
 
@@ -84,10 +72,15 @@ def item_seed(seed: int, item_id: str) -> int:
 
 
 def conversation(item: Item, system: str | None) -> tuple[Message, ...]:
-    """The item's messages under the assessed system prompt; an item's own system message is appended to it."""
+    """The item's messages under the assessed system prompt; an item's own system message is appended to it.
+
+    Before a plain text, which knows no roles, it stands as a paragraph of its own.
+    """
     if system is None:
         return item.messages
     messages = list(item.messages)
+    if messages and messages[0].role == PLAIN:
+        return (Message(PLAIN, f"{system}\n\n{messages[0].content}"),)
     if messages and messages[0].role == "system":
         system = f"{system}\n\n{messages.pop(0).content}"
     return (Message("system", system), *messages)
@@ -111,50 +104,59 @@ class SuiteRunner:
         self._index = {item.id: index for index, item in enumerate(items)}
         self._done: dict[int, Mapping[str, JSON]] = {}
         self._n_used = 0
-        self._in_flight: dict[str, _Asked] = {}
+        self._asked_at: dict[str, float] = {}
         for entry in journal.entries:
             self._adopt(entry)
 
-    def run(self, *, deadline: float | None = None, on_progress: Callable[[Progress], None] | None = None) -> SuiteRun:
+    def run(
+        self,
+        *,
+        upto: int | None = None,
+        deadline: float | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> SuiteRun:
         """Ask until every item is answered, the verdict is certain, or the clock (time.monotonic) passes the deadline.
 
         Past the deadline nothing new is asked. Items still in flight when the verdict is certain are cancelled;
         finished ones beyond the deciding prefix stay in the journal.
+
+        Args:
+            upto: ask only this many items of the exam's order; `run` may be called again for more.
+            deadline: when to stop.
+            on_progress: told of each finished item.
         """
         start = time.monotonic()
-        waiting = (item for index, item in enumerate(self._items) if index not in self._done)
+        n = len(self._items) if upto is None else min(upto, len(self._items))
+        waiting = (item for index, item in enumerate(self._items[:n]) if index not in self._done)
         try:
-            ending = self._loop(waiting, deadline, on_progress)
+            ending = self._loop(waiting, n, deadline, on_progress)
         finally:
-            # Some may have ended in the very step whose recording failed: the engine no longer knows those.
-            for request_id in self._in_flight.keys() & set(self._subject.engine.in_flight):
-                self._subject.engine.cancel(request_id)
-            self._in_flight.clear()
+            # Some may have ended in the very step whose recording failed: the model no longer knows those.
+            for request_id in self._asked_at.keys() & set(self._subject.answerer.in_flight):
+                self._subject.answerer.cancel(request_id)
+            self._asked_at.clear()
         return SuiteRun(ending, len(self._done), self._n_used, time.monotonic() - start)
 
     def _loop(
-        self, waiting: Iterator[Item], deadline: float | None, on_progress: Callable[[Progress], None] | None
+        self, waiting: Iterator[Item], n: int, deadline: float | None, on_progress: Callable[[Progress], None] | None
     ) -> Ending:
-        engine = self._subject.engine
+        answerer = self._subject.answerer
         while True:
             self._advance()
             if self._watcher.certain:
                 return "certain"
-            if len(self._done) == len(self._items):
+            if self._n_used >= n:
                 return "complete"
             late = deadline is not None and time.monotonic() >= deadline
             # What is being answered is finished: a second more is better than a batch thrown away.
-            if late and not self._in_flight:
+            if late and not self._asked_at:
                 return "out of time"
-            while (
-                not late and len(self._in_flight) < engine.max_sequences and (item := next(waiting, None)) is not None
-            ):
+            while not late and len(self._asked_at) < answerer.capacity and (item := next(waiting, None)) is not None:
                 self._submit(item)
-            for event in engine.step():
-                if isinstance(event, Generation | Scored):
-                    sample = self._record(event)
-                    if on_progress:
-                        on_progress(Progress(self._suite.name, len(self._done), len(self._items), sample))
+            for reply in answerer.poll():
+                sample = self._record(reply)
+                if on_progress:
+                    on_progress(Progress(self._suite.name, len(self._done), len(self._items), sample))
 
     def _advance(self) -> None:
         """Feed the watcher the longest prefix of the exam's order whose items are all finished."""
@@ -164,22 +166,24 @@ class SuiteRunner:
 
     def _submit(self, item: Item) -> None:
         subject = self._subject
-        prompt = subject.render(conversation(item, subject.system))
-        self._in_flight[item.id] = _Asked(len(prompt), time.perf_counter())
+        turns = conversation(item, subject.system)
+        self._asked_at[item.id] = time.perf_counter()
         if self._suite.kind == "choice":
-            continuations = tuple(subject.encode(choice) for choice in item.choices)
-            subject.engine.submit(ScoreRequest(id=item.id, prompt=prompt, continuations=continuations))
-        else:
-            sampling = replace(
-                subject.sampling, max_tokens=self._suite.answer_tokens, seed=item_seed(subject.seed, item.id)
-            )
-            subject.engine.submit(GenerateRequest(id=item.id, prompt=prompt, sampling=sampling))
+            subject.answerer.weigh(ChoiceRequest(id=item.id, turns=turns, choices=item.choices))
+            return
+        sampling = replace(
+            subject.sampling,
+            max_tokens=self._suite.answer_tokens,
+            seed=item_seed(subject.seed, item.id),
+            stop=(*subject.sampling.stop, *self._suite.stop),
+        )
+        subject.answerer.ask(ChatRequest(id=item.id, turns=turns, sampling=sampling))
 
-    def _record(self, result: Generation | Scored) -> Mapping[str, JSON]:
-        index = self._index[result.id]
+    def _record(self, reply: Reply) -> Mapping[str, JSON]:
+        index = self._index[reply.id]
         item = self._items[index]
-        asked = self._in_flight.pop(item.id)
-        answer = _answer(result)
+        asked_at = self._asked_at.pop(item.id)
+        answer = _answer(reply)
         grading = grade(self._suite.grader, item.key, answer)
         sample = {
             "item": item.id,
@@ -187,8 +191,8 @@ class SuiteRunner:
             "prompt_sha256": item.prompt_sha256,
             "output": answer.text,
             "finish": answer.finish,
-            "n_prompt": asked.n_prompt,
-            "n_output": len(result.tokens) if isinstance(result, Generation) else 0,
+            "n_prompt": reply.n_prompt,
+            "n_output": 0 if isinstance(reply, Weighed) else reply.n_output,
             "choice_logprobs": [list(logprobs) for logprobs in answer.choice_logprobs],
             "grade": {"label": grading.label, "score": grading.score, "parsed": grading.parsed},
         }
@@ -197,8 +201,8 @@ class SuiteRunner:
             {
                 "suite": self._suite.name,
                 "item": item.id,
-                "first_token_s": result.first_token_s if isinstance(result, Generation) else None,
-                "total_s": time.perf_counter() - asked.at,
+                "first_token_s": None if isinstance(reply, Weighed) else reply.first_token_s,
+                "total_s": time.perf_counter() - asked_at,
             }
         )
         self._done[index] = sample
@@ -217,10 +221,10 @@ class SuiteRunner:
         self._done[index] = entry
 
 
-def _answer(result: Generation | Scored) -> Answer:
-    if isinstance(result, Scored):
-        return Answer(choice_logprobs=tuple(result.logprobs), finish="scored")
-    return Answer(text=result.text, finish=result.finish)
+def _answer(reply: Reply) -> Answer:
+    if isinstance(reply, Weighed):
+        return Answer(choice_logprobs=tuple(reply.logprobs), finish="scored")
+    return Answer(text=reply.text, finish=reply.finish)
 
 
 def open_journals(folder: Path, suite: str, lock_id: str) -> tuple[Journal, Journal]:

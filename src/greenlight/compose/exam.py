@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from greenlight.assess.suites import SUITES, Item, Suite
+from greenlight.assess.catalog import find_suite
+from greenlight.assess.data import DataMissingError
+from greenlight.assess.suites import Item, Suite
 from greenlight.compose.models import Loaded
 from greenlight.compose.settings import Settings
 from greenlight.errors import LockError, UsageError
@@ -53,15 +55,16 @@ class Exam:
             "grader": self.suite.grader,
             "answer_tokens": self.suite.answer_tokens,
             "items_sha256": self.items_sha256,
+            **({"files": files} if (files := dict(self.suite.files())) else {}),
         }
 
 
-@functools.cache
-def _draw(name: str, seed: int, n: int | None) -> Exam:
+@functools.lru_cache(maxsize=64)
+def _draw(suite: Suite, seed: int, n: int | None) -> Exam:
     """One suite's exam; planning, locking and asking draw the same one, so it is kept."""
-    if n is not None and len((usual := _draw(name, seed, None)).items) == n:
+    if n is not None and len((usual := _draw(suite, seed, None)).items) == n:
         return usual
-    return Exam(SUITES[name], SUITES[name].draw(seed, n))
+    return Exam(suite, suite.draw(seed, n))
 
 
 def check_only(policy: Policy, only: Sequence[str] | None) -> None:
@@ -79,15 +82,7 @@ def check_only(policy: Policy, only: Sequence[str] | None) -> None:
 
 def _suites_of(policy: Policy) -> list[Suite]:
     """The suites that a policy's criteria read, in policy order."""
-    names = policy.suites()
-    missing = [name for name in names if name not in SUITES]
-    if missing:
-        raise UsageError(
-            f"this version has no assessment called {missing[0]}",
-            where=f"policy {policy.name}",
-            do=f"choose from {', '.join(SUITES)}, resources",
-        )
-    return [SUITES[name] for name in names]
+    return [find_suite(name, where=f"policy {policy.name}") for name in policy.suites()]
 
 
 def plan(policy: Policy | str | Path = "starter", *, tokens_per_s: float | None = None, seed: int = 0) -> Plan:
@@ -102,7 +97,7 @@ def plan(policy: Policy | str | Path = "starter", *, tokens_per_s: float | None 
         PolicyError: the policy asks for something that no number of its items can show.
     """
     rules = policy if isinstance(policy, Policy) else load_policy(policy)
-    exams = [_draw(suite.name, seed, None) for suite in _suites_of(rules)]
+    exams = [_draw(suite, seed, None) for suite in _suites_of(rules)]
     return make_plan(
         rules, {exam.suite.name: exam.facts() for exam in exams}, tokens_per_s=tokens_per_s, calibrations=calibrations()
     )
@@ -135,7 +130,7 @@ def lock(
         model=model,
         template_sha256=template,
         settings=released,
-        suites=[_draw(suite.name, seed, None).entry() for suite in suites],
+        suites=[_draw(suite, seed, None).entry() for suite in suites],
         kind=kind,
         nonce=nonce,
         calibrations={name: sha256_json(value) for name, value in calibrations().items()},
@@ -150,13 +145,14 @@ def exams_of(lock_value: Mapping[str, JSON]) -> list[Exam]:
     """
     seed, exams = int(lock_value["seed"], 16), []
     for entry in lock_value["suites"]:
-        suite = SUITES.get(entry["suite"])
-        exam = _draw(suite.name, seed, entry["n"]) if suite else None
-        if exam is None or exam.entry() != entry:
+        suite = find_suite(entry["suite"], where="the lock")
+        exam = _draw(suite, seed, entry["n"])
+        if exam.entry() != entry:
+            differing = [name for name, value in exam.entry().items() if entry.get(name) != value]
             raise LockError(
                 "this version of greenlight does not draw the exam that was locked",
                 where=f"suite {entry['suite']}, version {entry['version']}",
-                found=f"version {suite.version}" if suite else "no such suite",
+                found=f"version {suite.version}; other {', '.join(differing)}",
                 do="use the version that made the lock, or make a new lock: greenlight lock",
             )
         exams.append(exam)
@@ -164,13 +160,17 @@ def exams_of(lock_value: Mapping[str, JSON]) -> list[Exam]:
 
 
 def redraw(lock_value: Mapping[str, JSON]) -> dict[str, list[dict[str, JSON]]]:
-    """The items that a lock's seed draws with the suites of this version; a suite of another version is left out."""
-    seed = int(lock_value["seed"], 16)
-    return {
-        entry["suite"]: [item.to_json() for item in _draw(entry["suite"], seed, entry["n"]).items]
-        for entry in lock_value["suites"]
-        if entry["suite"] in SUITES and SUITES[entry["suite"]].version == entry["version"]
-    }
+    """The items that a lock's seed draws; suites of another version, or of files that are not here, are left out."""
+    seed, drawn = int(lock_value["seed"], 16), {}
+    for entry in lock_value["suites"]:
+        try:
+            suite = find_suite(entry["suite"])
+            same = suite.version == entry["version"] and dict(suite.files()) == entry.get("files", {})
+        except (UsageError, DataMissingError):
+            continue
+        if same:
+            drawn[entry["suite"]] = [item.to_json() for item in _draw(suite, seed, entry["n"]).items]
+    return drawn
 
 
 def calibrations() -> dict[str, JSON]:

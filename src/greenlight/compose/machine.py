@@ -27,7 +27,7 @@ def machine() -> dict[str, JSON]:
 
 def diagnose() -> dict[str, JSON]:
     """What this machine can do: which operations run and why, threads, memory, where the cache is."""
-    from greenlight.hub import home
+    from greenlight.places import home
 
     ops = select_ops()
     facts = machine()

@@ -199,9 +199,7 @@ def subject_of(loaded: Loaded, lock: Mapping[str, JSON]) -> Subject:
     """The model under the settings of a lock, ready to be asked."""
     settings = Settings.from_json(lock["settings"])
     return Subject(
-        engine=loaded.model.engine(),
-        render=loaded.model.prompt,
-        encode=loaded.model.encode,
+        answerer=loaded.model.answerer(),
         system=settings.system,
         sampling=settings.sampling,
         seed=int(lock["seed"], 16),
@@ -299,7 +297,7 @@ def _data(exams: Sequence[Exam], include_harmful: bool) -> dict[str, JSON]:
     return {
         exam.suite.name: {
             "version": exam.suite.version,
-            "licence": "Apache-2.0",
+            "licence": exam.suite.licence,
             "n": len(exam.items),
             "sha256": exam.items_sha256,
             "harmful_redacted": not include_harmful and any(item.harmful for item in exam.items),
@@ -345,7 +343,7 @@ def _check_instrument(
 ) -> None:
     generated = [exam for exam in exams if exam.suite.kind == "generate"]
     model = loaded.model
-    tokens = subject.render(PROBE)
+    tokens = model.prompt(PROBE)
     text = model.tokenizer.decode(tokens, skip_special=False)
     value = {
         "format": "greenlight.instrument/1",
@@ -355,8 +353,8 @@ def _check_instrument(
         "batch": check_batch(
             subject,
             [item for exam in generated for item in exam.items[:5]],
-            together=model.engine(prefix_cache=False),
-            alone=model.engine(max_sequences=1, prefix_cache=False),
+            together=model.answerer(prefix_cache=False),
+            alone=model.answerer(max_sequences=1, prefix_cache=False),
         ),
     }
     write_json(folder / "instrument.json", value)

@@ -6,27 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from greenlight.engine.answering import PLAIN, Answered, ChatRequest, ChoiceRequest, Reply, Turn, Weighed
 from greenlight.engine.engine import Engine
+from greenlight.engine.requests import GenerateRequest, Generation, Scored, ScoreRequest
 from greenlight.errors import TextError
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
 from greenlight.text import ChatTemplate, Tokenizer, render_tokens
-
-
-class Turn(Protocol):
-    """Anything that says who speaks and what is said: an exam's message, a talk's."""
-
-    @property
-    def role(self) -> str:
-        """Who speaks."""
-
-    @property
-    def content(self) -> str:
-        """What is said."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,9 +60,13 @@ class LocalModel:
     def prompt(self, messages: Sequence[Turn]) -> tuple[int, ...]:
         """Prompt tokens of a conversation, ready for the assistant's turn; user text never becomes special tokens.
 
+        A lone turn of the role `text` is a plain text to be continued: it begins as the tokenizer begins texts.
+
         Raises:
             TextError: the model has no chat template, or the template refuses the conversation.
         """
+        if is_plain(messages):
+            return tuple(self.tokenizer.encode(messages[0].content, bos=True))
         if self.template is None:
             raise TextError(
                 "this model has no chat template",
@@ -90,3 +83,75 @@ class LocalModel:
     def engine(self, *, max_sequences: int = 32, prefix_cache: bool = True) -> Engine:
         """A fresh engine over these weights."""
         return Engine(self.decoder, self.tokenizer, max_sequences=max_sequences, prefix_cache=prefix_cache)
+
+    def answerer(self, *, max_sequences: int = 32, prefix_cache: bool = True) -> LocalAnswerer:
+        """A fresh engine that is asked in turns and texts."""
+        return LocalAnswerer(self, self.engine(max_sequences=max_sequences, prefix_cache=prefix_cache))
+
+
+def is_plain(turns: Sequence[Turn]) -> bool:
+    """Whether these turns are a plain text and no conversation."""
+    return len(turns) == 1 and turns[0].role == PLAIN
+
+
+class LocalAnswerer:
+    """An engine that is asked in turns and texts; see `Answerer`."""
+
+    weighs = True
+
+    def __init__(self, model: LocalModel, engine: Engine) -> None:
+        self._model, self._engine = model, engine
+        self._n_prompt: dict[str, int] = {}
+        self.capacity = engine.max_sequences
+
+    @property
+    def in_flight(self) -> frozenset[str]:
+        """Ids of requests that have not ended."""
+        return self._engine.in_flight
+
+    def ask(self, request: ChatRequest) -> None:
+        """Begin to answer."""
+        prompt = self._model.prompt(request.turns)
+        self._engine.submit(GenerateRequest(id=request.id, prompt=prompt, sampling=request.sampling))
+        self._n_prompt[request.id] = len(prompt)
+
+    def weigh(self, request: ChoiceRequest) -> None:
+        """Begin to weigh."""
+        prompt, continuations = self._split(request)
+        self._engine.submit(ScoreRequest(id=request.id, prompt=prompt, continuations=continuations))
+        self._n_prompt[request.id] = len(prompt)
+
+    def poll(self) -> list[Reply]:
+        """One step of the engine; what ended with it."""
+        replies: list[Reply] = []
+        for event in self._engine.step():
+            if isinstance(event, Generation):
+                n_prompt = self._n_prompt.pop(event.id)
+                replies.append(
+                    Answered(event.id, event.text, event.finish, n_prompt, len(event.tokens), event.first_token_s)
+                )
+            elif isinstance(event, Scored):
+                replies.append(Weighed(event.id, event.logprobs, self._n_prompt.pop(event.id)))
+        return replies
+
+    def cancel(self, request_id: str) -> None:
+        """Forget a request in flight."""
+        self._engine.cancel(request_id)
+        self._n_prompt.pop(request_id, None)
+
+    def _split(self, request: ChoiceRequest) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+        """Tokens of the prompt and of each choice.
+
+        Where a plain text goes on with a choice, both are split into tokens together, as the model would have read
+        them, and parted after as many tokens as the text alone has (lm-evaluation-harness does the same); blanks at the
+        end of the text belong to the choice then.
+        """
+        if not is_plain(request.turns):
+            return self._model.prompt(request.turns), tuple(self._model.encode(choice) for choice in request.choices)
+        text = request.turns[0].content
+        blank = len(text) - len(text.rstrip())
+        text, gap = text[: len(text) - blank], text[len(text) - blank :]
+        encode = self._model.tokenizer.encode
+        prompt = tuple(encode(text, bos=True))
+        whole = (tuple(encode(text + gap + choice, bos=True)) for choice in request.choices)
+        return prompt, tuple(tokens[len(prompt) :] for tokens in whole)

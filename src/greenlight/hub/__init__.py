@@ -1,6 +1,6 @@
 """Where weights come from: names and references, the catalog, the cache, downloads, digests."""
 
-from greenlight.hub.cache import Cached, cached, find, home, remove
+from greenlight.hub.cache import Cached, cached, find, remove
 from greenlight.hub.catalog import Entry, catalog
 from greenlight.hub.digests import digest, file_digests
 from greenlight.hub.pull import Progress, pull, resolve
@@ -27,7 +27,6 @@ __all__ = [
     "digest",
     "file_digests",
     "find",
-    "home",
     "parse_reference",
     "pull",
     "remove",

@@ -22,6 +22,7 @@ from typing import Any
 from greenlight.errors import HubError
 from greenlight.hub.catalog import Entry, catalog
 from greenlight.hub.reference import CatalogReference, HubReference, PathReference, Reference
+from greenlight.places import home
 
 _FORMAT = "greenlight.cached/1"
 
@@ -50,11 +51,6 @@ class Cached:
 
     fetched: str
     """When, UTC, ISO 8601."""
-
-
-def home() -> Path:
-    """The cache folder: GREENLIGHT_HOME, or ~/.cache/greenlight."""
-    return Path(os.environ.get("GREENLIGHT_HOME") or "~/.cache/greenlight").expanduser()
 
 
 def catalog_path(entry: Entry) -> Path:

@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from greenlight.errors import HubError
-from greenlight.hub.cache import home, read_json, write_json
+from greenlight.hub.cache import read_json, write_json
+from greenlight.places import home
 
 _INDEX = "digests.json"
 _MAX_INDEX = 10_000

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from greenlight.errors import HubError
-from greenlight.hub.cache import Cached, disk_errors, home, now
+from greenlight.hub.cache import Cached, disk_errors, now
 from greenlight.hub.download import check_digest
 from greenlight.hub.progress import Progress
 from greenlight.hub.reference import HubReference
+from greenlight.places import home
 
 _NEEDED = (
     "config.json",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from greenlight.errors import HubError
-from greenlight.hub.cache import Cached, catalog_path, disk_errors, find, home, locked, now, record
+from greenlight.hub.cache import Cached, catalog_path, disk_errors, find, locked, now, record
 from greenlight.hub.catalog import Entry, PipSource, catalog
 from greenlight.hub.digests import digest, remember
 from greenlight.hub.progress import Progress
 from greenlight.hub.reference import CatalogReference, HubReference, PathReference, Reference, parse_reference
+from greenlight.places import home
 
 __all__ = ["Progress", "pull", "resolve"]
 

@@ -37,7 +37,8 @@ class Item:
     """Items of one cluster are not independent: the template of a generated item, the scenario of a written one."""
 
     messages: tuple[Message, ...]
-    """What the model is given, in order; the last turn is the user's."""
+    """What the model is given, in order; the last turn is the user's. A lone turn of the role `text` is no
+    conversation: it is continued as it stands, without a chat template."""
 
     key: Mapping[str, JSON]
     """What the grader needs besides the answer: plain JSON."""
@@ -130,6 +131,18 @@ class Suite:
 
     draw: Callable[[int, int | None], tuple[Item, ...]]
     """(seed, n) to items in the exam's random order: pure, the same on every machine; n None is the default size."""
+
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer, where the model is not expected to end it itself."""
+
+    licence: str = "Apache-2.0"
+    """SPDX name of the questions' licence."""
+
+    files: Callable[[], Mapping[str, str]] = dict
+    """SHA-256 of each file of data that the items are made of, by name; none where they ship inside the package."""
+
+    few: int = 0
+    """Solved examples that stand before each question."""
 
 
 def _canonical(value: JSON) -> bytes:

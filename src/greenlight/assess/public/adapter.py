@@ -1,0 +1,36 @@
+"""How does a public file become a suite? Its rows become items, in an order that the seed draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from greenlight.assess.data import Row, Table, read_table
+from greenlight.assess.suites.draws import Draws
+from greenlight.assess.suites.item import Item
+from greenlight.assess.suites.written import take
+
+ToItem: TypeAlias = Callable[[Row, Table, int], Item | None]
+"""(row, its table, its number from 0) to an item; None for a row that asks nothing of this kind."""
+
+
+def draw_rows(name: str, version: int, file: str, to_item: ToItem) -> Callable[[int, int | None], tuple[Item, ...]]:
+    """The `draw` of a suite whose items are the rows of one file."""
+
+    def draw(seed: int, n: int | None = None) -> tuple[Item, ...]:
+        table = read_table(file)
+        items = [item for number, row in enumerate(table.rows) if (item := to_item(row, table, number)) is not None]
+        Draws(seed, name, version, "order").shuffle(items)
+        return take(items, n, name)
+
+    return draw
+
+
+def digests(*names: str) -> Callable[[], Mapping[str, str]]:
+    """The `files` of a suite: name to digest of each file that it is made of."""
+    return lambda: {name: read_table(name).sha256 for name in names}
+
+
+def shown(examples: Sequence[str], question: str) -> str:
+    """A question after solved examples, a blank line between them, as lm-evaluation-harness sets them."""
+    return "".join(f"{example}\n\n" for example in examples) + question
