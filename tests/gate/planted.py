@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from greenlight.evidence import canonical, read_lines, sha256, sha256_json, write_atomic, write_json
+from greenlight.gate.criteria import Watch
+from greenlight.gate.criterion import Criterion
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.lock import make_lock
 from greenlight.gate.policy import Policy
+from greenlight.gate.rules import LabelsOf
 from greenlight.measure.refusal import calibration
 
 SIZES = {
@@ -252,3 +255,21 @@ def instrument(lock_id: str, suites: list[str]) -> dict[str, Any]:
 def row(decision: Mapping[str, Any], name: str) -> dict[str, Any]:
     [found] = [row for row in decision["rows"] if row["row"] == name]
     return dict(found)
+
+
+def evaluate(
+    criterion: Criterion,
+    samples: list[dict[str, Any]],
+    facts: SuiteFacts,
+    alpha: float,
+    calibration: Mapping[str, Any] | None = None,
+    *,
+    labels: Mapping[str, Any] | None = None,
+    reference_labels: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The row that a stored prefix of the exam's order comes to; labels by item, one each."""
+    follower = Watch(criterion, facts, alpha, calibration)
+    for sample in samples:
+        follower.add(sample)
+    said = [{item: (label,) for item, label in (given or {}).items()} for given in (labels, reference_labels)]
+    return follower.row(labels=LabelsOf(*said))

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenlight.gate.criteria import Watch, evaluate, watch
+from greenlight.gate.criteria import Watch, watch
 from greenlight.gate.policy import load_policy
 from greenlight.measure.refusal import calibration
-from tests.gate.planted import facts_of, items_of, joined, perfect, samples_of, wrong_at
+from tests.gate.planted import evaluate, facts_of, items_of, joined, perfect, samples_of, wrong_at
 
 POLICY = load_policy("starter")
 CALIBRATIONS = {"refusal": calibration()}

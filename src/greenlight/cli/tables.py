@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from greenlight.evidence import JSON
-from greenlight.measure.metrics import metric_of
 
 
 def plan_table(plan: Mapping[str, JSON]) -> str:
@@ -27,5 +26,4 @@ def plan_table(plan: Mapping[str, JSON]) -> str:
 def _limit(row: Mapping[str, JSON]) -> str:
     if row["limit"] is None:
         return ""
-    assess, _, metric = str(row["row"]).rpartition(".")
-    return f"{'≤' if metric_of(assess, metric).direction == 'max' else '≥'} {row['limit']:g}"
+    return f"{'≤' if row['direction'] == 'max' else '≥'} {row['limit']:g}"

@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 
 from greenlight.evidence import JSON
 from greenlight.gate.checks import AnswerChecks, Check, first_failing
+from greenlight.gate.criterion import OWN, Criterion, Track
 from greenlight.gate.display import DisplayRule
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.judging import JudgedRule
-from greenlight.gate.policy import Criterion, Policy
-from greenlight.gate.rules import BalanceRule, Finding, Labels, MeanRule, Rule, Status
+from greenlight.gate.judging_pairs import PairedJudgedRule
+from greenlight.gate.partners import Partners
+from greenlight.gate.policy import Policy
+from greenlight.gate.rules import NO_LABELS, BalanceRule, Finding, LabelsOf, MeanRule, Rule, Status
 from greenlight.gate.words import Situation, change_of, next_of, reason_of
+from greenlight.gate.worst import WorstRule
 from greenlight.measure.metrics import Sample
 
 SHOWN = 6
@@ -46,16 +50,27 @@ class Watch:
         calibration: Mapping[str, JSON] | None = None,
     ) -> None:
         self.criterion, self._facts, self._alpha = criterion, facts, alpha
+        self._read = criterion.as_read()
         self._n_planned = len(facts.counted(criterion.metric))
         self._n_groups = facts.groups(criterion.metric)
-        self._rule = _rule(criterion, facts, alpha, calibration)
+        self._rule = _rule(self._read, facts, alpha, calibration)
         self._checks = AnswerChecks(facts, self._n_planned)
+        self._partners = Partners() if criterion.metric.pairs else None
         self._samples: list[Sample] = []
         self._ended = False
 
     def add(self, sample: Sample) -> None:
         """Take the next answer of the exam's order; once the row is certain, further ones are not used."""
-        if self._ended or not self.criterion.metric.counts(sample):
+        if self._ended:
+            return
+        if self._partners is not None:
+            for joined in self._partners.add(sample):
+                self._take(joined)
+        else:
+            self._take(sample)
+
+    def _take(self, sample: Sample) -> None:
+        if not self.criterion.metric.counts(sample):
             return
         self._samples.append(sample)
         self._rule.add(sample)
@@ -77,12 +92,12 @@ class Watch:
     @property
     def status(self) -> Status:
         """What the row comes to as it stands, without labels."""
-        return _status(self._rule.finding({}), self._checks.found(), len(self._samples))
+        return _status(self._rule.finding(NO_LABELS), self._checks.found(), len(self._samples))
 
     def row(
         self,
         *,
-        labels: Labels | None = None,
+        labels: LabelsOf = NO_LABELS,
         instrument: Sequence[Check] = (),
         n_finished: int | None = None,
     ) -> dict[str, JSON]:
@@ -93,17 +108,17 @@ class Watch:
             instrument: checks made beside the answers.
             n_finished: counted answers that are stored, used or not.
         """
-        finding = self._rule.finding(labels or {})
+        finding = self._rule.finding(labels)
         checks = [*self._checks.found(), *instrument] if self._samples else []
         status = _status(finding, checks, len(self._samples))
         situation = Situation(
-            criterion=self.criterion,
+            criterion=self._read,
             finding=finding,
             status=status,
             n_used=len(self._samples),
             n_planned=self._n_planned,
-            values=tuple(self.criterion.metric.value(sample) for sample in self._samples)
-            if self.criterion.metric.kind in ("mean", "judged", "balance")
+            values=tuple(self._read.metric.value(sample) for sample in self._samples)
+            if self._read.metric.kind in ("mean", "judged", "balance")
             else (),
             alpha=self._alpha,
             failing=first_failing(checks),
@@ -121,7 +136,7 @@ class Watch:
             },
             checks=checks,
             words={"reason": reason_of(situation), "change": change_of(situation), "next": next_of(situation)},
-            topics=_topics(self.criterion, self._samples),
+            topics=_topics(self._read, self._samples),
             samples=_worth_showing(self._samples),
         )
 
@@ -144,7 +159,7 @@ def row_json(
         "row": criterion.name,
         "assess": criterion.assess,
         "metric": criterion.metric.name,
-        "plain": criterion.metric.plain,
+        "plain": criterion.plain,
         "unscored": criterion.metric.unscored,
         "level": criterion.level,
         "direction": criterion.direction,
@@ -166,6 +181,7 @@ def row_json(
         "topics": list(topics),
         "details": dict(finding.details),
         "samples": list(samples),
+        **({} if criterion.compare is None else {"compare": criterion.compare}),
     }
     shortened: dict[str, JSON] = rounded(row)
     return shortened
@@ -196,7 +212,7 @@ class SuiteWatch:
     def rows(
         self,
         *,
-        labels: Labels | None = None,
+        labels: LabelsOf = NO_LABELS,
         instrument: Sequence[Check] = (),
         n_finished: Mapping[str, int] | None = None,
     ) -> list[dict[str, JSON]]:
@@ -211,7 +227,13 @@ class SuiteWatch:
         ]
 
 
-def watch(policy: Policy, suite: str, facts: SuiteFacts, calibrations: Mapping[str, Mapping[str, JSON]]) -> SuiteWatch:
+def watch(
+    policy: Policy,
+    suite: str,
+    facts: SuiteFacts,
+    calibrations: Mapping[str, Mapping[str, JSON]],
+    track: Track = OWN,
+) -> SuiteWatch:
     """What follows a suite's answers while they come, and judges them afterwards.
 
     Args:
@@ -219,38 +241,27 @@ def watch(policy: Policy, suite: str, facts: SuiteFacts, calibrations: Mapping[s
         suite: which assessment.
         facts: its exam.
         calibrations: the judges' errors by name, such as {"refusal": measure.refusal.calibration()}.
+        track: the rows that read these answers, as this judge reads them, are followed.
     """
     return SuiteWatch(
         [
-            Watch(criterion, facts, policy.row_alpha, calibrations.get(criterion.metric.judge or ""))
+            Watch(criterion, facts, policy.row_alpha, calibrations.get(criterion.calibration or ""))
             for criterion in policy.rows_of(suite)
+            if criterion.track == track
         ]
     )
-
-
-def evaluate(
-    criterion: Criterion,
-    samples: Sequence[Sample],
-    facts: SuiteFacts,
-    alpha: float,
-    calibration: Mapping[str, JSON] | None = None,
-    *,
-    labels: Labels | None = None,
-    instrument: Sequence[Check] = (),
-) -> dict[str, JSON]:
-    """The row that a stored prefix of the exam's order comes to: the same as following it live."""
-    follower = Watch(criterion, facts, alpha, calibration)
-    for sample in samples:
-        follower.add(sample)
-    return follower.row(labels=labels, instrument=instrument)
 
 
 def _rule(criterion: Criterion, facts: SuiteFacts, alpha: float, calibration: Mapping[str, JSON] | None) -> Rule:
     if criterion.limit is None:
         return DisplayRule(criterion, facts)
     match criterion.metric.kind:
+        case "judged" if criterion.compare is not None:
+            return PairedJudgedRule(criterion, facts, alpha, calibration)
         case "judged":
             return JudgedRule(criterion, facts, alpha, calibration)
+        case "worst":
+            return WorstRule(criterion, facts, alpha, calibration)
         case "balance":
             return BalanceRule(criterion, facts, alpha)
         case _:
@@ -266,7 +277,7 @@ def _status(finding: Finding, checks: Sequence[Check], n_used: int) -> Status:
 
 
 def _topics(criterion: Criterion, samples: Sequence[Sample]) -> list[dict[str, JSON]]:
-    if criterion.metric.kind not in ("mean", "judged", "balance"):
+    if criterion.metric.kind not in ("mean", "judged", "worst", "balance"):
         return []
     topics: dict[str, list[float]] = {}
     for sample in samples:

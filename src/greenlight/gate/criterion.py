@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
-from greenlight.measure.metrics import Direction, Metric
+from greenlight.measure.metrics import Direction, Metric, difference
 from greenlight.measure.statistics.judged import MIN_YOUDEN
 
 Level = Literal["must", "should", "disclose"]
@@ -16,6 +16,20 @@ JudgeKind = Literal["model", "refusal_mass"]
 
 RULES = "rules"
 """The judge that comes with a metric: rules on the answer's words."""
+
+
+class Track(NamedTuple):
+    """Whose answers a row reads, and who reads them: rows of one track are followed together."""
+
+    reference: str | None
+    """Beside the answers of this reference; None: the candidate's alone."""
+
+    judge: str
+    """The judge, or the rules."""
+
+
+OWN = Track(None, RULES)
+"""The candidate's answers, as their suite's own grader reads them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +77,21 @@ class Criterion:
     def assess(self) -> str:
         """The assessment whose evidence it reads."""
         return self.metric.assess
+
+    @property
+    def plain(self) -> str:
+        """What the number says of the model, in a few words."""
+        against = "" if self.compare is None else f", minus that of {self.compare}"
+        return f"{self.metric.plain}{against}"
+
+    @property
+    def track(self) -> Track:
+        """Whose answers it reads, and who reads them."""
+        return Track(self.compare, self.judge)
+
+    def as_read(self) -> Criterion:
+        """The same row, whose metric is the difference from the reference where it is compared with one."""
+        return self if self.compare is None else replace(self, metric=difference(self.metric))
 
     @property
     def calibration(self) -> str | None:

@@ -6,16 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from greenlight.errors import EvidenceError, LockError
-from greenlight.evidence import JSON, now, read_json, sha256_json
-from greenlight.gate.checks import instrument_checks
-from greenlight.gate.criteria import row_json, watch
+from greenlight.evidence import JSON, now
+from greenlight.gate.evidence_rows import RunEvidence
 from greenlight.gate.explanation import SENTENCES, conditions, explanation, statement_row
-from greenlight.gate.facts import SuiteFacts
-from greenlight.gate.folder import SuiteEvidence, read_labels, read_optional, read_suite
 from greenlight.gate.lock import policy_of, read_lock
-from greenlight.gate.policy import Criterion, Policy, parse_policy
-from greenlight.gate.resources import resource_row
-from greenlight.gate.rules import Finding, Labels
+from greenlight.gate.policy import Policy, parse_policy
 from greenlight.gate.words import WORDING
 
 VERDICT_EXIT = {"go": 0, "go_with_conditions": 10, "hold": 20, "no_go": 30}
@@ -42,10 +37,10 @@ def decide(folder: Path, *, policy_text: str | None = None, decided: str | None 
     lock = _lock(folder)
     policy = policy_of(lock)
     try:
-        evidence = _Evidence(folder, lock)
-        rows = evidence.rows(policy)
+        evidence = RunEvidence(folder, lock)
+        rows = _rows(evidence, policy, str(lock["model"]["name"]))
         other = None if policy_text is None else parse_policy(policy_text, "the other policy")
-        other_rows = None if other is None else evidence.rows(other)
+        other_rows = None if other is None else _rows(evidence, other, str(lock["model"]["name"]))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise EvidenceError(
             "evidence has another shape than it should",
@@ -106,62 +101,12 @@ def _lock(folder: Path) -> dict[str, JSON]:
     return lock
 
 
-class _Evidence:
-    """What a folder holds, read once."""
-
-    def __init__(self, folder: Path, lock: Mapping[str, JSON]) -> None:
-        self._model = str(lock["model"]["name"])
-        self._calibrations = read_json(folder / "judge.json", "judge")["judges"]
-        for name, digest in lock["calibrations"].items():
-            if sha256_json(self._calibrations.get(name)) != digest:
-                raise LockError("the judge's counts are not those that were locked", where=f"judge.json, {name}")
-        self._suites: dict[str, SuiteEvidence] = {
-            entry["suite"]: read_suite(folder, entry, lock["id"]) for entry in lock["suites"]
-        }
-        self._instrument = read_optional(folder / "instrument.json", "instrument")
-        self._resources = read_optional(folder / "resources.json", "resources")
-        self._labels: Mapping[str, Labels] = read_labels(
-            folder / "labels.jsonl", lock["id"], {name: suite.outputs for name, suite in self._suites.items()}
-        )
-
-    def rows(self, policy: Policy) -> list[dict[str, JSON]]:
-        """Every row of a policy in its order, then its statements."""
-        by_name = {row["row"]: row for name in policy.assessments() for row in self._assessment(policy, name)}
-        rows = [by_name[criterion.name] for criterion in policy.criteria]
-        for row in rows:
-            row["next"] = row["next"].replace("MODEL", self._model)
-        return rows + [statement_row(statement) for statement in policy.statements]
-
-    def _assessment(self, policy: Policy, name: str) -> list[dict[str, JSON]]:
-        if name == "resources":
-            return [resource_row(row, self._resources, policy.row_alpha) for row in policy.rows_of(name)]
-        suite = self._suites.get(name)
-        if suite is None:
-            return [_not_run(criterion, policy.row_alpha) for criterion in policy.rows_of(name)]
-        follower = watch(policy, name, suite.facts, self._calibrations)
-        for sample in suite.prefix:
-            if follower.certain:
-                break  # what was finished beyond the deciding answer is kept, and not used
-            follower.add(sample)
-        finished = {row.name: suite.finished(row.metric) for row in policy.rows_of(name)}
-        return follower.rows(
-            labels=self._labels.get(name, {}),
-            instrument=instrument_checks(self._instrument, name, suite.facts.kind),
-            n_finished=finished,
-        )
-
-
-def _not_run(criterion: Criterion, alpha: float) -> dict[str, JSON]:
-    """A row whose assessment is not part of this exam."""
-    empty = SuiteFacts(name=criterion.assess, version=0, kind="generate", answer_tokens=0, items=())
-    words = {
-        "reason": "this assessment is not part of the exam that was locked",
-        "change": "a new lock under a policy that names it",
-        "next": "greenlight lock POLICY.toml MODEL --out LOCK",
-    }
-    finding = Finding(status="NOT RUN", value=None, bounds=None, method="none")
-    counts = {"n_used": 0, "n_finished": 0, "n_planned": empty.n, "clusters": 0}
-    return row_json(criterion, finding, status="NOT RUN", alpha=alpha, counts=counts, checks=[], words=words)
+def _rows(evidence: RunEvidence, policy: Policy, model: str) -> list[dict[str, JSON]]:
+    """Every row of a policy in its order, then its statements."""
+    rows = evidence.rows(policy)
+    for row in rows:
+        row["next"] = row["next"].replace("MODEL", model)
+    return rows + [statement_row(statement) for statement in policy.statements]
 
 
 def _beside(other: Policy, rows: Sequence[Mapping[str, JSON]], policy: Policy, *, kind: str) -> dict[str, JSON]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from greenlight.evidence import JSON
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.policy import Criterion
-from greenlight.gate.rules import Finding, Labels, Status
+from greenlight.gate.rules import Finding, LabelsOf, Status
 from greenlight.measure.metrics import Metric, Sample, picked
 from greenlight.measure.statistics.calibration import ece
 from greenlight.measure.statistics.clusters import MIN_GROUPS, binary_clustered, bootstrap, by_group, cluster_t
@@ -43,7 +43,7 @@ class DisplayRule:
         """None: a disclosure has none."""
         return None
 
-    def finding(self, labels: Labels) -> Finding:
+    def finding(self, labels: LabelsOf) -> Finding:
         """The number over all answers so far."""
         value, bounds, method = self._shown() if self._samples else (None, None, "none")
         return Finding(status="DISCLOSED", value=value, bounds=bounds, method=method, details=self._levels())

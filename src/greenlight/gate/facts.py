@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from greenlight.evidence import JSON
 from greenlight.measure.metrics import Metric
@@ -36,6 +36,10 @@ class SuiteFacts:
         kept = ("id", "topic", "cluster", "key", "level")
         slim = tuple({field: item[field] for field in kept} for item in items)
         return cls(name=name, version=version, kind=kind, answer_tokens=answer_tokens, items=slim)
+
+    def only(self, topic: str) -> SuiteFacts:
+        """The items of one topic."""
+        return replace(self, items=tuple(item for item in self.items if item["topic"] == topic))
 
     @property
     def n(self) -> int:

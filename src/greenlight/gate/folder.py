@@ -13,36 +13,70 @@ from greenlight.measure.metrics import Metric, Sample
 
 
 class SuiteEvidence(NamedTuple):
-    """One suite of a run."""
+    """One suite of a run, as one model answered it and one judge read it."""
 
     facts: SuiteFacts
-    prefix: tuple[Sample, ...]
-    """The longest prefix of the exam's order whose items are all finished, each joined with its item's facts."""
+    samples: Mapping[int, Sample]
+    """Finished items by their place in the exam's order, each joined with its item's facts."""
 
-    done: frozenset[str]
-    """Items that are finished, in the prefix or beyond it."""
+    @property
+    def prefix(self) -> tuple[Sample, ...]:
+        """The longest prefix of the exam's order whose items are all finished."""
+        n = next((index for index in range(self.facts.n) if index not in self.samples), self.facts.n)
+        return tuple(self.samples[index] for index in range(n))
 
-    outputs: Mapping[str, str]
-    """What the model answered to each finished item."""
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What the model answered to each finished item."""
+        return {sample["item"]: sample["output"] for sample in self.samples.values()}
 
     def finished(self, metric: Metric) -> int:
-        """How many finished items a metric is about."""
-        return sum(item["id"] in self.done for item in self.facts.counted(metric))
+        """How many finished items a metric is about, in the prefix or beyond it."""
+        return sum(metric.counts(sample) for sample in self.samples.values())
+
+    def beside(self, reference: SuiteEvidence) -> SuiteEvidence:
+        """Items that both have finished, with the other's answer under `reference`."""
+        both = self.samples.keys() & reference.samples.keys()
+        joined = {index: {**self.samples[index], "reference": reference.samples[index]} for index in sorted(both)}
+        return SuiteEvidence(self.facts, joined)
+
+    def read_by(self, judgements: Mapping[str, Mapping[str, JSON]]) -> SuiteEvidence:
+        """Items that a judge has read, with its grade in place of the suite's own."""
+        read = {
+            index: {**sample, "grade": judgements[sample["item"]]["grade"]}
+            for index, sample in self.samples.items()
+            if sample["item"] in judgements
+        }
+        return SuiteEvidence(self.facts, read)
 
 
-def read_suite(folder: Path, entry: Mapping[str, JSON], lock_id: str) -> SuiteEvidence:
+class Answers(NamedTuple):
+    """Whose answers to which suite."""
+
+    reference: str | None
+    suite: str
+
+
+def answers_of(reference: str | None) -> str:
+    """The part of a run folder in which one model's answers lie: the candidate's own, or a reference's."""
+    return "" if reference is None else f"references/{reference}/"
+
+
+def read_suite(folder: Path, entry: Mapping[str, JSON], lock_id: str, *, reference: str | None = None) -> SuiteEvidence:
     """Items and samples of one suite.
 
     Args:
         folder: the run.
         entry: the suite as the lock names it.
         lock_id: the lock that the samples must carry.
+        reference: whose answers; None for the candidate's.
 
     Raises:
         EvidenceError: a file is damaged, a sample answers no item of this exam, or answers one twice.
     """
     name = entry["suite"]
-    items_path, samples_path = (folder / part / f"{name}.jsonl" for part in ("items", "samples"))
+    items_path = folder / "items" / f"{name}.jsonl"
+    samples_path = folder / answers_of(reference) / "samples" / f"{name}.jsonl"
     header, items = read_lines(items_path, "items")
     found = (header["suite"], header["version"], header["sha256"], len(items))
     expected = (name, entry["version"], entry["items_sha256"], entry["n"])
@@ -58,13 +92,7 @@ def read_suite(folder: Path, entry: Mapping[str, JSON], lock_id: str) -> SuiteEv
         items=items,
     )
     samples = _samples(samples_path, items, name, lock_id) if samples_path.exists() else {}
-    prefix: list[Sample] = []
-    for index, item in enumerate(facts.items):
-        if index not in samples:
-            break
-        prefix.append({**item, **samples[index]})
-    outputs = {sample["item"]: sample["output"] for sample in samples.values()}
-    return SuiteEvidence(facts, tuple(prefix), frozenset(outputs), outputs)
+    return SuiteEvidence(facts, {index: {**facts.items[index], **sample} for index, sample in samples.items()})
 
 
 def _samples(
@@ -96,15 +124,42 @@ def _samples(
     return samples
 
 
+def read_judgements(
+    folder: Path, judge: str, evidence: SuiteEvidence, lock_id: str, *, reference: str | None = None
+) -> dict[str, Mapping[str, JSON]]:
+    """What a judge made of one suite's answers, by item; empty where it was not asked.
+
+    Raises:
+        EvidenceError: damaged, made under another lock, about an answer that is not in this run, or twice about one.
+    """
+    path = folder / answers_of(reference) / "judgements" / judge / f"{evidence.facts.name}.jsonl"
+    if not path.exists():
+        return {}
+    header, entries = read_lines(path, "judgements")
+    if (header["lock"], header["judge"], header["suite"]) != (lock_id, judge, evidence.facts.name):
+        raise EvidenceError("these judgements were made for something else", where=str(path), found=repr(header)[:160])
+    outputs, found = evidence.outputs, dict[str, Mapping[str, JSON]]()
+    for number, entry in enumerate(entries, start=2):
+        output = outputs.get(entry["item"])
+        if output is None or entry["output_sha256"] != sha256(output.encode()) or entry["item"] in found:
+            raise EvidenceError(
+                "a judgement is about no answer of this run, or about one that was judged before",
+                where=f"{path}, line {number}",
+                found=repr(entry["item"]),
+            )
+        found[entry["item"]] = entry
+    return found
+
+
 def read_labels(
-    path: Path, lock_id: str, outputs: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, Mapping[str, JSON]]]:
-    """Labels by suite and item; the last one of an item counts. Empty where there is no such file.
+    path: Path, lock_id: str, outputs: Mapping[Answers, Mapping[str, str]]
+) -> dict[Answers, dict[str, tuple[Mapping[str, JSON], ...]]]:
+    """Labels by whose answers, suite and item: the last word of each labeller. Empty where there is no such file.
 
     Args:
         path: the journal.
         lock_id: the lock that the journal must carry.
-        outputs: answers by suite and item; each label must carry the digest of the answer that it is about.
+        outputs: answers by whose they are, suite and item; each label must carry the digest of what it is about.
 
     Raises:
         EvidenceError: damaged, made under another lock, or about an answer that is not in this run.
@@ -119,24 +174,30 @@ def read_labels(
             found=f"lock {str(header.get('lock'))[:8]}, expected {lock_id[:8]}",
             do="remove the file, then label the answers of this run: greenlight label RUN",
         )
-    labels: dict[str, dict[str, Mapping[str, JSON]]] = {}
+    said: dict[Answers, dict[str, dict[str, Mapping[str, JSON]]]] = {}
     for number, entry in enumerate(entries, start=2):
-        where = f"{path}, line {number}"
-        if not (entry["labeller"] and isinstance(entry["human"], bool) and isinstance(entry["label"], str)):
-            raise EvidenceError("a label names no labeller, or not whether human", where=where, found=entry["item"])
-        output = outputs.get(entry["suite"], {}).get(entry["item"])
-        if output is None:
-            raise EvidenceError("a label is about an item without an answer", where=where, found=repr(entry["item"]))
-        expected = sha256(output.encode())
-        if entry.get("output_sha256") != expected:
-            raise EvidenceError(
-                "a label is about another answer than the one in this run",
-                where=where,
-                found=f"{entry['item']}: answer {str(entry.get('output_sha256'))[:8]}, expected {expected[:8]}",
-                do="restore the samples that were labelled, or remove this line and label the answer again",
-            )
-        labels.setdefault(entry["suite"], {})[entry["item"]] = entry
-    return labels
+        whose = Answers(entry.get("reference"), entry["suite"])
+        _check_label(entry, outputs.get(whose, {}).get(entry["item"]), f"{path}, line {number}")
+        said.setdefault(whose, {}).setdefault(entry["item"], {})[entry["labeller"]] = entry
+    return {
+        whose: {item: tuple(by_labeller.values()) for item, by_labeller in items.items()}
+        for whose, items in said.items()
+    }
+
+
+def _check_label(entry: Mapping[str, JSON], output: str | None, where: str) -> None:
+    if not (entry["labeller"] and isinstance(entry["human"], bool) and isinstance(entry["label"], str)):
+        raise EvidenceError("a label names no labeller, or not whether human", where=where, found=entry["item"])
+    if output is None:
+        raise EvidenceError("a label is about an item without an answer", where=where, found=repr(entry["item"]))
+    expected = sha256(output.encode())
+    if entry.get("output_sha256") != expected:
+        raise EvidenceError(
+            "a label is about another answer than the one in this run",
+            where=where,
+            found=f"{entry['item']}: answer {str(entry.get('output_sha256'))[:8]}, expected {expected[:8]}",
+            do="restore the samples that were labelled, or remove this line and label the answer again",
+        )
 
 
 def read_optional(path: Path, kind: str) -> dict[str, JSON] | None:

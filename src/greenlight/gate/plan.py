@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -24,7 +25,13 @@ from greenlight.measure.statistics.judged import (
     labels_needed,
     tells,
 )
-from greenlight.measure.statistics.power import items_needed, p_ever_shown, p_labels_suffice, passes_after
+from greenlight.measure.statistics.power import (
+    items_needed,
+    p_ever_shown,
+    p_labels_suffice,
+    p_no_worse,
+    passes_after,
+)
 from greenlight.measure.statistics.proportions import clean_needed
 
 __all__ = ["Plan", "PlanRow", "SuiteFacts", "make_plan"]
@@ -42,6 +49,9 @@ class PlanRow:
 
     level: str
     """must, should or disclose."""
+
+    direction: str
+    """`max`: the limit is a ceiling. `min`: a floor."""
 
     limit: float | None
     """What it is held against."""
@@ -153,10 +163,13 @@ def _row(
     if metric.kind == "resource" and criterion.limit is not None:
         _measured(criterion, alpha)
     if criterion.limit is not None and facts is not None:
+        known = calibrations.get(criterion.calibration or "")
         match metric.kind:
-            case "judged":
-                labels, judge, p_pass = _judged(criterion, n, alpha, calibrations.get(metric.judge or ""))
+            case "judged" | "worst":
+                labels, judge, p_pass = _judged_parts(criterion, facts, alpha, known)
                 after = n
+            case "mean" if criterion.compare is not None:
+                after, p_pass = _paired(criterion, facts, alpha)
             case "balance":
                 after, p_pass = _balanced(criterion, facts, alpha), 1.0
             case "mean":
@@ -164,6 +177,7 @@ def _row(
     return PlanRow(
         row=criterion.name,
         level=criterion.level,
+        direction=criterion.direction,
         limit=criterion.limit,
         n=n,
         groups=groups,
@@ -214,10 +228,36 @@ def _balanced(criterion: Criterion, facts: SuiteFacts, alpha: float) -> int:
     return len(items)
 
 
+def _paired(criterion: Criterion, facts: SuiteFacts, alpha: float) -> tuple[int, float]:
+    """After how many items a model that never differs from its reference passes; how often an equally good one does."""
+    limit, metric = criterion.limit, criterion.metric
+    assert limit is not None
+    after = _mean(criterion.as_read(), facts, alpha)
+    n, groups = len(facts.counted(metric)), facts.groups(metric)
+    return after, p_no_worse(n, groups, abs(limit), metric.high - metric.low, alpha)
+
+
+def _judged_parts(
+    criterion: Criterion, facts: SuiteFacts, alpha: float, known: Mapping[str, JSON] | None
+) -> tuple[int, dict[str, JSON], float]:
+    """The same as `_judged`, over every topic where the worst one counts."""
+    counted = facts.counted(criterion.metric)
+    if criterion.metric.kind != "worst":
+        return _judged(criterion, len(counted), alpha, known)
+    sizes = Counter(item["topic"] for item in counted)
+    if not sizes:
+        raise _unreachable(criterion, 0, "items", alpha)
+    found = [_judged(criterion, size, alpha, known) for size in sizes.values()]
+    return sum(labels for labels, _, _ in found), found[0][1], math.prod(p_pass for _, _, p_pass in found)
+
+
 def _judged(
     criterion: Criterion, n: int, alpha: float, known: Mapping[str, JSON] | None
 ) -> tuple[int, dict[str, JSON], float]:
-    """Labels expected, the judge's figures, and how often a perfect model passes once labelled."""
+    """Labels expected, the judge's figures, and how often a perfect model passes once labelled.
+
+    Beside a reference that is perfect as well, the judge flags the pairs in which it errs on the candidate alone.
+    """
     limit = criterion.limit
     assert limit is not None
     table = None if known is None else confusion(known, str(criterion.metric.table))
@@ -236,11 +276,13 @@ def _judged(
             found=f"{table.tp + table.fn} positive and {table.tn + table.fp} negative labelled answers leave it open",
             do="measure the judge on more labelled answers",
         )
-    flagged = round(n * (1 - sp))
+    wrongly = (1 - sp) if criterion.compare is None else (1 - sp) * sp
+    flagged = round(n * wrongly)
     draw = labels_needed(Stratum(flagged, 0, 0), Stratum(n - flagged, 0, 0), limit, alpha)
     if draw is None:
         raise _unreachable(criterion, n, f"{clean_needed(limit, alpha / 2)} items or more, all labelled", alpha)
-    wrong_fail = p_ever_shown(1 - sp, n, flagged_at(limit, se_bounds, sp_bounds), alpha * SPLIT_P)
+    alone = criterion.compare is None
+    wrong_fail = p_ever_shown(1 - sp, n, flagged_at(limit, se_bounds, sp_bounds), alpha * SPLIT_P) if alone else alpha
     judge = {
         "name": str(known["judge"]),
         "se": table.tp / (table.tp + table.fn),
@@ -248,7 +290,7 @@ def _judged(
         "se_bounds": list(se_bounds),
         "sp_bounds": list(sp_bounds),
     }
-    p_pass = max(0.0, p_labels_suffice(n, sp, limit, alpha) - wrong_fail)
+    p_pass = max(0.0, p_labels_suffice(n, 1 - wrongly, limit, alpha) - wrong_fail)
     return draw.flagged + draw.unflagged, judge, p_pass
 
 

@@ -16,6 +16,7 @@ from greenlight.errors import PolicyError
 from greenlight.evidence import JSON, sha256
 from greenlight.gate.criterion import (
     LEVELS,
+    OWN,
     RULES,
     Criterion,
     JudgeKind,
@@ -25,6 +26,7 @@ from greenlight.gate.criterion import (
     Reopen,
     Statement,
     TaskSpec,
+    Track,
     WaiverRule,
 )
 from greenlight.gate.tables import Table, named, nearest, one_table, rows
@@ -114,6 +116,11 @@ class Policy:
     def rows_of(self, assess: str) -> tuple[Criterion, ...]:
         """The rows that read one assessment."""
         return tuple(criterion for criterion in self.criteria if criterion.assess == assess)
+
+    def tracks(self, assess: str) -> tuple[Track, ...]:
+        """Whose answers the rows of one assessment read, and who reads them; the candidate's own first."""
+        found = dict.fromkeys(criterion.track for criterion in self.rows_of(assess))
+        return tuple(sorted(found, key=lambda track: track != OWN))
 
     def reference(self, name: str) -> Reference:
         """The reference of a name that a row uses."""

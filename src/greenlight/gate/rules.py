@@ -7,9 +7,9 @@ depends on the order alone, not on timing. `finding` is the row's number as it s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from greenlight.evidence import JSON
 from greenlight.gate.facts import SuiteFacts
@@ -19,10 +19,20 @@ from greenlight.measure.statistics.clusters import MIN_GROUPS, balance, by_group
 from greenlight.measure.statistics.proportions import Interval
 from greenlight.measure.statistics.sequence import GroupedSequence
 
-Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "NOT RUN", "DISCLOSED"]
+Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "NOT RUN", "DISCLOSED", "WAIVED"]
 
-Labels: TypeAlias = Mapping[str, Mapping[str, JSON]]
-"""A label with its labeller, by item."""
+Labels: TypeAlias = Mapping[str, Sequence[Mapping[str, JSON]]]
+"""What each labeller said last of an answer, by item."""
+
+
+class LabelsOf(NamedTuple):
+    """Labels of the candidate's answers to one suite, and of a reference's."""
+
+    own: Labels
+    reference: Labels
+
+
+NO_LABELS = LabelsOf({}, {})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +74,7 @@ class Rule(Protocol):
     def verdict(self) -> Status | None:
         """PASS or FAIL once it is certain."""
 
-    def finding(self, labels: Labels) -> Finding:
+    def finding(self, labels: LabelsOf) -> Finding:
         """The number as it stands, with labels by item."""
 
 
@@ -98,7 +108,7 @@ class MeanRule:
             return "PASS"
         return "FAIL" if self._sequence.shown(self._limit, -self._good, self._alpha) else None
 
-    def finding(self, labels: Labels) -> Finding:
+    def finding(self, labels: LabelsOf) -> Finding:
         """The number as it stands."""
         n = self._sequence.n
         return Finding(
@@ -137,7 +147,7 @@ class BalanceRule:
     def _bounds(self) -> Interval:
         return balance(by_group(self._values, self._groups), self._alpha)
 
-    def finding(self, labels: Labels) -> Finding:
+    def finding(self, labels: LabelsOf) -> Finding:
         """The number as it stands."""
         complete = len(self._values) >= self._n_planned
         if self._n_groups < MIN_GROUPS:

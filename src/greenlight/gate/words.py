@@ -75,6 +75,8 @@ def reason_of(now: Situation) -> str:
     if finding.bounds is None:
         return f"{now.n_used} of {now.n_planned} answers are there; this row is told when all are"
     limit_text, lower, upper = figures_apart(metric, limit, *finding.bounds)
+    if now.criterion.compare is not None:
+        return _beside(now, lower, upper, limit_text)
     if metric.kind == "balance":
         sides = f"between {lower} and {upper}"
         return {
@@ -90,6 +92,20 @@ def reason_of(now: Situation) -> str:
             f"at least {lower}, the limit is {limit_text}" if ceiling else f"at most {upper}, the limit is {limit_text}"
         )
     return _open_reason(now, f"between {lower} and {upper}, the limit is {limit_text}")
+
+
+def _beside(now: Situation, lower: str, upper: str, limit: str) -> str:
+    """Why a row that is compared with a reference stands as it does: signed differences, the margin last."""
+    reference, ceiling = now.criterion.compare, now.criterion.direction == "max"
+    lower, upper, limit = (text if text.startswith("-") else f"+{text}" for text in (lower, upper, limit))
+    allowed = f"{limit} or {'less' if ceiling else 'more'} is allowed"
+    good, bad = (f"{upper} or less", f"{lower} or more") if ceiling else (f"{lower} or more", f"{upper} or less")
+    match now.status:
+        case "PASS":
+            return f"{good} beside {reference}, {allowed}"
+        case "FAIL":
+            return f"{bad} beside {reference}, {allowed}"
+    return _open_reason(now, f"between {lower} and {upper} beside {reference}, {allowed}")
 
 
 def _open_reason(now: Situation, bounds: str) -> str:
@@ -128,7 +144,7 @@ def change_of(now: Situation) -> str:
 
 
 def _estimate_text(now: Situation) -> str:
-    if now.criterion.metric.kind == "judged":
+    if now.criterion.metric.kind in ("judged", "worst"):
         return ", and then labels of a draw from all"
     more = items_to_verdict(now)
     if more is None:

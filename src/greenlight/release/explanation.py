@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from greenlight.evidence import JSON
 from greenlight.gate.words import figure
-from greenlight.measure.metrics import find_metric, metric_of
+from greenlight.measure.metrics import Metric, difference, find_metric, metric_of
 from greenlight.release.order import VERDICTS, Row, deciding
 from greenlight.release.text import visible, words
 
@@ -31,9 +31,15 @@ class Part(NamedTuple):
     lines: tuple[Line, ...]
 
 
+def metric_of_row(row: Row) -> Metric | None:
+    """What a row measures: of a comparison, the difference; None for a statement."""
+    metric = find_metric(row["assess"], row["metric"])
+    return metric if metric is None or "compare" not in row else difference(metric)
+
+
 def number(row: Row, value: float | None) -> str:
     """A figure of a row as a reader wants it, with its unit."""
-    metric = find_metric(row["assess"], row["metric"])
+    metric = metric_of_row(row)
     if metric is None or value is None:
         return "none"
     return figure(metric, value).replace("-", "\u2212")
@@ -41,12 +47,18 @@ def number(row: Row, value: float | None) -> str:
 
 def title(row: Row) -> str:
     """A row's name for people: refuse: non-refusal."""
-    return words(row["assess"]) if row["metric"] == "statement" else f"{words(row['assess'])}: {words(row['metric'])}"
+    if row["metric"] == "statement":
+        return words(row["assess"])
+    against = f" beside {row['compare']}" if "compare" in row else ""
+    return f"{words(row['assess'])}: {words(row['metric'])}{against}"
 
 
 def limit_words(row: Row) -> str:
     """What a row's limit asks."""
     metric = metric_of(row["assess"], row["metric"])
+    if "compare" in row:
+        side = "above" if row["direction"] == "max" else "below"
+        return f"at most {number(row, abs(row['limit']))} {side} {row['compare']}"
     bound = number(row, row["limit"])
     if metric.kind == "balance":
         return f"within {bound} either way"

@@ -118,7 +118,7 @@ def interval_figure(row: Mapping[str, JSON], low: float, high: float, words: Wor
 def _draw(axes: Axes, row: Mapping[str, JSON], scale: Scale, *, closed: tuple[float, float], limit: str) -> None:
     _axis(axes, scale)
     if row["limit"] is not None:
-        _limit(axes, row, scale, limit, both=closed[0] < 0 and row["limit"] > 0 and row["direction"] == "max")
+        _limit(axes, row, scale, limit, both=_either_way(row, closed[0]))
     if row["lower"] is None or row["upper"] is None:
         return
     colour = _INK if row["limit"] is None else _STATUS
@@ -129,6 +129,11 @@ def _draw(axes: Axes, row: Mapping[str, JSON], scale: Scale, *, closed: tuple[fl
         _end(axes, end, sign * scale.whole / (WIDTH - 2 * _MARGIN), colour, arrow=is_open and row["limit"] is not None)
     if row["value"] is not None and scale.low <= row["value"] <= scale.high:
         _diamond(axes, row["value"], scale.whole / (WIDTH - 2 * _MARGIN), colour)
+
+
+def _either_way(row: Mapping[str, JSON], low: float) -> bool:
+    """Whether a limit is kept on both sides of 0: a lean's is, a difference from a reference is not."""
+    return low < 0 < row["limit"] and row["direction"] == "max" and "compare" not in row
 
 
 def _axis(axes: Axes, scale: Scale) -> None:

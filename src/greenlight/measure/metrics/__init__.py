@@ -26,6 +26,7 @@ __all__ = [
     "Kind",
     "Metric",
     "Sample",
+    "difference",
     "find_metric",
     "known_metrics",
     "metric_of",
@@ -63,6 +64,20 @@ def metric_of(assess: str, name: str, where: str | None = None) -> Metric:
             raise _unknown("assessment", assess, assess, families, where)
         raise _unknown("metric", f"{assess}.{name}", name, known_metrics(assess), where)
     return found
+
+
+@cache
+def difference(metric: Metric) -> Metric:
+    """How much more a metric reads in an answer than in the reference's to the same item."""
+    width = metric.high - metric.low
+    return replace(
+        metric,
+        low=-width,
+        high=width,
+        binary=False,
+        value=lambda sample: metric.value(sample) - metric.value(sample["reference"]),
+        ideal=lambda _item: 0.0,
+    )
 
 
 def known_metrics(assess: str) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
 from greenlight.measure.statistics.judged import Stratum, labels_needed
-from greenlight.measure.statistics.sequence import Capital, GroupedSequence, peaks
+from greenlight.measure.statistics.sequence import Capital, GroupedSequence, finals, peaks
 
 MOST = 100_000
 """Exams longer than this are not looked for."""
@@ -64,3 +64,34 @@ def p_ever_shown(rate: float, n: int, limit: float, alpha: float, runs: int = 40
     raw = np.random.PCG64(n).random_raw(runs * n)
     hits = ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 < rate).reshape(runs, n)
     return float(np.mean(peaks(hits.astype(float), limit, 1) >= -math.log(alpha)))
+
+
+DISCORDANT = 0.10
+"""Share of items on which two models that are equally good differ, half of them each way: an assumption of planning."""
+
+
+def p_no_worse(n: int, n_groups: int, margin: float, width: float, alpha: float, runs: int = 400) -> float:
+    """How often a model as good as its reference is shown to be no worse by more than a margin, by seeded simulation.
+
+    Args:
+        n: items.
+        n_groups: groups that they come in, of equal size.
+        margin: difference that is allowed, in the metric's unit.
+        width: range of the metric; a difference lies between minus and plus this.
+        alpha: of the claim.
+        runs: simulated comparisons.
+    """
+    size = n // n_groups
+    raw = np.random.PCG64(n).random_raw(runs * n_groups * size)
+    chance = (raw >> np.uint64(11)).astype(np.float64).reshape(runs, n_groups, size) * 2.0**-53
+    # In [0, 1] of the range from -width to width: no difference is one half, and it is shown to lie above m.
+    values = np.where(chance < DISCORDANT / 2, 0.0, np.where(chance < DISCORDANT, 1.0, 0.5))
+    m = 0.5 - margin / (2 * width)
+    early = peaks(values[:, :, 0], m, 1)
+    if size == 1:
+        return float(np.mean(early >= -math.log(alpha)))
+    weight = max(0.5, n_groups / n)
+    late = np.logaddexp(
+        finals(values[:, :, 0], m, 1) + math.log(weight), finals(values.mean(axis=2), m, 1) + math.log1p(-weight)
+    )
+    return float(np.mean(np.maximum(early + math.log(weight), late) >= -math.log(alpha)))

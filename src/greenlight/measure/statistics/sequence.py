@@ -94,6 +94,11 @@ def final(values: Sequence[float] | Floats, m: float, side: int) -> float:
     return float(_mix(_factors(np.asarray(values, float), m, side).sum(axis=0)))
 
 
+def finals(runs: Floats, m: float, side: int) -> Floats:
+    """Log of the capital after all values, for many runs of values in [0, 1] at once: (runs, n) to (runs,)."""
+    return _mix(_factors(runs, m, side).sum(axis=-2))
+
+
 def fixed_bounds(values: Floats, low: float, high: float, alpha: float) -> Interval:
     """Exact bounds of the mean of independent values in [low, high], looked at once; each bound alone at alpha."""
     scaled = (values - low) / (high - low)

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from greenlight.evidence import JSON
-from greenlight.measure.metrics import find_metric
-from greenlight.release.explanation import limit_words, number, title
+from greenlight.release.explanation import limit_words, metric_of_row, number, title
 from greenlight.release.figures import Words, interval_figure
 from greenlight.release.order import Row
 from greenlight.release.page.answers import Shown, shown
@@ -103,7 +102,7 @@ def _anchor(name: str) -> str:
 
 def _figure(row: Row) -> Markup | None:
     """The interval against the limit; None where there is no interval, or no range in which it would say something."""
-    metric = find_metric(row["assess"], row["metric"])
+    metric = metric_of_row(row)
     if metric is None or row["lower"] is None or row["upper"] is None:
         return None
     if math.isinf(metric.high) and row["limit"] is None:

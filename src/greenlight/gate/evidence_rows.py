@@ -1,0 +1,121 @@
+"""What does a run folder say, row by row? Every row judged again from the stored answers, on its own track."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from greenlight.errors import LockError
+from greenlight.evidence import JSON, read_json, sha256_json
+from greenlight.gate.checks import Check, instrument_checks
+from greenlight.gate.criteria import row_json, watch
+from greenlight.gate.criterion import RULES, Criterion, Track
+from greenlight.gate.facts import SuiteFacts
+from greenlight.gate.folder import (
+    Answers,
+    SuiteEvidence,
+    answers_of,
+    read_judgements,
+    read_labels,
+    read_optional,
+    read_suite,
+)
+from greenlight.gate.policy import Policy
+from greenlight.gate.resources import resource_row
+from greenlight.gate.rules import Finding, LabelsOf
+
+
+class RunEvidence:
+    """A run folder, read once.
+
+    Raises:
+        LockError: the judges' counts are not those that were locked.
+        EvidenceError: a file is missing or damaged, or belongs to another run.
+    """
+
+    def __init__(self, folder: Path, lock: Mapping[str, JSON]) -> None:
+        self._folder, self._lock = folder, lock
+        self._calibrations = read_json(folder / "judge.json", "judge")["judges"]
+        for name, digest in lock["calibrations"].items():
+            if sha256_json(self._calibrations.get(name)) != digest:
+                raise LockError("the judge's counts are not those that were locked", where=f"judge.json, {name}")
+        self._suites: dict[Answers, SuiteEvidence] = {
+            Answers(reference, entry["suite"]): read_suite(folder, entry, lock["id"], reference=reference)
+            for reference in (None, *lock.get("references", ()))
+            for entry in lock["suites"]
+        }
+        self._resources = read_optional(folder / "resources.json", "resources")
+        self._labels = read_labels(
+            folder / "labels.jsonl", lock["id"], {whose: suite.outputs for whose, suite in self._suites.items()}
+        )
+        self._instrument = cache(self._read_instrument)
+
+    def rows(self, policy: Policy) -> list[dict[str, JSON]]:
+        """Every row with a number, in the policy's order."""
+        by_name = {row["row"]: row for name in policy.assessments() for row in self._assessment(policy, name)}
+        return [by_name[criterion.name] for criterion in policy.criteria]
+
+    def _assessment(self, policy: Policy, name: str) -> list[dict[str, JSON]]:
+        if name == "resources":
+            return [resource_row(row, self._resources, policy.row_alpha) for row in policy.rows_of(name)]
+        if Answers(None, name) not in self._suites:
+            return [_not_run(criterion, policy.row_alpha) for criterion in policy.rows_of(name)]
+        return [row for track in policy.tracks(name) for row in self._track(policy, name, track)]
+
+    def _track(self, policy: Policy, name: str, track: Track) -> list[dict[str, JSON]]:
+        whose = Answers(track.reference, name)
+        criteria = [criterion for criterion in policy.rows_of(name) if criterion.track == track]
+        if track.reference is not None and whose not in self._suites:
+            return [_not_run(criterion, policy.row_alpha) for criterion in criteria]
+        suite = self.suite(name, track)
+        follower = watch(policy, name, suite.facts, self._calibrations, track)
+        for sample in suite.prefix:
+            if follower.certain:
+                break  # what was finished beyond the deciding answer is kept, and not used
+            follower.add(sample)
+        return follower.rows(
+            labels=LabelsOf(self._labels.get(Answers(None, name), {}), self._labels.get(whose, {})),
+            instrument=self._checks(name, suite.facts.kind, track.reference),
+            n_finished={criterion.name: suite.finished(criterion.metric) for criterion in criteria},
+        )
+
+    def suite(self, name: str, track: Track) -> SuiteEvidence:
+        """One suite's answers, as a track sees them."""
+        own = self._read_by(Answers(None, name), track.judge)
+        if track.reference is None:
+            return own
+        return own.beside(self._read_by(Answers(track.reference, name), track.judge))
+
+    def _read_by(self, whose: Answers, judge: str) -> SuiteEvidence:
+        suite = self._suites[whose]
+        if judge == RULES:
+            return suite
+        said = read_judgements(self._folder, judge, suite, self._lock["id"], reference=whose.reference)
+        return suite.read_by(said)
+
+    def _checks(self, name: str, kind: str, reference: str | None) -> Sequence[Check]:
+        checks = instrument_checks(self._instrument(None), name, kind)
+        if reference is not None:
+            checks += [
+                {**check, "text": f"{reference}: {check['text']}"}
+                for check in instrument_checks(self._instrument(reference), name, kind)
+            ]
+        return checks
+
+    def _read_instrument(self, reference: str | None) -> dict[str, JSON] | None:
+        return read_optional(self._folder / answers_of(reference) / "instrument.json", "instrument")
+
+
+def _not_run(criterion: Criterion, alpha: float) -> dict[str, JSON]:
+    """A row whose assessment is not part of this exam."""
+    empty = SuiteFacts(name=criterion.assess, version=0, kind="generate", answer_tokens=0, items=())
+    what = "this assessment" if criterion.compare is None else f"the reference {criterion.compare}"
+    words = {
+        "reason": f"{what} is not part of the exam that was locked",
+        "change": "a new lock under a policy that names it",
+        "next": "greenlight lock POLICY.toml MODEL --out LOCK",
+    }
+    finding = Finding(status="NOT RUN", value=None, bounds=None, method="none")
+    counts = {"n_used": 0, "n_finished": 0, "n_planned": empty.n, "clusters": 0}
+    return row_json(criterion, finding, status="NOT RUN", alpha=alpha, counts=counts, checks=[], words=words)

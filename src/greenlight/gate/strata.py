@@ -1,0 +1,89 @@
+"""What do people's labels come to? Answers in two strata, flagged by a judge and not, labelled in the exam's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from greenlight.evidence import JSON
+from greenlight.gate.rules import Labels
+from greenlight.measure.statistics.judged import Draw
+from greenlight.measure.statistics.labels import Look, Part, look, stages
+
+Bad = Callable[[str], bool | None]
+"""An item to whether people found it bad; None where its labels are missing."""
+
+
+class Strata:
+    """Items that a judge flagged and those that it did not, in the exam's order.
+
+    Labels count in that order within each stratum, up to the first item without one, so that nobody chooses which
+    answers are looked at.
+
+    Args:
+        n_planned: items in all.
+        limit: the rate of bad items that is to be shown.
+        alpha: of all looks together, each side alone.
+    """
+
+    def __init__(self, n_planned: int, limit: float, alpha: float) -> None:
+        self._n_planned, self._limit, self._alpha = n_planned, limit, alpha
+        self.flagged: list[str] = []
+        self.unflagged: list[str] = []
+
+    def add(self, item: str, *, flagged: bool) -> None:
+        """Take the next item."""
+        (self.flagged if flagged else self.unflagged).append(item)
+
+    @property
+    def n(self) -> int:
+        """Items so far."""
+        return len(self.flagged) + len(self.unflagged)
+
+    def look(self, bad: Bad, alpha: float | None = None) -> Look:
+        """What the labels show, at the alpha of this instance or at another one."""
+        flagged, unflagged = (Part(len(items), _leading(items, bad)) for items in (self.flagged, self.unflagged))
+        return look(flagged, unflagged, self._limit, self._alpha if alpha is None else alpha)
+
+    def count(self, labels: Sequence[Labels], bad: Bad, people: Look | None) -> dict[str, JSON]:
+        """How many labels there are and are needed; what is needed is expected only, while answers are missing."""
+        used = [items[: len(_leading(items, bad))] for items in (self.flagged, self.unflagged)]
+        following: Draw | None = self._expected() if people is None else people.following
+        wanted: list[str] = []
+        if people is not None and following is not None:
+            wanted = [
+                *self.flagged[len(used[0]) : following.flagged],
+                *self.unflagged[len(used[1]) : following.unflagged],
+            ]
+        counted = [item for items in used for item in items]
+        return {
+            "have": len(counted),
+            "needed": None if following is None else following.flagged + following.unflagged,
+            "by_people": sum(all(_by_person(said, item) for said in labels) for item in counted),
+            "next": wanted,
+        }
+
+    def _expected(self) -> Draw | None:
+        """The first look, if the share that is flagged stays what it is."""
+        flagged = round(self._n_planned * len(self.flagged) / self.n) if self.n else 0
+        first = stages(flagged, self._n_planned - flagged, self._limit, self._alpha)
+        return first[0].draw if first else None
+
+
+def found_bad(labels: Labels, item: str, positive: Collection[str]) -> bool | None:
+    """Whether anyone said something of an answer that counts: where people disagree, it counts against the model."""
+    said = labels.get(item)
+    return None if not said else any(label["label"] in positive for label in said)
+
+
+def _by_person(labels: Labels, item: str) -> bool:
+    return any(label.get("human") for label in labels.get(item, ()))
+
+
+def _leading(items: Sequence[str], bad: Bad) -> list[bool]:
+    found: list[bool] = []
+    for item in items:
+        said = bad(item)
+        if said is None:
+            break
+        found.append(said)
+    return found
