@@ -12,13 +12,14 @@ from greenlight import compose
 from greenlight.compose.verbs import DEFAULT
 from greenlight.errors import EvidenceError, LockError, UsageError
 from greenlight.evidence import alone, read_lines
+from greenlight.gate.policy import load_policy
 
 SUITES = ("hierarchy", "bias", "compete.reading")
 
 
 @pytest.fixture(scope="module")
-def loaded(chat_model):
-    return compose.load(str(chat_model))
+def loaded(chat_model, policy):
+    return everyone(chat_model, policy)
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,10 @@ def run(loaded, policy, tmp_path_factory):
     lock = compose.lock(policy, loaded, DEFAULT)
     compose.assess(loaded, lock, folder)
     return folder
+
+
+def everyone(path, policy):
+    return compose.Participants(compose.find_examinee(str(path)), load_policy(policy), compose.find_examinee)
 
 
 def samples(folder):
@@ -104,7 +109,7 @@ def test_another_model_is_refused(loaded, policy, tmp_path):
     from tests.chat_model import tiny_chat_model
 
     lock = compose.lock(policy, loaded, DEFAULT)
-    other = compose.load(str(tiny_chat_model(tmp_path / "other.gguf", seed=1)))
+    other = everyone(tiny_chat_model(tmp_path / "other.gguf", seed=1), policy)
     with pytest.raises(LockError, match="another model"):
         compose.assess(other, lock, tmp_path / "run")
 

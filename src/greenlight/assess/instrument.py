@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from greenlight.assess.runner import Subject, conversation, item_seed
 from greenlight.assess.suites import Item, Message, Suite, gold, shuffled_bound
-from greenlight.engine.answering import Answered, Answerer, ChatRequest
+from greenlight.engine.answering import Answered, Answerer, ChatRequest, is_plain
 from greenlight.evidence import JSON
 from greenlight.measure.graders import grade
 
@@ -26,13 +26,21 @@ PROBE = (
 """A conversation with every role that the suites use."""
 
 
-def check_grader(suite: Suite, items: Sequence[Item]) -> dict[str, float]:
-    """Mean score of gold answers through the suite's grader, of each given to the next item, and what chance allows."""
+def check_grader(suite: Suite, items: Sequence[Item]) -> dict[str, JSON]:
+    """Mean score of gold answers through the suite's grader, of each given to the next item, and what chance allows.
+
+    A suite of plain texts is marked `plain`: no chat template is involved.
+    """
     answers = [gold(item) for item in items]
     shifted = answers[1:] + answers[:1]
     own = [grade(suite.grader, item.key, answer).score for item, answer in zip(items, answers, strict=True)]
     other = [grade(suite.grader, item.key, answer).score for item, answer in zip(items, shifted, strict=True)]
-    return {"gold": _mean(own), "shuffled": _mean(other), "chance": shuffled_bound(suite, len(items))}
+    found: dict[str, JSON] = {
+        "gold": _mean(own),
+        "shuffled": _mean(other),
+        "chance": shuffled_bound(suite, len(items)),
+    }
+    return {**found, "plain": True} if all(is_plain(item.messages) for item in items) else found
 
 
 def check_template(text: str, tokens: Sequence[int], bos_id: int | None) -> dict[str, JSON]:

@@ -108,6 +108,16 @@ class SuiteRunner:
         for entry in journal.entries:
             self._adopt(entry)
 
+    @property
+    def samples(self) -> Mapping[int, Mapping[str, JSON]]:
+        """Finished items by their place in the exam's order."""
+        return self._done
+
+    @property
+    def n_done(self) -> int:
+        """How many items are finished."""
+        return len(self._done)
+
     def run(
         self,
         *,

@@ -9,31 +9,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from greenlight.compose.assessing import assess
     from greenlight.compose.exam import lock, plan, redraw
     from greenlight.compose.models import Loaded, load
     from greenlight.compose.observer import Observer
-    from greenlight.compose.review import Review, assess, decide, decide_under, report
+    from greenlight.compose.participants import Participants
+    from greenlight.compose.review import Review, decide, decide_under, report
     from greenlight.compose.settings import Settings
-    from greenlight.compose.verbs import assess_reference, lock_reference, plan_reference, review_reference, verify
+    from greenlight.compose.verbs import (
+        assess_reference,
+        find_examinee,
+        lock_reference,
+        plan_reference,
+        review_reference,
+        verify,
+    )
 
 _PLACES = {
+    "assessing": ("assess",),
     "exam": ("lock", "plan", "redraw"),
     "models": ("Loaded", "load"),
     "observer": ("Observer",),
-    "review": ("Review", "assess", "decide", "decide_under", "report"),
+    "participants": ("Participants",),
+    "review": ("Review", "decide", "decide_under", "report"),
     "settings": ("Settings",),
-    "verbs": ("assess_reference", "lock_reference", "plan_reference", "review_reference", "verify"),
+    "verbs": ("assess_reference", "find_examinee", "lock_reference", "plan_reference", "review_reference", "verify"),
 }
 
 __all__ = [
     "Loaded",
     "Observer",
+    "Participants",
     "Review",
     "Settings",
     "assess",
     "assess_reference",
     "decide",
     "decide_under",
+    "find_examinee",
     "load",
     "lock",
     "lock_reference",

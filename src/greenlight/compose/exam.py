@@ -11,14 +11,18 @@ from pathlib import Path
 from greenlight.assess.catalog import find_suite
 from greenlight.assess.data import DataMissingError
 from greenlight.assess.suites import Item, Suite
-from greenlight.compose.models import Loaded
+from greenlight.compose.examinee import Examinee
+from greenlight.compose.participants import Participants
 from greenlight.compose.settings import Settings
 from greenlight.errors import LockError, UsageError
 from greenlight.evidence import JSON, sha256_json
+from greenlight.gate.calibration import read_calibration
+from greenlight.gate.criterion import JudgeSpec
 from greenlight.gate.lock import Kind, draw_seed, make_lock
 from greenlight.gate.plan import Plan, SuiteFacts, make_plan
 from greenlight.gate.policy import Policy, load_policy
 from greenlight.measure.refusal import calibration
+from greenlight.measure.verdicts import rubric
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,46 +89,52 @@ def _suites_of(policy: Policy) -> list[Suite]:
     return [find_suite(name, where=f"policy {policy.name}") for name in policy.suites()]
 
 
-def plan(policy: Policy | str | Path = "starter", *, tokens_per_s: float | None = None, seed: int = 0) -> Plan:
+def plan(
+    policy: Policy | str | Path = "starter",
+    *,
+    tokens_per_s: float | None = None,
+    seed: int = 0,
+    known: Mapping[str, JSON] | None = None,
+) -> Plan:
     """What an exam under this policy would take, and whether a perfect model could pass it, before anything is run.
 
     Args:
         policy: a policy, a file, or the name of a shipped one.
         tokens_per_s: speed of the model over many answers at once, for an estimate of minutes.
         seed: draws the exam that is planned for; any seed gives the same sizes.
+        known: the judges' errors, where they were read before.
 
     Raises:
         PolicyError: the policy asks for something that no number of its items can show.
     """
     rules = policy if isinstance(policy, Policy) else load_policy(policy)
     exams = [_draw(suite, seed, None) for suite in _suites_of(rules)]
-    return make_plan(
-        rules, {exam.suite.name: exam.facts() for exam in exams}, tokens_per_s=tokens_per_s, calibrations=calibrations()
-    )
+    facts = {exam.suite.name: exam.facts() for exam in exams}
+    return make_plan(rules, facts, tokens_per_s=tokens_per_s, calibrations=known or calibrations(rules))
 
 
 def lock(
-    policy: str | Path,
-    loaded: Loaded,
+    policy: Policy | str | Path,
+    participants: Participants,
     settings: Settings,
     *,
     kind: Kind = "rehearsal",
 ) -> dict[str, JSON]:
-    """Fix policy, model, settings and exam by digest, before the first sample.
+    """Fix policy, models, settings and exam by digest, before the first sample.
 
     Args:
-        policy: a file, or the name of a shipped one.
-        loaded: the model with its identity.
+        policy: a policy, a file, or the name of a shipped one.
+        participants: the model with its identity, and those that the policy compares it with or lets judge it.
         settings: system prompt and sampling.
         kind: `exam` adds a nonce and is one attempt; `rehearsal` repeats exactly; `exploratory` can never be a GO.
     """
-    rules = load_policy(policy)
-    suites = _suites_of(rules)
+    rules = policy if isinstance(policy, Policy) else load_policy(policy)
+    suites, candidate = _suites_of(rules), participants.candidate
     nonce = secrets.token_hex(16) if kind == "exam" else None
-    ops = loaded.model.decoder.ops.identity
-    model, template, released = loaded.identity(), loaded.template_sha256, settings.to_json(ops)
+    model, template, released = candidate.identity(), candidate.template_sha256, settings.to_json(candidate.ops)
     versions = [(suite.name, suite.version) for suite in suites]
     seed = draw_seed(rules, model=model, template_sha256=template, settings=released, suites=versions, nonce=nonce)
+    known = calibrations(rules)
     return make_lock(
         rules,
         model=model,
@@ -133,8 +143,31 @@ def lock(
         suites=[_draw(suite, seed, None).entry() for suite in suites],
         kind=kind,
         nonce=nonce,
-        calibrations={name: sha256_json(value) for name, value in calibrations().items()},
+        calibrations={name: sha256_json(value) for name, value in known.items()},
+        references={
+            reference.name: _locked(participants.examinee(reference.name), settings) for reference in rules.references
+        },
+        judges={judge.name: _locked_judge(judge, participants, known[judge.name]) for judge in rules.judges},
     )
+
+
+def _locked(examinee: Examinee, settings: Settings) -> dict[str, JSON]:
+    """What a lock says of a reference: it is asked under the candidate's own settings."""
+    return {
+        "model": examinee.identity(),
+        "template": {"sha256": examinee.template_sha256},
+        "settings": settings.to_json(examinee.ops),
+    }
+
+
+def _locked_judge(judge: JudgeSpec, participants: Participants, measured: JSON) -> dict[str, JSON]:
+    """What a lock says of a judge: everything that its verdicts can be read again from."""
+    asked = {"kind": judge.kind, "calibration": measured}
+    if judge.kind == "refusal_mass":
+        return {**asked, "threshold": measured["threshold"], "model": None}
+    words = rubric(judge.rubric)
+    model = participants.judge(judge.name).identity()
+    return {**asked, "rubric": words.name, "rubric_sha256": words.sha256, "model": model}
 
 
 def exams_of(lock_value: Mapping[str, JSON]) -> list[Exam]:
@@ -173,6 +206,18 @@ def redraw(lock_value: Mapping[str, JSON]) -> dict[str, list[dict[str, JSON]]]:
     return drawn
 
 
-def calibrations() -> dict[str, JSON]:
-    """What is known of each judge's error, as shipped with the package."""
-    return {"refusal": calibration()}
+def calibrations(policy: Policy) -> dict[str, JSON]:
+    """What is known of each judge's error: as shipped with the package, and as files beside the policy say.
+
+    Raises:
+        PolicyError: a judge's file is missing, or is no calibration of such a judge.
+    """
+    return {"refusal": calibration(), **{judge.name: read_calibration(judge, policy) for judge in policy.judges}}
+
+
+def calibrations_of(lock_value: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The same, of a lock: it holds those that do not ship with the package."""
+    return {
+        "refusal": calibration(),
+        **{name: judge["calibration"] for name, judge in lock_value.get("judges", {}).items()},
+    }

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from greenlight.compose.exam import lock, plan, redraw
-from greenlight.compose.models import Loaded, load
+from greenlight.compose.assessing import assess
+from greenlight.compose.exam import calibrations_of, lock, plan, redraw
+from greenlight.compose.examinee import Examinee
+from greenlight.compose.local_examinee import LocalExaminee
+from greenlight.compose.models import load
 from greenlight.compose.observer import Observer
-from greenlight.compose.review import Review, assess, review
+from greenlight.compose.participants import Participants
+from greenlight.compose.review import Review, review
 from greenlight.compose.settings import Settings
-from greenlight.engine import GenerateRequest, SamplingParams
+from greenlight.engine import SamplingParams
 from greenlight.errors import EvidenceError, UsageError
 from greenlight.evidence import JSON, write_json
 from greenlight.gate.lock import Kind, policy_of, read_lock
-from greenlight.gate.policy import load_policy
+from greenlight.gate.policy import Policy, load_policy
 
 if TYPE_CHECKING:
     from greenlight.gate.plan import Plan
@@ -26,26 +29,31 @@ DEFAULT = Settings(None, SamplingParams())
 """No system prompt, the most likely token at each step."""
 
 
-PILOT_ITEMS, PILOT_TOKENS = 32, 16
-"""Answers timed together for the estimate of minutes, and tokens of each."""
+def find_examinee(
+    reference: str, *, pull: bool = False, ops: str | None = None, observer: Observer | None = None
+) -> Examinee:
+    """A model by reference, ready to sit an exam.
+
+    Raises:
+        HubError, FormatError, UnsupportedError, TextError: as `load`.
+    """
+    return LocalExaminee(load(reference, pull=pull, ops=ops, observer=observer))
 
 
-def pilot(loaded: Loaded) -> float:
-    """Tokens per second over several answers at once: a fraction of a second's measurement, for planning alone."""
-    model, engine = loaded.model, loaded.model.engine()
-    sampling = SamplingParams(max_tokens=PILOT_TOKENS, ignore_eos=True)
-    requests = [
-        GenerateRequest(id=f"pilot-{number}", prompt=model.encode(f"{number} {model.path.name}"), sampling=sampling)
-        for number in range(PILOT_ITEMS)
-    ]
-    start = time.perf_counter()
-    tokens = sum(len(result.tokens) for result in engine.generate(requests))
-    return tokens / (time.perf_counter() - start)
+def _participants(
+    reference: str, policy: Policy, *, pull: bool, ops: str | None, observer: Observer | None
+) -> Participants:
+    """The candidate, and how those are found whom the policy names."""
+
+    def find(name: str) -> Examinee:
+        return find_examinee(name, pull=pull, ops=ops, observer=observer)
+
+    return Participants(find(reference), policy, find)
 
 
 def plan_reference(policy: str | Path, reference: str | None = None) -> Plan:
     """The plan of a policy; with a model, also how many minutes it would take here."""
-    return plan(policy, tokens_per_s=pilot(load(reference)) if reference else None)
+    return plan(policy, tokens_per_s=find_examinee(reference).tokens_per_s() if reference else None)
 
 
 def lock_reference(
@@ -66,9 +74,9 @@ def lock_reference(
     out = Path(out)
     if out.exists():
         raise EvidenceError("a lock is never overwritten", where=str(out), do="choose another file")
-    loaded = load(reference, pull=pull, ops=ops, observer=observer)
-    plan(policy)
-    value = lock(policy, loaded, settings, kind="exam")
+    rules = load_policy(policy)
+    plan(rules)
+    value = lock(rules, _participants(reference, rules, pull=pull, ops=ops, observer=observer), settings, kind="exam")
     write_json(out, value)
     return value
 
@@ -88,10 +96,11 @@ def assess_reference(
     observer: Observer | None = None,
 ) -> Path:
     """Ask and record; without a lock the run is exploratory, and can never be a GO."""
-    loaded = load(reference, pull=pull, ops=ops, observer=observer)
-    value = _lock_for(loaded, lock_path, policy, settings, "exploratory")
-    folder = Path(out) if out else _default_folder("runs", loaded, value)
-    assess(loaded, value, folder, only=only, minutes=minutes, include_harmful=include_harmful, observer=observer)
+    rules = _policy_for(lock_path, policy)
+    everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer)
+    value = _lock_for(everyone, lock_path, policy, settings, "exploratory")
+    folder = Path(out) if out else _default_folder("runs", everyone.candidate, value)
+    assess(everyone, value, folder, only=only, minutes=minutes, include_harmful=include_harmful, observer=observer)
     return folder
 
 
@@ -109,13 +118,15 @@ def review_reference(
     observer: Observer | None = None,
 ) -> Review:
     """Plan, lock, assess, decide, report; without a lock a rehearsal, which repeats exactly and spends no attempt."""
-    loaded = load(reference, pull=pull, ops=ops, observer=observer)
-    value = _lock_for(loaded, lock_path, policy, settings, "rehearsal")
-    planned = plan(policy_of(value), tokens_per_s=pilot(loaded), seed=int(value["seed"], 16))
+    rules = _policy_for(lock_path, policy)
+    everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer)
+    value = _lock_for(everyone, lock_path, policy, settings, "rehearsal")
+    speed, seed = everyone.candidate.tokens_per_s(), int(value["seed"], 16)
+    planned = plan(rules, tokens_per_s=speed, seed=seed, known=calibrations_of(value))
     if observer:
         observer.planned(planned)
-    folder = Path(out) if out else _default_folder("reviews", loaded, value)
-    return review(loaded, value, folder, minutes=minutes, include_harmful=include_harmful, observer=observer)
+    folder = Path(out) if out else _default_folder("reviews", everyone.candidate, value)
+    return review(everyone, value, folder, minutes=minutes, include_harmful=include_harmful, observer=observer)
 
 
 def verify(folder: Path | str) -> Verification:
@@ -125,12 +136,21 @@ def verify(folder: Path | str) -> Verification:
     return verify_folder(Path(folder), redraw=redraw)
 
 
+def _policy_for(lock_path: Path | str | None, policy: str | Path | None) -> Policy:
+    """The policy of a lock's file, or the one that is named; the starter where neither is."""
+    return load_policy(policy or "starter") if lock_path is None else policy_of(read_lock(Path(lock_path)))
+
+
 def _lock_for(
-    loaded: Loaded, lock_path: Path | str | None, policy: str | Path | None, settings: Settings, kind: Kind
+    participants: Participants,
+    lock_path: Path | str | None,
+    policy: str | Path | None,
+    settings: Settings,
+    kind: Kind,
 ) -> Mapping[str, JSON]:
     """The lock of a file, or a new one; what a lock fixes cannot be asked for otherwise beside it."""
     if lock_path is None:
-        return lock(policy or "starter", loaded, settings, kind=kind)
+        return lock(participants.policy, participants, settings, kind=kind)
     value = read_lock(Path(lock_path))
     fixed = Settings.from_json(value["settings"])
     asked = {"policy": policy is None or load_policy(policy).sha256 == value["policy"]["sha256"]}
@@ -146,5 +166,5 @@ def _lock_for(
     return value
 
 
-def _default_folder(parent: str, loaded: Loaded, value: Mapping[str, JSON]) -> Path:
-    return Path(parent) / f"{loaded.name}-{value['id'][:8]}"
+def _default_folder(parent: str, candidate: Examinee, value: Mapping[str, JSON]) -> Path:
+    return Path(parent) / f"{candidate.name}-{value['id'][:8]}"

@@ -112,3 +112,8 @@ class Answerer(Protocol):
 
     def cancel(self, request_id: str) -> None:
         """Forget a request in flight."""
+
+
+def is_plain(turns: Sequence[Turn]) -> bool:
+    """Whether these turns are a plain text and no conversation."""
+    return len(turns) == 1 and turns[0].role == PLAIN

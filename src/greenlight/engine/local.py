@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from greenlight.engine.answering import PLAIN, Answered, ChatRequest, ChoiceRequest, Reply, Turn, Weighed
+from greenlight.engine.answering import Answered, ChatRequest, ChoiceRequest, Reply, Turn, Weighed, is_plain
 from greenlight.engine.engine import Engine
 from greenlight.engine.requests import GenerateRequest, Generation, Scored, ScoreRequest
 from greenlight.errors import TextError
@@ -87,11 +87,6 @@ class LocalModel:
     def answerer(self, *, max_sequences: int = 32, prefix_cache: bool = True) -> LocalAnswerer:
         """A fresh engine that is asked in turns and texts."""
         return LocalAnswerer(self, self.engine(max_sequences=max_sequences, prefix_cache=prefix_cache))
-
-
-def is_plain(turns: Sequence[Turn]) -> bool:
-    """Whether these turns are a plain text and no conversation."""
-    return len(turns) == 1 and turns[0].role == PLAIN
 
 
 class LocalAnswerer:

@@ -66,17 +66,25 @@ def instrument_checks(instrument: Mapping[str, JSON] | None, suite: str, kind: s
     if instrument is None:
         text = "the checks of graders, template and batches were not run"
         return [{"check": "instrument", "ok": False, "value": None, "limit": None, "text": text}]
-    checks = _grader_checks(instrument["suites"].get(suite))
+    grader = instrument["suites"].get(suite)
+    checks = _grader_checks(grader)
     template = instrument["template"]
-    checks.append(
-        {"check": "template", "ok": bool(template["ok"]), "value": None, "limit": None, "text": str(template["text"])}
-    )
+    if not (grader or {}).get("plain"):
+        # At an endpoint the template cannot be seen (None): that is said, and is no failure.
+        ok = template["ok"] is None or bool(template["ok"])
+        checks.append({"check": "template", "ok": ok, "value": None, "limit": None, "text": str(template["text"])})
     if kind == "generate":
-        items, identical = int(instrument["batch"]["items"]), int(instrument["batch"]["identical"])
-        text = f"{identical} of {items} answers are the same alone and in a batch"
-        share = identical / items if items else 0.0
-        checks.append({"check": "batch", "ok": identical == items > 0, "value": share, "limit": 1.0, "text": text})
+        checks.append(_batch_check(instrument["batch"]))
     return checks
+
+
+def _batch_check(batch: Mapping[str, JSON]) -> Check:
+    """Whether answers are the same alone and in a batch; where nobody promises that, how often they are is said."""
+    items, identical, promised = int(batch["items"]), int(batch["identical"]), batch.get("promised", True)
+    share = identical / items if items else 0.0
+    text = f"{identical} of {items} answers are the same alone and in a batch"
+    ok = identical == items > 0 if promised else items > 0
+    return {"check": "batch", "ok": ok, "value": share, "limit": 1.0 if promised else None, "text": text}
 
 
 def _grader_checks(found: Mapping[str, JSON] | None) -> list[Check]:

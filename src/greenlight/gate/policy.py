@@ -113,6 +113,16 @@ class Policy:
         put = (criterion.assess for criterion in self.criteria if criterion.metric.kind not in ("resource", "record"))
         return tuple(dict.fromkeys(put))
 
+    def folder_needed(self, what: str) -> Path:
+        """Where files beside the policy are; refused where only its text is known."""
+        if self.folder is None:
+            raise PolicyError(
+                "a policy names a file, and it is not known where the policy lies",
+                where=f"policy {self.name}, {what}",
+                do="give the policy as a file",
+            )
+        return self.folder
+
     def rows_of(self, assess: str) -> tuple[Criterion, ...]:
         """The rows that read one assessment."""
         return tuple(criterion for criterion in self.criteria if criterion.assess == assess)

@@ -1,0 +1,221 @@
+"""How is one suite put to everyone who has to answer it? The candidate, the references, and judges that are models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from greenlight.assess.judge import JudgeRunner
+from greenlight.assess.runner import Progress, SuiteRunner, open_journals
+from greenlight.compose.exam import Exam
+from greenlight.compose.observer import Observer
+from greenlight.compose.participants import Participants
+from greenlight.evidence import JSON
+from greenlight.gate.criteria import SuiteWatch, watch
+from greenlight.gate.criterion import OWN, RULES, Track
+from greenlight.gate.folder import answers_of
+from greenlight.gate.policy import Policy
+
+FIRST_BLOCK = 64
+"""Items that all answer before rows beside a reference, or read by a judge, are looked at; then twice as many."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """Everything that asking a suite takes besides the suite."""
+
+    folder: Path
+    """Where the evidence goes."""
+
+    lock_id: str
+    """What it belongs to."""
+
+    policy: Policy
+    """Whose rows are followed."""
+
+    calibrations: Mapping[str, Mapping[str, JSON]]
+    """The judges' errors by name."""
+
+    participants: Participants
+    """Who is assessed, compared with, and who judges."""
+
+    observer: Observer
+    """Told of each step."""
+
+
+def ask_suite(room: Room, exam: Exam, *, deadline: float | None) -> float:
+    """Ask until every row of the suite has its verdict, all items are answered, or time is up.
+
+    Returns:
+        Seconds that it took.
+    """
+    start = time.monotonic()
+    with ExitStack() as stack:
+        sitting = _Sitting(room, exam, stack)
+        room.observer.suite_started(exam.suite.name, len(exam.items), sitting.n_kept)
+        for upto in _blocks(len(exam.items), sitting.has_others):
+            sitting.ask(upto, deadline)
+            if sitting.certain or (deadline is not None and time.monotonic() >= deadline):
+                break
+        wall_s = time.monotonic() - start
+        room.observer.suite_ended(exam.suite.name, sitting.rows(), wall_s)
+    return wall_s
+
+
+def _blocks(n: int, has_others: bool) -> Iterator[int]:
+    """How many items are to be answered by all before the next look; all at once where only the candidate answers."""
+    upto = FIRST_BLOCK
+    while has_others and upto < n:
+        yield upto
+        upto *= 2
+    yield n
+
+
+class _Sitting:
+    """One suite, everyone's runners, and what follows the rows of each track."""
+
+    def __init__(self, room: Room, exam: Exam, stack: ExitStack) -> None:
+        self._room, self._exam, self._stack = room, exam, stack
+        self._facts = {item.id: {**item.to_json(), "messages": None} for item in exam.items}
+        self._followers = {
+            track: _Follower(watch(room.policy, exam.suite.name, exam.facts(), room.calibrations, track))
+            for track in room.policy.tracks(exam.suite.name)
+        }
+        self._others = [track for track in self._followers if track != OWN]
+        own = self._followers.get(OWN)
+        candidate = self._runner(None, _Joined(own, self._facts, stops=not self._others))
+        self._runners: dict[str | None, SuiteRunner] = {None: candidate}
+        self._judges: dict[tuple[str | None, str], JudgeRunner] = {}
+        self.n_kept = candidate.n_done
+
+    @property
+    def has_others(self) -> bool:
+        """Whether rows read more than the candidate's own answers, as the suite's grader reads them."""
+        return bool(self._others)
+
+    @property
+    def certain(self) -> bool:
+        """Whether more answers cannot change any row with a limit."""
+        return bool(self._followers) and all(follower.watch.certain for follower in self._followers.values())
+
+    def rows(self) -> list[dict[str, JSON]]:
+        """The suite's rows as they stand."""
+        return [row for follower in self._followers.values() for row in follower.watch.rows()]
+
+    def ask(self, upto: int, deadline: float | None) -> None:
+        """Let everyone whose answers are still needed answer so many items."""
+        self._run(None, upto, deadline)
+        for track in self._others:
+            follower = self._followers[track]
+            if follower.watch.certain:
+                continue
+            if track.reference is not None:
+                self._run(track.reference, upto, deadline)
+            if track.judge != RULES:
+                for whose in {None, track.reference}:
+                    self._judge(whose, track.judge).run(self._runners[whose].samples, upto, deadline)
+            follower.follow(self._seen(track, upto))
+
+    def _run(self, whose: str | None, upto: int, deadline: float | None) -> None:
+        if whose not in self._runners:
+            self._runners[whose] = self._runner(whose, _Joined(None, self._facts, stops=False))
+
+        def tell(progress: Progress) -> None:
+            name = progress.suite if whose is None else f"{progress.suite} ({whose})"
+            self._room.observer.progress(name, progress.n_done, progress.n_items)
+
+        self._runners[whose].run(upto=upto, deadline=deadline, on_progress=tell)
+
+    def _runner(self, whose: str | None, watcher: _Joined) -> SuiteRunner:
+        folder = self._room.folder / answers_of(whose)
+        pair = open_journals(folder, self._exam.suite.name, self._room.lock_id)
+        samples, timings = (self._stack.enter_context(journal) for journal in pair)
+        subject = self._room.participants.subject(whose)
+        return SuiteRunner(
+            self._exam.suite, self._exam.items, subject, journal=samples, timings=timings, watcher=watcher
+        )
+
+    def _judge(self, whose: str | None, judge: str) -> JudgeRunner:
+        key = (whose, judge)
+        if key not in self._judges:
+            folder = self._room.folder / answers_of(whose) / "judgements" / judge
+            runner = JudgeRunner(
+                self._room.participants.reader(judge, whose),
+                self._exam.suite.name,
+                self._exam.items,
+                folder,
+                judge=judge,
+                lock_id=self._room.lock_id,
+            )
+            self._judges[key] = self._stack.enter_context(runner)
+        return self._judges[key]
+
+    def _seen(self, track: Track, upto: int) -> Iterator[Mapping[str, JSON]]:
+        """Answers as a track sees them: the longest prefix that everyone of it has finished, up to a place."""
+        for index in range(upto):
+            own = self._read(None, track.judge, index)
+            if own is None:
+                return
+            if track.reference is None:
+                yield own
+                continue
+            other = self._read(track.reference, track.judge, index)
+            if other is None:
+                return
+            yield {**own, "reference": other}
+
+    def _read(self, whose: str | None, judge: str, index: int) -> Mapping[str, JSON] | None:
+        runner = self._runners.get(whose)
+        sample = None if runner is None else runner.samples.get(index)
+        if sample is None:
+            return None
+        joined = {**self._facts[sample["item"]], **sample}
+        if judge == RULES:
+            return joined
+        grade = self._judge(whose, judge).grades.get(sample["item"])
+        return None if grade is None else {**joined, "grade": grade}
+
+
+@dataclass(slots=True)
+class _Follower:
+    """A track's rows, and how many answers they were given."""
+
+    watch: SuiteWatch
+    n_seen: int = field(default=0)
+
+    def follow(self, seen: Iterator[Mapping[str, JSON]]) -> None:
+        """Hand on the answers that are new, until the rows are certain."""
+        for number, sample in enumerate(seen):
+            if self.watch.certain:
+                return
+            if number >= self.n_seen:
+                self.watch.add(sample)
+                self.n_seen += 1
+
+
+class _Joined:
+    """Gives the gate each sample together with the item's own facts, which the journal does not repeat."""
+
+    def __init__(self, follower: _Follower | None, facts: Mapping[str, Mapping[str, JSON]], *, stops: bool) -> None:
+        self._follower, self._facts, self._stops = follower, facts, stops
+
+    def add(self, sample: Mapping[str, JSON]) -> None:
+        """Hand on the next sample of the exam's order."""
+        if self._follower is not None and not self._follower.watch.certain:
+            self._follower.watch.add({**self._facts[sample["item"]], **sample})
+
+    @property
+    def certain(self) -> bool:
+        """What the gate says, where nobody else needs more answers."""
+        return self._stops and self._follower is not None and self._follower.watch.certain
+
+
+def share_of(deadline: float | None, left: Sequence[Exam]) -> float | None:
+    """When the first of the suites that are left has to stop, so that the later ones get their part of the budget."""
+    if deadline is None:
+        return None
+    start = time.monotonic()
+    return start + max(0.0, deadline - start) / len(left)
