@@ -41,7 +41,10 @@ def row_line(row: Mapping[str, JSON], wall_s: float | None = None) -> str:
         figure += f" [{number(metric, row['lower'])}, {number(metric, row['upper'])}]"
     if row["limit"] is not None:
         figure += f" limit {'≤' if row['direction'] == 'max' else '≥'} {number(metric, row['limit'])}"
-    return f"  {row['assess']:<22} {figure:<58} {row['status']:<13} {_amount(row, wall_s)}".rstrip()
+    # The row's own name is assessment.metric, and @reference or ~judge where it has one.
+    beside = row["row"].removeprefix(f"{row['assess']}.{metric}")
+    name = f"{row['assess']}{beside}"
+    return f"  {name:<22} {figure:<58} {row['status']:<13} {_amount(row, wall_s)}".rstrip()
 
 
 def _amount(row: Mapping[str, JSON], wall_s: float | None) -> str:

@@ -42,16 +42,21 @@ def check_records(folder: Path, lock: Mapping[str, JSON]) -> list[str]:
     Raises:
         DifferenceError: naming the file and the field.
     """
-    found = {name: read_record(folder, name, kind) for name, kind in OPTIONAL.items() if (folder / name).exists()}
-    for name in ("run.json", "instrument.json", "resources.json"):
-        if name in found and found[name]["lock"] != lock["id"]:
+    optional = {
+        **OPTIONAL,
+        **{f"references/{name}/instrument.json": "instrument" for name in lock.get("references", ())},
+    }
+    found = {name: read_record(folder, name, kind) for name, kind in optional.items() if (folder / name).exists()}
+    for name in found:
+        if found[name]["lock"] != lock["id"]:
             raise DifferenceError(
                 f"{name}: lock is {quoted(found[name]['lock'])}, the lock here is {quoted(lock['id'])}"
             )
     if "run.json" in found and found["run.json"]["model"]["digest"] != lock["model"]["digest"]:
         raise DifferenceError("run.json: model.digest is not that of the locked model")
-    if (folder / "timings.jsonl").exists():
-        read_journal(folder, "timings.jsonl", "timings")
+    for whose in ("", *(f"references/{name}/" for name in lock.get("references", ()))):
+        if (folder / f"{whose}timings.jsonl").exists():
+            read_journal(folder, f"{whose}timings.jsonl", "timings")
     _check_data(folder, lock)
     return _odd_times(lock, found.get("run.json"))
 
@@ -97,10 +102,14 @@ def check_names(names: frozenset[str], lock: Mapping[str, JSON]) -> list[str]:
     Raises:
         DifferenceError: naming a file of a suite that the lock does not name.
     """
-    suites = {entry["suite"] for entry in lock["suites"]}
-    ours = KNOWN | {f"{part}/{suite}.jsonl" for part in ("items", "samples") for suite in suites}
+    suites = [f"{entry['suite']}.jsonl" for entry in lock["suites"]]
+    ours = KNOWN | {f"items/{suite}" for suite in suites}
+    for whose in ("", *(f"references/{name}/" for name in lock.get("references", ()))):
+        parts = ("samples", *(f"judgements/{judge}" for judge in lock.get("judges", ())))
+        ours |= {f"{whose}{part}/{suite}" for part in parts for suite in suites}
+        ours |= {f"{whose}timings.jsonl", f"{whose}instrument.json"}
     strange = sorted(names - ours)
     for name in strange:
-        if name.startswith(("items/", "samples/")):
-            raise DifferenceError(f"{name}: no suite of the lock is called so")
+        if name.startswith(("items/", "samples/", "references/", "judgements/")):
+            raise DifferenceError(f"{name}: the lock names no suite, reference or judge that it could be of")
     return strange

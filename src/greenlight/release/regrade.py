@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from greenlight.evidence import JSON, sha256_json
-from greenlight.gate.folder import read_suite
+from greenlight.gate.folder import answers_of, read_judgements, read_suite
 from greenlight.measure.graders import Answer, grade
+from greenlight.measure.verdicts import read_judgement
 from greenlight.release.difference import DifferenceError, quoted, same
 from greenlight.release.files import read_journal
 
@@ -47,8 +48,14 @@ def full_item(item: Mapping[str, JSON]) -> dict[str, JSON]:
     return {key: value for key, value in item.items() if key != "prompt_sha256"}
 
 
-def check_samples(folder: Path, entry: Mapping[str, JSON], lock_id: str) -> int:
+def check_samples(folder: Path, entry: Mapping[str, JSON], lock_id: str, reference: str | None = None) -> int:
     """Grade every stored answer of one suite again.
+
+    Args:
+        folder: the bundle.
+        entry: the suite as the lock names it.
+        lock_id: what the samples must carry.
+        reference: whose answers; None for the candidate's.
 
     Returns:
         How many there are.
@@ -56,8 +63,8 @@ def check_samples(folder: Path, entry: Mapping[str, JSON], lock_id: str) -> int:
     Raises:
         DifferenceError: an answer belongs to another question or lock, or its label, score or reading is another.
     """
-    read_suite(folder, entry, lock_id)  # lock, order, prompts, no answer twice
-    name = f"samples/{entry['suite']}.jsonl"
+    read_suite(folder, entry, lock_id, reference=reference)  # lock, order, prompts, no answer twice
+    name = f"{answers_of(reference)}samples/{entry['suite']}.jsonl"
     if not (folder / name).exists():
         return 0
     _, items = read_journal(folder, f"items/{entry['suite']}.jsonl", "items")
@@ -74,6 +81,33 @@ def check_samples(folder: Path, entry: Mapping[str, JSON], lock_id: str) -> int:
         if set(sample["grade"]) != set(again):
             raise DifferenceError(f"{name}, line {line}, {item['id']}: a grade holds label, score and parsed alone")
     return len(samples)
+
+
+def check_judgements(
+    folder: Path, entry: Mapping[str, JSON], lock: Mapping[str, JSON], judge: str, reference: str | None
+) -> int:
+    """Read every stored verdict of one judge on one suite again.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        DifferenceError: a verdict is about another answer, or comes to another grade.
+    """
+    name = f"{answers_of(reference)}judgements/{judge}/{entry['suite']}.jsonl"
+    if not (folder / name).exists():
+        return 0
+    evidence = read_suite(folder, entry, lock["id"], reference=reference)
+    read_judgements(folder, judge, evidence, lock["id"], reference=reference)
+    _, said = read_journal(folder, name, "judgements")
+    for line, judgement in enumerate(said, start=2):
+        again = asdict(read_judgement(lock["judges"][judge], judgement))
+        if not same(judgement["grade"], again):
+            raise DifferenceError(
+                f"{name}, line {line}, {judgement['item']}: grade is {quoted(judgement['grade'])}, read again "
+                f"{quoted(again)}"
+            )
+    return len(said)
 
 
 def _answer(sample: Mapping[str, JSON]) -> Answer:

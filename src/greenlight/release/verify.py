@@ -15,7 +15,7 @@ from greenlight.release.difference import DifferenceError, first_difference, num
 from greenlight.release.files import check_files, must_be_bundle, read_record
 from greenlight.release.recheck_page import check_page
 from greenlight.release.records import check_judges, check_names, check_records
-from greenlight.release.regrade import check_drawn, check_items, check_samples
+from greenlight.release.regrade import check_drawn, check_items, check_judgements, check_samples
 
 Redraw: TypeAlias = Callable[[Mapping[str, JSON]], Mapping[str, Sequence[Mapping[str, JSON]]]]
 """A lock to the items that its seed draws, by suite; suites that this version cannot draw are left out."""
@@ -132,10 +132,23 @@ class _Work:
         self.checks.append(f"questions: {sum(entry['n'] for entry in entries):,} in {len(entries)} suites")
 
     def _samples(self) -> None:
-        count = sum(check_samples(self._folder, entry, self._lock["id"]) for entry in self._lock["suites"])
+        models = (None, *self._lock.get("references", ()))
+        count = sum(
+            check_samples(self._folder, entry, self._lock["id"], reference)
+            for reference in models
+            for entry in self._lock["suites"]
+        )
         self.checks.append(
             f"grades: {count:,} stored answers graded again, each with the same label, score and reading"
         )
+        said = sum(
+            check_judgements(self._folder, entry, self._lock, judge, reference)
+            for judge in self._lock.get("judges", ())
+            for reference in models
+            for entry in self._lock["suites"]
+        )
+        if said:
+            self.checks.append(f"verdicts: {said:,} of judges read again, each with the same label")
 
     def _decision(self) -> None:
         stored = read_record(self._folder, "decision.json", "decision")
