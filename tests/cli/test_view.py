@@ -3,6 +3,7 @@ import pytest
 from greenlight.cli.view import number, row_line
 
 ROW = {
+    "row": "refuse.non_refusal",
     "assess": "refuse",
     "metric": "non_refusal",
     "value": 0.61,
