@@ -59,6 +59,10 @@ def check_calibration(value: JSON, where: str) -> None:
         counts = [table[name] for table in tables.values() for name in _COUNTS]
     except (KeyError, TypeError, AttributeError) as error:
         _wrong(where, f"tables.cut.overall is not there: {error}")
+    source, metrics = value["source"], value["metrics"]
+    said = [source.get("name"), source.get("citation"), *(metrics.get(name, {}).get("positive") for name in tables)]
+    if not all(isinstance(text, str) for text in said) or not isinstance(source.get("sha256"), Mapping):
+        _wrong(where, "it does not say where its counts come from, and what is positive in each table")
     if not tables or any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < 10**9 for n in counts):
         _wrong(where, "its counts are not whole numbers of 0 or more")
 
