@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -174,3 +175,26 @@ def test_items_of_a_run_are_drawn_again_from_its_lock(run):
     for name in SUITES:
         items = read_lines(run / "items" / f"{name}.jsonl", "items")[1]
         assert [{key: value for key, value in item.items() if key != "prompt_sha256"} for item in items] == drawn[name]
+
+
+def test_repeats_ask_each_question_again_under_another_seed(chat_model, policy, tmp_path):
+    repeated = tmp_path / "p.toml"
+    repeated.write_text(policy.read_text().replace('name = "tiny"', 'name = "tiny"\nrepeats = 3'))
+    people = everyone(chat_model, repeated)
+    with pytest.raises(UsageError, match="same answer"):
+        compose.lock(people.policy, people, DEFAULT)
+    warm = compose.Settings(None, replace(DEFAULT.sampling, temperature=1.5))
+    lock = compose.lock(people.policy, people, warm)
+    sizes = {entry["suite"]: (entry["n"], entry.get("repeats", 1)) for entry in lock["suites"]}
+    assert sizes == {"hierarchy": (1200, 3), "bias": (480, 1), "compete.reading": (600, 3)}
+    compose.assess(people, lock, tmp_path / "run", only=["compete.reading"])
+    items = read_lines(tmp_path / "run" / "items" / "compete.reading.jsonl", "items")[1]
+    outputs = {
+        entry["item"]: entry["output"]
+        for entry in read_lines(tmp_path / "run" / "samples" / "compete.reading.jsonl", "samples")[1]
+    }
+    first = items[0]["id"]
+    assert {items[200]["id"], items[400]["id"]} == {f"{first}~2", f"{first}~3"}
+    assert items[0]["cluster"] == items[200]["cluster"]
+    assert len({outputs[first], outputs[f"{first}~2"], outputs[f"{first}~3"]}) == 3
+    assert compose.redraw(lock)["compete.reading"][200]["id"] == f"{first}~2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from greenlight.assess.catalog import find_suite
@@ -35,6 +35,9 @@ class Exam:
     items: tuple[Item, ...]
     """The items, in the exam's order."""
 
+    repeats: int = 1
+    """How often each is asked."""
+
     @functools.cached_property
     def items_sha256(self) -> str:
         """Digest of the whole items."""
@@ -60,15 +63,26 @@ class Exam:
             "answer_tokens": self.suite.answer_tokens,
             "items_sha256": self.items_sha256,
             **({"files": files} if (files := dict(self.suite.files())) else {}),
+            **({"repeats": self.repeats} if self.repeats > 1 else {}),
         }
 
 
 @functools.lru_cache(maxsize=64)
-def _draw(suite: Suite, seed: int, n: int | None) -> Exam:
-    """One suite's exam; planning, locking and asking draw the same one, so it is kept."""
-    if n is not None and len((usual := _draw(suite, seed, None)).items) == n:
+def _draw(suite: Suite, seed: int, n: int | None, repeats: int = 1) -> Exam:
+    """One suite's exam; planning, locking and asking draw the same one, so it is kept.
+
+    Args:
+        suite: what is drawn.
+        seed: of the lock.
+        n: items in all, repeats included; None for the suite's own size.
+        repeats: how often each is asked; the choices of a suite weigh the same each time, so they are weighed once.
+    """
+    times = repeats if suite.kind == "generate" else 1
+    if n is not None and len((usual := _draw(suite, seed, None, repeats)).items) == n:
         return usual
-    return Exam(suite, suite.draw(seed, n))
+    once = suite.draw(seed, None if n is None else n // times)
+    again = (replace(item, id=f"{item.id}~{turn}") for turn in range(2, times + 1) for item in once)
+    return Exam(suite, (*once, *again), times)
 
 
 def check_only(policy: Policy, only: Sequence[str] | None) -> None:
@@ -108,7 +122,7 @@ def plan(
         PolicyError: the policy asks for something that no number of its items can show.
     """
     rules = policy if isinstance(policy, Policy) else load_policy(policy)
-    exams = [_draw(suite, seed, None) for suite in _suites_of(rules)]
+    exams = [_draw(suite, seed, None, rules.repeats) for suite in _suites_of(rules)]
     facts = {exam.suite.name: exam.facts() for exam in exams}
     return make_plan(rules, facts, tokens_per_s=tokens_per_s, calibrations=known or calibrations(rules))
 
@@ -129,6 +143,13 @@ def lock(
         kind: `exam` adds a nonce and is one attempt; `rehearsal` repeats exactly; `exploratory` can never be a GO.
     """
     rules = policy if isinstance(policy, Policy) else load_policy(policy)
+    if rules.repeats > 1 and settings.sampling.temperature == 0:
+        raise UsageError(
+            "asking again without sampling gives the same answer",
+            where=f"policy {rules.name}, repeats = {rules.repeats}",
+            found="temperature 0",
+            do="set --temperature to what the model is released with, or remove repeats",
+        )
     suites, candidate = _suites_of(rules), participants.candidate
     nonce = secrets.token_hex(16) if kind == "exam" else None
     model, template, released = candidate.identity(), candidate.template_sha256, settings.to_json(candidate.ops)
@@ -140,7 +161,7 @@ def lock(
         model=model,
         template_sha256=template,
         settings=released,
-        suites=[_draw(suite, seed, None).entry() for suite in suites],
+        suites=[_draw(suite, seed, None, rules.repeats).entry() for suite in suites],
         kind=kind,
         nonce=nonce,
         calibrations={name: sha256_json(value) for name, value in known.items()},
@@ -179,7 +200,7 @@ def exams_of(lock_value: Mapping[str, JSON]) -> list[Exam]:
     seed, exams = int(lock_value["seed"], 16), []
     for entry in lock_value["suites"]:
         suite = find_suite(entry["suite"], where="the lock")
-        exam = _draw(suite, seed, entry["n"])
+        exam = _draw(suite, seed, entry["n"], entry.get("repeats", 1))
         if exam.entry() != entry:
             differing = [name for name, value in exam.entry().items() if entry.get(name) != value]
             raise LockError(
@@ -202,7 +223,8 @@ def redraw(lock_value: Mapping[str, JSON]) -> dict[str, list[dict[str, JSON]]]:
         except (UsageError, DataMissingError):
             continue
         if same:
-            drawn[entry["suite"]] = [item.to_json() for item in _draw(suite, seed, entry["n"]).items]
+            exam = _draw(suite, seed, entry["n"], entry.get("repeats", 1))
+            drawn[entry["suite"]] = [item.to_json() for item in exam.items]
     return drawn
 
 

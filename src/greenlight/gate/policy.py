@@ -36,7 +36,7 @@ from greenlight.measure.statistics.judged import MIN_YOUDEN
 __all__ = ["Criterion", "Level", "Policy", "Statement", "load_policy", "parse_policy", "shipped"]
 
 _TABLES = ("policy", *LEVELS, "statement", "reference", "judge", "task", "waiver", "reopen")
-_POLICY = ("name", "alpha", "attempts", "review_days", "fail_closed", "about")
+_POLICY = ("name", "alpha", "attempts", "review_days", "repeats", "fail_closed", "about")
 _CRITERION = (
     *("assess", "metric", "direction", "limit", "compare", "margin", "judge", "judge_min_youden"),
     *("condition", "why", "source"),
@@ -87,6 +87,9 @@ class Policy:
 
     reopen: tuple[Reopen, ...] = ()
     """What makes a past decision due again."""
+
+    repeats: int = 1
+    """How often each question is answered; more than once only where answers are drawn (temperature above 0)."""
 
     about: str = ""
     """For whom the policy is meant."""
@@ -192,6 +195,7 @@ def parse_policy(text: str, where: str = "policy", *, folder: Path | None = None
         alpha=head.number("alpha", 0.05, 1e-6, 0.5),
         attempts=head.whole("attempts", 1, 1, 1000),
         review_days=head.whole("review_days", 14, 1, 3650),
+        repeats=head.whole("repeats", 1, 1, 64),
         about=head.words("about"),
         criteria=criteria,
         statements=tuple(_statements(data, where)),
