@@ -190,8 +190,7 @@ def test_rows_are_followed_on_their_own_track():
     names = []
     for track in rules.tracks("hierarchy"):
         follower = watch(rules, "hierarchy", facts, {}, track)
-        for pair in pairs:
-            follower.add(pair)
+        follower.follow(pairs.__getitem__)
         names += [(row["row"], row["status"]) for row in follower.rows()]
     assert names == [("hierarchy.pass", "FAIL"), ("hierarchy.pass@base", "PASS")]
 

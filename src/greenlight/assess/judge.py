@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -109,8 +109,14 @@ class JudgeRunner:
     def __exit__(self, *_: object) -> None:
         self._journal.close()
 
-    def run(self, samples: Mapping[int, Mapping[str, JSON]], upto: int, deadline: float | None) -> None:
-        """Judge the answers to the first `upto` items that are there and not judged yet.
+    def run(
+        self,
+        samples: Mapping[int, Mapping[str, JSON]],
+        upto: int,
+        deadline: float | None,
+        wants: Callable[[int], bool] = lambda _index: True,
+    ) -> None:
+        """Judge the answers to the first `upto` items that are there, wanted and not judged yet.
 
         Past the deadline nothing new is asked.
         """
@@ -118,7 +124,7 @@ class JudgeRunner:
         waiting = [
             index
             for index in range(min(upto, len(self._items)))
-            if index in samples and self._items[index].id not in self.grades
+            if index in samples and self._items[index].id not in self.grades and wants(index)
         ]
         waiting.reverse()
         asked: dict[str, int] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -22,8 +22,11 @@ Ending = Literal["complete", "certain", "out of time"]
 class Watcher(Protocol):
     """Follows the answers of one suite in the exam's order and says when more of them cannot change the outcome."""
 
-    def add(self, sample: Mapping[str, JSON]) -> None:
-        """Take the next sample of the exam's order."""
+    def follow(self, answer: Callable[[int], Mapping[str, JSON] | None], upto: int) -> None:
+        """Go on through the exam's order, up to a place or to the first answer that is missing."""
+
+    def wants(self, index: int) -> bool:
+        """Whether the answer at a place could still be used; once not, never again."""
 
     @property
     def certain(self) -> bool:
@@ -61,7 +64,6 @@ class SuiteRun(NamedTuple):
 
     ending: Ending
     n_done: int
-    n_used: int
     wall_s: float
 
 
@@ -103,7 +105,6 @@ class SuiteRunner:
         self._journal, self._timings, self._watcher = journal, timings, watcher
         self._index = {item.id: index for index, item in enumerate(items)}
         self._done: dict[int, Mapping[str, JSON]] = {}
-        self._n_used = 0
         self._asked_at: dict[str, float] = {}
         for entry in journal.entries:
             self._adopt(entry)
@@ -137,42 +138,33 @@ class SuiteRunner:
         """
         start = time.monotonic()
         n = len(self._items) if upto is None else min(upto, len(self._items))
-        waiting = (item for index, item in enumerate(self._items[:n]) if index not in self._done)
         try:
-            ending = self._loop(waiting, n, deadline, on_progress)
+            ending = self._loop(n, deadline, on_progress)
         finally:
             # Some may have ended in the very step whose recording failed: the model no longer knows those.
             for request_id in self._asked_at.keys() & set(self._subject.answerer.in_flight):
                 self._subject.answerer.cancel(request_id)
             self._asked_at.clear()
-        return SuiteRun(ending, len(self._done), self._n_used, time.monotonic() - start)
+        return SuiteRun(ending, len(self._done), time.monotonic() - start)
 
-    def _loop(
-        self, waiting: Iterator[Item], n: int, deadline: float | None, on_progress: Callable[[Progress], None] | None
-    ) -> Ending:
+    def _loop(self, n: int, deadline: float | None, on_progress: Callable[[Progress], None] | None) -> Ending:
         answerer = self._subject.answerer
+        waiting = (index for index in range(n) if index not in self._done and self._watcher.wants(index))
+        late = False
         while True:
-            self._advance()
+            self._watcher.follow(self._done.get, n)
             if self._watcher.certain:
                 return "certain"
-            if self._n_used >= n:
-                return "complete"
-            late = deadline is not None and time.monotonic() >= deadline
+            late = late or (deadline is not None and time.monotonic() >= deadline)
+            while not late and len(self._asked_at) < answerer.capacity and (index := next(waiting, None)) is not None:
+                self._submit(self._items[index])
             # What is being answered is finished: a second more is better than a batch thrown away.
-            if late and not self._asked_at:
-                return "out of time"
-            while not late and len(self._asked_at) < answerer.capacity and (item := next(waiting, None)) is not None:
-                self._submit(item)
+            if not self._asked_at:
+                return "out of time" if late and next(waiting, None) is not None else "complete"
             for reply in answerer.poll():
                 sample = self._record(reply)
                 if on_progress:
                     on_progress(Progress(self._suite.name, len(self._done), len(self._items), sample))
-
-    def _advance(self) -> None:
-        """Feed the watcher the longest prefix of the exam's order whose items are all finished."""
-        while not self._watcher.certain and (sample := self._done.get(self._n_used)) is not None:
-            self._watcher.add(sample)
-            self._n_used += 1
 
     def _submit(self, item: Item) -> None:
         subject = self._subject

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from greenlight.assess.judge import JudgeRunner
@@ -79,17 +80,15 @@ class _Sitting:
 
     def __init__(self, room: Room, exam: Exam, stack: ExitStack) -> None:
         self._room, self._exam, self._stack = room, exam, stack
-        self._facts = {item.id: {**item.to_json(), "messages": None} for item in exam.items}
-        self._followers = {
-            track: _Follower(watch(room.policy, exam.suite.name, exam.facts(), room.calibrations, track))
+        self._facts = [{**item.to_json(), "messages": None} for item in exam.items]
+        self._watches = {
+            track: watch(room.policy, exam.suite.name, exam.facts(), room.calibrations, track)
             for track in room.policy.tracks(exam.suite.name)
         }
-        self._others = [track for track in self._followers if track != OWN]
-        own = self._followers.get(OWN)
-        candidate = self._runner(None, _Joined(own, self._facts, stops=not self._others))
-        self._runners: dict[str | None, SuiteRunner] = {None: candidate}
+        self._others = [track for track in self._watches if track != OWN]
+        self._runners: dict[str | None, SuiteRunner] = {None: self._runner(None)}
         self._judges: dict[tuple[str | None, str], JudgeRunner] = {}
-        self.n_kept = candidate.n_done
+        self.n_kept = self._runners[None].n_done
 
     @property
     def has_others(self) -> bool:
@@ -99,29 +98,29 @@ class _Sitting:
     @property
     def certain(self) -> bool:
         """Whether more answers cannot change any row with a limit."""
-        return bool(self._followers) and all(follower.watch.certain for follower in self._followers.values())
+        return bool(self._watches) and all(follower.certain for follower in self._watches.values())
 
     def rows(self) -> list[dict[str, JSON]]:
         """The suite's rows as they stand."""
-        return [row for follower in self._followers.values() for row in follower.watch.rows()]
+        return [row for follower in self._watches.values() for row in follower.rows()]
 
     def ask(self, upto: int, deadline: float | None) -> None:
         """Let everyone whose answers are still needed answer so many items."""
         self._run(None, upto, deadline)
         for track in self._others:
-            follower = self._followers[track]
-            if follower.watch.certain:
+            follower = self._watches[track]
+            if follower.certain:
                 continue
             if track.reference is not None:
                 self._run(track.reference, upto, deadline)
             if track.judge != RULES:
-                for whose in {None, track.reference}:
-                    self._judge(whose, track.judge).run(self._runners[whose].samples, upto, deadline)
-            follower.follow(self._seen(track, upto))
+                for whose in dict.fromkeys((None, track.reference)):
+                    self._judge(whose, track.judge).run(self._runners[whose].samples, upto, deadline, follower.wants)
+            follower.follow(partial(self._seen, track), upto)
 
     def _run(self, whose: str | None, upto: int, deadline: float | None) -> None:
         if whose not in self._runners:
-            self._runners[whose] = self._runner(whose, _Joined(None, self._facts, stops=False))
+            self._runners[whose] = self._runner(whose)
 
         def tell(progress: Progress) -> None:
             name = progress.suite if whose is None else f"{progress.suite} ({whose})"
@@ -129,13 +128,19 @@ class _Sitting:
 
         self._runners[whose].run(upto=upto, deadline=deadline, on_progress=tell)
 
-    def _runner(self, whose: str | None, watcher: _Joined) -> SuiteRunner:
+    def _runner(self, whose: str | None) -> SuiteRunner:
         folder = self._room.folder / answers_of(whose)
         pair = open_journals(folder, self._exam.suite.name, self._room.lock_id)
         samples, timings = (self._stack.enter_context(journal) for journal in pair)
-        subject = self._room.participants.subject(whose)
+        own = self._watches.get(OWN) if whose is None else None
+        readers = [follower for track, follower in self._watches.items() if whose in (None, track.reference)]
         return SuiteRunner(
-            self._exam.suite, self._exam.items, subject, journal=samples, timings=timings, watcher=watcher
+            self._exam.suite,
+            self._exam.items,
+            self._room.participants.subject(whose),
+            journal=samples,
+            timings=timings,
+            watcher=_Watcher(own, readers, self._facts),
         )
 
     def _judge(self, whose: str | None, judge: str) -> JudgeRunner:
@@ -153,64 +158,59 @@ class _Sitting:
             self._judges[key] = self._stack.enter_context(runner)
         return self._judges[key]
 
-    def _seen(self, track: Track, upto: int) -> Iterator[Mapping[str, JSON]]:
-        """Answers as a track sees them: the longest prefix that everyone of it has finished, up to a place."""
-        for index in range(upto):
-            own = self._read(None, track.judge, index)
-            if own is None:
-                return
-            if track.reference is None:
-                yield own
-                continue
-            other = self._read(track.reference, track.judge, index)
-            if other is None:
-                return
-            yield {**own, "reference": other}
+    def _seen(self, track: Track, index: int) -> Mapping[str, JSON] | None:
+        """An answer as a track sees it, once everyone of the track has finished it."""
+        own = self._read(None, track.judge, index)
+        if own is None or track.reference is None:
+            return own
+        other = self._read(track.reference, track.judge, index)
+        return None if other is None else {**own, "reference": other}
 
     def _read(self, whose: str | None, judge: str, index: int) -> Mapping[str, JSON] | None:
         runner = self._runners.get(whose)
         sample = None if runner is None else runner.samples.get(index)
         if sample is None:
             return None
-        joined = {**self._facts[sample["item"]], **sample}
+        joined = {**self._facts[index], **sample}
         if judge == RULES:
             return joined
         grade = self._judge(whose, judge).grades.get(sample["item"])
         return None if grade is None else {**joined, "grade": grade}
 
 
-@dataclass(slots=True)
-class _Follower:
-    """A track's rows, and how many answers they were given."""
+class _Watcher:
+    """What one model's runner is told: which answers are wanted by any track, and when its own rows are certain.
 
-    watch: SuiteWatch
-    n_seen: int = field(default=0)
+    Args:
+        own: follows the candidate's own rows as they come; None for a reference.
+        readers: whoever reads this model's answers.
+        facts: of the items, which the journal does not repeat.
+    """
 
-    def follow(self, seen: Iterator[Mapping[str, JSON]]) -> None:
-        """Hand on the answers that are new, until the rows are certain."""
-        for number, sample in enumerate(seen):
-            if self.watch.certain:
-                return
-            if number >= self.n_seen:
-                self.watch.add(sample)
-                self.n_seen += 1
+    def __init__(
+        self, own: SuiteWatch | None, readers: Sequence[SuiteWatch], facts: Sequence[Mapping[str, JSON]]
+    ) -> None:
+        self._own, self._readers, self._facts = own, readers, facts
 
+    def follow(self, answer: Callable[[int], Mapping[str, JSON] | None], upto: int) -> None:
+        """Hand on what is there."""
+        if self._own is None:
+            return
 
-class _Joined:
-    """Gives the gate each sample together with the item's own facts, which the journal does not repeat."""
+        def joined(index: int) -> Mapping[str, JSON] | None:
+            sample = answer(index)
+            return None if sample is None else {**self._facts[index], **sample}
 
-    def __init__(self, follower: _Follower | None, facts: Mapping[str, Mapping[str, JSON]], *, stops: bool) -> None:
-        self._follower, self._facts, self._stops = follower, facts, stops
+        self._own.follow(joined, upto)
 
-    def add(self, sample: Mapping[str, JSON]) -> None:
-        """Hand on the next sample of the exam's order."""
-        if self._follower is not None and not self._follower.watch.certain:
-            self._follower.watch.add({**self._facts[sample["item"]], **sample})
+    def wants(self, index: int) -> bool:
+        """Whether anyone could still use the answer."""
+        return any(not reader.certain and reader.wants(index) for reader in self._readers)
 
     @property
     def certain(self) -> bool:
-        """What the gate says, where nobody else needs more answers."""
-        return self._stops and self._follower is not None and self._follower.watch.certain
+        """Whether nobody needs more answers."""
+        return bool(self._readers) and all(reader.certain for reader in self._readers)
 
 
 def share_of(deadline: float | None, left: Sequence[Exam]) -> float | None:

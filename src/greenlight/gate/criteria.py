@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from greenlight.evidence import JSON
 from greenlight.gate.checks import AnswerChecks, Check, first_failing
@@ -24,6 +24,9 @@ SHOWN = 6
 
 DISCLOSED_ITEMS = 100
 """A disclosure beside a row that is certain early still gets this many answers: from ten it would say little."""
+
+CONTRASTED_ITEMS = 200
+"""A difference between two halves of a suite needs as many of each."""
 
 FEWEST_ITEMS = 30
 """A row that is certain after a handful of answers takes as many as are in flight anyway: what stands beside the
@@ -83,6 +86,16 @@ class Watch:
     def certain(self) -> bool:
         """Whether more answers cannot change the row."""
         return self._ended or len(self._samples) >= self._n_planned
+
+    @property
+    def shown_enough(self) -> bool:
+        """Whether a disclosure has as many answers as it asks for by itself."""
+        wanted = CONTRASTED_ITEMS if self.criterion.metric.kind == "contrast" else DISCLOSED_ITEMS
+        return self.certain or len(self._samples) >= wanted
+
+    def reads(self, item: Mapping[str, JSON]) -> bool:
+        """Whether the row counts an item, or needs it beside one that it counts."""
+        return self._partners is not None or self.criterion.metric.counts(item)
 
     @property
     def n_used(self) -> int:
@@ -188,15 +201,48 @@ def row_json(
 
 
 class SuiteWatch:
-    """Follows every row of one suite; certain when all rows with a limit are."""
+    """Follows every row of one suite through the exam's order; certain when all rows with a limit are.
 
-    def __init__(self, watches: Sequence[Watch]) -> None:
-        self._watches = watches
+    An item that no open row counts is passed over, whether it was answered or not: what is used depends on the order
+    of the exam and on the answers, never on which of them came first.
 
-    def add(self, sample: Sample) -> None:
-        """Take the next answer of the exam's order, with its item's key, cluster, topic and level."""
-        for watch in self._watches:
-            watch.add(sample)
+    Args:
+        watches: the rows.
+        facts: the exam.
+    """
+
+    def __init__(self, watches: Sequence[Watch], facts: SuiteFacts) -> None:
+        self._watches, self._items = watches, facts.items
+        self._gating = [watch for watch in watches if watch.criterion.limit is not None]
+        self._shown = [watch for watch in watches if watch.criterion.limit is None]
+        self.place = 0
+        """How far it is: items before this place were used or passed over."""
+
+    def follow(self, answer: Callable[[int], Sample | None], upto: int | None = None) -> None:
+        """Go on through the exam's order, up to the first answer that is missing.
+
+        Args:
+            answer: a place to its answer with its item's key, cluster, topic and level; None where it is missing.
+            upto: the place to stop at.
+        """
+        end = len(self._items) if upto is None else min(upto, len(self._items))
+        while self.place < end and not self.certain:
+            if self.wants(self.place):
+                sample = answer(self.place)
+                if sample is None:
+                    return
+                for watch in self._watches:
+                    watch.add(sample)
+            self.place += 1
+
+    def wants(self, index: int) -> bool:
+        """Whether the answer at a place could still be used; once not, never again."""
+        item = self._items[index]
+        if not self._gating:
+            return any(watch.reads(item) for watch in self._shown)
+        needed = (watch for watch in self._gating if not watch.certain)
+        unshown = (watch for watch in self._shown if not watch.shown_enough)
+        return any(watch.reads(item) for watch in (*needed, *unshown))
 
     @property
     def certain(self) -> bool:
@@ -204,10 +250,11 @@ class SuiteWatch:
 
         Never, where all rows are disclosures.
         """
-        gating = [watch for watch in self._watches if watch.criterion.limit is not None]
-        shown = [watch for watch in self._watches if watch.criterion.limit is None]
-        enough = all(watch.certain or watch.n_used >= DISCLOSED_ITEMS for watch in shown)
-        return bool(gating) and enough and all(watch.certain for watch in gating)
+        return (
+            bool(self._gating)
+            and all(watch.shown_enough for watch in self._shown)
+            and all(watch.certain for watch in self._gating)
+        )
 
     def rows(
         self,
@@ -243,13 +290,12 @@ def watch(
         calibrations: the judges' errors by name, such as {"refusal": measure.refusal.calibration()}.
         track: the rows that read these answers, as this judge reads them, are followed.
     """
-    return SuiteWatch(
-        [
-            Watch(criterion, facts, policy.row_alpha, calibrations.get(criterion.calibration or ""))
-            for criterion in policy.rows_of(suite)
-            if criterion.track == track
-        ]
-    )
+    watches = [
+        Watch(criterion, facts, policy.row_alpha, calibrations.get(criterion.calibration or ""))
+        for criterion in policy.rows_of(suite)
+        if criterion.track == track
+    ]
+    return SuiteWatch(watches, facts)
 
 
 def _rule(criterion: Criterion, facts: SuiteFacts, alpha: float, calibration: Mapping[str, JSON] | None) -> Rule:

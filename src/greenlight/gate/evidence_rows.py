@@ -70,10 +70,8 @@ class RunEvidence:
             return [_not_run(criterion, policy.row_alpha) for criterion in criteria]
         suite = self.suite(name, track)
         follower = watch(policy, name, suite.facts, self._calibrations, track)
-        for sample in suite.prefix:
-            if follower.certain:
-                break  # what was finished beyond the deciding answer is kept, and not used
-            follower.add(sample)
+        # What was finished beyond the deciding answer is kept, and not used.
+        follower.follow(suite.samples.get)
         return follower.rows(
             labels=LabelsOf(self._labels.get(Answers(None, name), {}), self._labels.get(whose, {})),
             instrument=self._checks(name, suite.facts.kind, track.reference),

@@ -20,12 +20,6 @@ class SuiteEvidence(NamedTuple):
     """Finished items by their place in the exam's order, each joined with its item's facts."""
 
     @property
-    def prefix(self) -> tuple[Sample, ...]:
-        """The longest prefix of the exam's order whose items are all finished."""
-        n = next((index for index in range(self.facts.n) if index not in self.samples), self.facts.n)
-        return tuple(self.samples[index] for index in range(n))
-
-    @property
     def outputs(self) -> dict[str, str]:
         """What the model answered to each finished item."""
         return {sample["item"]: sample["output"] for sample in self.samples.values()}
