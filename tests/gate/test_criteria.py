@@ -274,7 +274,7 @@ def test_answers_that_no_open_row_counts_are_neither_needed_nor_used():
 
     whole.follow(answer)
     unsafe = [index for index in asked if samples[index]["key"]["label"] == "unsafe"]
-    assert 90 < len(unsafe) < 110  # so many beside the safe ones make up the two hundred of the difference
+    assert 80 < len(unsafe) < 120  # so many beside the safe ones make up the two hundred of the difference
     assert len(asked) - len(unsafe) == 300
     rows = whole.rows()
     partly = watch(POLICY, "over_refuse", facts, CALIBRATIONS)
