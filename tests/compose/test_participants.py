@@ -6,7 +6,7 @@ import pytest
 
 from greenlight import compose
 from greenlight.compose.verbs import DEFAULT
-from greenlight.errors import HubError, LockError, PolicyError
+from greenlight.errors import HubError, LockError, PolicyError, UsageError
 from greenlight.evidence import canonical, read_lines, write_manifest
 from greenlight.gate.policy import load_policy
 from tests.chat_model import tiny_chat_model
@@ -210,3 +210,20 @@ def test_an_edited_verdict_is_read_again_and_named(reviewed, tmp_path):
     result = compose.verify(folder)
     assert not result.same
     assert "judgements/mass/refuse.jsonl, line 4" in result.difference
+
+
+def test_a_reference_that_the_policy_leaves_open_is_named_when_locking(chat_model, beside, base, tmp_path):
+    (tmp_path / "mass.json").write_text(json.dumps(MASS))
+    (tmp_path / "p.toml").write_text(POLICY.format(base="?"))
+    rules = load_policy(tmp_path / "p.toml")
+    with pytest.raises(UsageError, match="leaves open which model base is") as error:
+        compose.lock(rules, everyone(chat_model, tmp_path / "p.toml"), DEFAULT)
+    assert error.value.do == "--reference base=REF"
+    with pytest.raises(UsageError, match="no reference called bse"):
+        compose.lock_reference(tmp_path / "p.toml", str(chat_model), tmp_path / "x.json", references={"bse": str(base)})
+    lock_path = tmp_path / "lock.json"
+    value = compose.lock_reference(tmp_path / "p.toml", str(chat_model), lock_path, references={"base": str(base)})
+    assert value["references"]["base"]["ref"] == str(base)
+    # The lock says where it was: asking under it needs no option.
+    folder = compose.assess_reference(str(chat_model), lock_path=lock_path, only=["hierarchy"], out=tmp_path / "run")
+    assert (folder / "references" / "base" / "samples" / "hierarchy.jsonl").exists()

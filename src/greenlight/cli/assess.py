@@ -30,6 +30,7 @@ def assess(
     min_p: options.MinP = 0.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
     include_harmful: options.IncludeHarmful = False,
+    reference: options.References = None,
     ops: options.Ops = None,
     pull: Pull = False,
     as_json: AsJson = False,
@@ -49,6 +50,7 @@ def assess(
             minutes=minutes,
             include_harmful=include_harmful,
             ops=ops,
+            references=options.read_references(reference),
             pull=pull,
             observer=view,
         )

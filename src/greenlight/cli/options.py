@@ -32,7 +32,30 @@ IncludeHarmful = Annotated[
     bool,
     typer.Option("--include-harmful", help="Keep the text of harmful prompts in the evidence, not only id and hash."),
 ]
+References = Annotated[
+    list[str] | None,
+    typer.Option("--reference", metavar="NAME=REF", help="Which model a reference of the policy is; may be repeated."),
+]
 Ops = Annotated[str | None, typer.Option(help="native or numpy; the faster one that runs here by default.")]
+
+
+def read_references(named: list[str] | None) -> dict[str, str]:
+    """NAME=REF as given on the command line.
+
+    Raises:
+        UsageError: it is written otherwise, or names one twice.
+    """
+    from greenlight.errors import UsageError
+
+    found: dict[str, str] = {}
+    for text in named or ():
+        name, equals, reference = text.partition("=")
+        if not (name and equals and reference) or name in found:
+            raise UsageError(
+                "a reference is named otherwise", where=f"--reference {text}", do="write NAME=REF, once each"
+            )
+        found[name] = reference
+    return found
 
 
 def read_system(system: str | None) -> str | None:

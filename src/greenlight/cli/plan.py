@@ -42,6 +42,7 @@ def lock(
     top_p: options.TopP = 1.0,
     min_p: options.MinP = 0.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
+    reference: options.References = None,
     ops: options.Ops = None,
     pull: Pull = False,
     as_json: AsJson = False,
@@ -50,7 +51,9 @@ def lock(
     from greenlight import compose
 
     settings = options.settings(system, temperature, top_k, top_p, min_p, repetition_penalty)
-    value = compose.lock_reference(policy, ref, out, settings=settings, ops=ops, pull=pull)
+    value = compose.lock_reference(
+        policy, ref, out, settings=settings, ops=ops, references=options.read_references(reference), pull=pull
+    )
     emit(
         value,
         as_json=as_json,

@@ -30,6 +30,7 @@ def review(
     min_p: options.MinP = 0.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
     include_harmful: options.IncludeHarmful = False,
+    reference: options.References = None,
     ops: options.Ops = None,
     pull: Pull = False,
     check: Annotated[
@@ -53,6 +54,7 @@ def review(
             minutes=minutes,
             include_harmful=include_harmful,
             ops=ops,
+            references=options.read_references(reference),
             pull=pull,
             observer=view,
         )

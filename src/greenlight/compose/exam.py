@@ -166,7 +166,11 @@ def lock(
         nonce=nonce,
         calibrations={name: sha256_json(value) for name, value in known.items()},
         references={
-            reference.name: _locked(participants.examinee(reference.name), settings) for reference in rules.references
+            reference.name: {
+                **_locked(participants.examinee(reference.name), settings),
+                "ref": participants.where(reference.name),
+            }
+            for reference in rules.references
         },
         judges={judge.name: _locked_judge(judge, participants, known[judge.name]) for judge in rules.judges},
     )

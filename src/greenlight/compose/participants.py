@@ -8,10 +8,13 @@ from greenlight.assess.judge import MassReader, ModelReader, Reader
 from greenlight.assess.runner import Subject
 from greenlight.compose.examinee import Examinee
 from greenlight.compose.settings import Settings
-from greenlight.errors import LockError
+from greenlight.errors import LockError, UsageError
 from greenlight.evidence import JSON
 from greenlight.gate.policy import Policy
 from greenlight.measure.verdicts import rubric
+
+OPEN = "?"
+"""A reference whose model the policy leaves to whoever locks."""
 
 Find = Callable[[str], Examinee]
 """A model's reference, as on the command line, to the model."""
@@ -24,10 +27,21 @@ class Participants:
         candidate: who is assessed.
         policy: names the others.
         find: loads one of them.
+        named: where references are that the policy leaves open, or that are elsewhere here, by name.
+
+    Raises:
+        UsageError: a reference is named that the policy does not have.
     """
 
-    def __init__(self, candidate: Examinee, policy: Policy, find: Find) -> None:
+    def __init__(self, candidate: Examinee, policy: Policy, find: Find, named: Mapping[str, str] | None = None) -> None:
         self.candidate, self.policy, self._find = candidate, policy, find
+        self._named = {reference.name: reference.model for reference in policy.references} | dict(named or {})
+        if strange := sorted(self._named.keys() - {reference.name for reference in policy.references}):
+            raise UsageError(
+                f"the policy {policy.name} has no reference called {strange[0]}",
+                where="--reference",
+                do=f"use one of {', '.join(reference.name for reference in policy.references) or 'none'}",
+            )
         self._references: dict[str, Examinee] = {}
         self._judges: dict[str, Examinee] = {}
         self._subjects: dict[str | None, Subject] = {}
@@ -53,13 +67,30 @@ class Participants:
             return self.candidate
         if whose not in self._references:
             wanted = self.policy.reference(whose)
-            found = self._find(wanted.model)
+            found = self._find(self.where(whose))
             if wanted.sha256 is not None and found.digest != wanted.sha256:
                 raise _another(f"reference {whose}", "the policy pins", found.digest, wanted.sha256)
             if self._lock is not None:
                 check_examinee(found, {**self._lock, **self._lock["references"][whose]}, f"reference {whose}")
             self._references[whose] = found
         return self._references[whose]
+
+    def where(self, whose: str) -> str:
+        """Where a reference is: as the command line, the lock or the policy says, the first that says it.
+
+        Raises:
+            UsageError: none does.
+        """
+        locked = {} if self._lock is None else self._lock["references"].get(whose, {})
+        named = self._named[whose]
+        found: str = locked.get("ref", named) if named == OPEN else named
+        if found == OPEN:
+            raise UsageError(
+                f"the policy leaves open which model {whose} is",
+                where=f"policy {self.policy.name}, [reference.{whose}]",
+                do=f"--reference {whose}=REF",
+            )
+        return found
 
     def judge(self, name: str) -> Examinee:
         """A judge that is a model.

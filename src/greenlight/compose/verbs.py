@@ -41,14 +41,20 @@ def find_examinee(
 
 
 def _participants(
-    reference: str, policy: Policy, *, pull: bool, ops: str | None, observer: Observer | None
+    reference: str,
+    policy: Policy,
+    *,
+    pull: bool,
+    ops: str | None,
+    observer: Observer | None,
+    references: Mapping[str, str] | None,
 ) -> Participants:
     """The candidate, and how those are found whom the policy names."""
 
     def find(name: str) -> Examinee:
         return find_examinee(name, pull=pull, ops=ops, observer=observer)
 
-    return Participants(find(reference), policy, find)
+    return Participants(find(reference), policy, find, references)
 
 
 def plan_reference(policy: str | Path, reference: str | None = None) -> Plan:
@@ -63,6 +69,7 @@ def lock_reference(
     *,
     settings: Settings = DEFAULT,
     ops: str | None = None,
+    references: Mapping[str, str] | None = None,
     pull: bool = False,
     observer: Observer | None = None,
 ) -> dict[str, JSON]:
@@ -76,7 +83,12 @@ def lock_reference(
         raise EvidenceError("a lock is never overwritten", where=str(out), do="choose another file")
     rules = load_policy(policy)
     plan(rules)
-    value = lock(rules, _participants(reference, rules, pull=pull, ops=ops, observer=observer), settings, kind="exam")
+    value = lock(
+        rules,
+        _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references),
+        settings,
+        kind="exam",
+    )
     write_json(out, value)
     return value
 
@@ -92,12 +104,13 @@ def assess_reference(
     minutes: float | None = None,
     include_harmful: bool = False,
     ops: str | None = None,
+    references: Mapping[str, str] | None = None,
     pull: bool = False,
     observer: Observer | None = None,
 ) -> Path:
     """Ask and record; without a lock the run is exploratory, and can never be a GO."""
     rules = _policy_for(lock_path, policy)
-    everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer)
+    everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references)
     value = _lock_for(everyone, lock_path, policy, settings, "exploratory")
     folder = Path(out) if out else _default_folder("runs", everyone.candidate, value)
     assess(everyone, value, folder, only=only, minutes=minutes, include_harmful=include_harmful, observer=observer)
@@ -114,12 +127,13 @@ def review_reference(
     minutes: float | None = None,
     include_harmful: bool = False,
     ops: str | None = None,
+    references: Mapping[str, str] | None = None,
     pull: bool = False,
     observer: Observer | None = None,
 ) -> Review:
     """Plan, lock, assess, decide, report; without a lock a rehearsal, which repeats exactly and spends no attempt."""
     rules = _policy_for(lock_path, policy)
-    everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer)
+    everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references)
     value = _lock_for(everyone, lock_path, policy, settings, "rehearsal")
     speed, seed = everyone.candidate.tokens_per_s(), int(value["seed"], 16)
     planned = plan(rules, tokens_per_s=speed, seed=seed, known=calibrations_of(value))

@@ -124,7 +124,7 @@ class Reference:
     """What rows call it."""
 
     model: str
-    """Where it is: a reference as on the command line."""
+    """Where it is: a reference as on the command line; `?` where whoever locks says (`--reference NAME=REF`)."""
 
     sha256: str | None
     """The digest that it must have; None where any file of that name will do."""
