@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 import yaml
 
 MAX_BYTES = 1_000_000
 """A text longer than this is no file that a person filled in."""
 
-Texts: TypeAlias = Union[str, list["Texts"], dict[str, "Texts"]]
+Texts: TypeAlias = str | list["Texts"] | dict[str, "Texts"]
 """Every scalar is a text: `1.0` stays what its author typed, and `no` is no number."""
 
 
@@ -35,7 +35,7 @@ def read_texts(text: str) -> Texts:
     return "" if value is None else value
 
 
-class _Strict(yaml.BaseLoader):
+class _Strict(yaml.BaseLoader):  # type: ignore[misc]  # PyYAML has no types
     """PyYAML's loader of plain texts, without what can make a short file a long value or an ambiguous one."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:

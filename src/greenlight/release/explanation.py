@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from greenlight.evidence import JSON
 from greenlight.gate.words import figure
-from greenlight.measure.metrics import METRICS
+from greenlight.measure.metrics import METRICS, Metric
 from greenlight.release.order import VERDICTS, Row, deciding
 from greenlight.release.text import visible, words
 
@@ -31,9 +31,14 @@ class Part(NamedTuple):
     lines: tuple[Line, ...]
 
 
+def metric_of_row(row: Row) -> Metric | None:
+    """What a row measures; None for a statement."""
+    return METRICS.get((row["assess"], row["metric"]))
+
+
 def number(row: Row, value: float | None) -> str:
     """A figure of a row as a reader wants it, with its unit."""
-    metric = METRICS.get((row["assess"], row["metric"]))
+    metric = metric_of_row(row)
     if metric is None or value is None:
         return "none"
     return figure(metric, value).replace("-", "\u2212")
@@ -79,11 +84,13 @@ def tell(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None = None) -
 def explanation(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None = None) -> str:
     """The same as Markdown, for a terminal or for publishing."""
     verdict = VERDICTS[decision["verdict"]]
-    blocks = [f"# {verdict}: {_plain(decision['model']['name'])}", f"{_plain(decision['sentence'])}."]
-    for part in tell(decision, lock):
-        blocks.append(f"## {part.title}")
-        blocks.append("\n".join(_bullet(line) for line in part.lines))
-    return "\n\n".join(blocks) + "\n"
+    head = [f"# {verdict}: {plain(decision['model']['name'])}", f"{plain(decision['sentence'])}."]
+    return "\n\n".join([*head, markdown(tell(decision, lock))]) + "\n"
+
+
+def markdown(parts: Iterable[Part]) -> str:
+    """Parts as Markdown, each under a heading of the second level."""
+    return "\n\n".join(f"## {part.title}\n\n" + "\n".join(map(_bullet, part.lines)) for part in parts)
 
 
 def _heading(verdict: str) -> str:
@@ -181,13 +188,13 @@ def _attempts(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None) -> 
 _MARKDOWN = re.compile(r"([\\`*_\[\]#|<>~])")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that Markdown shows as it stands, in one line."""
     escaped = _MARKDOWN.sub(r"\\\1", " ".join(visible(text).split()))
     return escaped.replace("&", "&amp;")
 
 
 def _bullet(line: Line) -> str:
-    subject = f"**{_plain(line.subject)}**: " if line.subject else ""
+    subject = f"**{plain(line.subject)}**: " if line.subject else ""
     code = " ".join(visible(line.code).replace("`", "'").split())
-    return f"- {subject}{_plain(line.text)}" + (f"\n  `{code}`" if code else "")
+    return f"- {subject}{plain(line.text)}" + (f"\n  `{code}`" if code else "")

@@ -144,9 +144,7 @@ def classify(release: Release) -> Openness:
     classes = tuple(_class(cls, by_name) for cls in CLASSES)
     reached = [found.cls for found in classes if found.met == found.needed]
     osaid = tuple(_check(requirement, by_name) for requirement in framework().osaid)
-    return Openness(
-        release=release, cls=reached[-1] if reached else None, parts=parts, classes=classes, osaid=osaid
-    )
+    return Openness(release=release, cls=reached[-1] if reached else None, parts=parts, classes=classes, osaid=osaid)
 
 
 def _part(component: Component, found: Released | None) -> Part:

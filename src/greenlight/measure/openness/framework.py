@@ -85,6 +85,9 @@ class Framework:
     licences: dict[str, frozenset[str]]
     """Open licences by group, lower case: `osi`, `free`, `content`, `every`."""
 
+    spelling: dict[str, str]
+    """The same licences, lower case to the SPDX list's own spelling."""
+
     def is_open(self, licence: str) -> bool:
         """Whether a licence, by its SPDX identifier, is open at all."""
         return any(licence.lower() in group for group in self.licences.values())
@@ -106,8 +109,14 @@ def framework() -> Framework:
             for entry in data["component"]
         ),
         osaid=tuple(
-            Requirement(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+            Requirement(
+                requirement=entry["requirement"],
+                all_of=tuple(entry.get("all_of", ())),
+                any_of=tuple(entry.get("any_of", ())),
+                note=entry.get("note", ""),
+            )
             for entry in data["osaid"]
         ),
         licences={name: frozenset(map(str.lower, ids)) for name, ids in data["licences"].items()},
+        spelling={name.lower(): name for ids in data["licences"].values() for name in ids},
     )

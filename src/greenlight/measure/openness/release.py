@@ -97,7 +97,9 @@ def _components(value: Texts, common: Mapping[str, str], where: str) -> Iterator
     if value == "":
         return
     if not isinstance(value, list):
-        raise ConfigError("the components are no list", where=f"{where}, release.components", found=_short(value), do=_DO)
+        raise ConfigError(
+            "the components are no list", where=f"{where}, release.components", found=_short(value), do=_DO
+        )
     known = {part.name: part for part in framework().components}
     seen: set[str] = set()
     for number, entry in enumerate(value, start=1):
@@ -154,8 +156,8 @@ def template(name: str = "") -> str:
     tables = framework()
     lines = [
         f"# What is released of a model, and under which licence: {tables.name} {tables.version} ({tables.source}).",
-        "# Fill in what is known, and take the # from the lines of each component that is released. A component without a",
-        "# licence of its own has that of its type, or that of the distribution. Licences go by their SPDX identifier.",
+        "# Fill in what is known, and take the # from the lines of each component that is released. One without",
+        "# a licence of its own has that of its type, or of the distribution; licences go by SPDX identifiers.",
         "framework:",
         f"  name: {tables.name}",
         f"  version: '{tables.version}'",

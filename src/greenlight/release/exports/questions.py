@@ -1,4 +1,4 @@
-"""What does the European documentation form ask? Its fields, section by section, in our own words, read from a table."""
+"""What does the European documentation form ask? Its fields, section by section, from a table in our own words."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from greenlight.evidence import JSON, MANIFEST, canonical, sha256_file
 from greenlight.measure.openness import Openness
+from greenlight.release.explanation import limit_words, number
 from greenlight.release.exports.team import Team
-from greenlight.release.explanation import limit_words, number, title
 from greenlight.release.order import VERDICTS, Row
 from greenlight.release.page.contents import Contents, read_contents
 
@@ -18,7 +18,7 @@ BLANK = "the team must answer"
 """What stands where only the people behind a model know; never a guess."""
 
 
-class NotApplicable(Exception):
+class NotApplicableError(Exception):
     """A form that cannot be made of this run, with the reason and what would change that."""
 
     def __init__(self, why: str, do: str = "") -> None:
@@ -82,7 +82,7 @@ class Source:
 
 
 Form = Callable[[Source, Team], Iterable[File]]
-"""What a form's module offers: a pure function, which raises NotApplicable where it has nothing to say."""
+"""What a form's module offers: a pure function, which raises NotApplicableError where it has nothing to say."""
 
 
 def read_source(folder: Path, openness: Openness | None = None) -> Source:
@@ -91,9 +91,7 @@ def read_source(folder: Path, openness: Openness | None = None) -> Source:
     Raises:
         EvidenceError: a file is missing or damaged.
     """
-    return Source(
-        contents=read_contents(folder), manifest_sha256=sha256_file(folder / MANIFEST), openness=openness
-    )
+    return Source(contents=read_contents(folder), manifest_sha256=sha256_file(folder / MANIFEST), openness=openness)
 
 
 def json_file(path: str, value: JSON) -> File:
@@ -124,15 +122,10 @@ def note(row: Row) -> str:
     parts = [f"n = {row['n_used']:,}" + (f" of {row['n_planned']:,} planned" if row["n_planned"] else "")]
     if bounds := interval_words(row):
         sure = level(row)
-        parts.append(f"interval {bounds}" + ("" if sure is None else f" ({sure:.4g})"))
+        parts.append(f"interval {bounds}" + ("" if sure is None else f" ({100 * sure:.3g} %)"))
     parts.append(f"method: {row['method']}")
     if row["limit"] is not None:
         parts.append(f"limit {limit_words(row)}")
     if row["judge"]:
         parts.append(f"judge {row['judge']['name']}" + (", advisory" if row["judge"]["advisory"] else ""))
     return "; ".join([*parts, f"status {row['status']}"])
-
-
-def row_title(row: Row) -> str:
-    """A row's name for people."""
-    return title(row)

@@ -16,7 +16,11 @@ from greenlight.release.exports.questions import questions
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
 """What the evaluator can be to the model, as Every Eval Ever tells them apart."""
 
-MAX_BYTES = 1_000_000
+MAX_CHARACTERS = 1_000_000
+
+_TABLES = ("datasets", "answers")
+_LISTS = ("base_models", "languages", "tags")
+_NOTHING = '""'
 
 _MODEL_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _DATASET = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:#(?P<task>[\w.-]+))?", re.ASCII)
@@ -105,7 +109,7 @@ def read_team(text: str, where: str, **given: Any) -> Team:
     Raises:
         ConfigError: not TOML, an unknown key (the nearest one is offered), a value of the wrong kind.
     """
-    if len(text) > MAX_BYTES:
+    if len(text) > MAX_CHARACTERS:
         raise ConfigError("this is no file of answers", where=where, found=f"{len(text):,} characters")
     try:
         data = tomllib.loads(text)
@@ -126,8 +130,10 @@ def read_team(text: str, where: str, **given: Any) -> Team:
 def team_template() -> str:
     """A file of answers to fill in."""
     lines = ["# What only the people behind a model can answer. Remove the lines that you leave blank."]
-    about = {"base_models": "[]", "languages": "[]", "tags": "[]"}
-    lines += [f"{entry.name} = {about.get(entry.name, '""')}" for entry in fields(Team)][:-2]
+    empty = dict.fromkeys(_LISTS, "[]")
+    lines += [
+        f"{entry.name} = {empty.get(entry.name, _NOTHING)}" for entry in fields(Team) if entry.name not in _TABLES
+    ]
     lines += ["", "[datasets]  # assessments that are benchmarks of the Hub", '# "compete.gsm8k" = "openai/gsm8k#main"']
     lines += ["", "[answers]  # of the documentation form; the card shows some of them"]
     lines += [f'# {entry.title}: {entry.ask}\n# {entry.key} = ""' for entry in questions().values()]
@@ -135,11 +141,11 @@ def team_template() -> str:
 
 
 def _value(key: str, value: object, where: str) -> Any:
-    if key in ("datasets", "answers"):
+    if key in _TABLES:
         if isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
             return {name: text.strip() for name, text in value.items() if text.strip()}
         raise ConfigError(f"[{key}] holds names and texts", where=f"{where}, {key}", found=repr(value)[:80])
-    if key in ("base_models", "languages", "tags"):
+    if key in _LISTS:
         if isinstance(value, list) and all(isinstance(text, str) and text for text in value):
             return tuple(value)
         raise ConfigError(f"{key} is a list of texts", where=f"{where}, {key}", found=repr(value)[:80])
