@@ -106,10 +106,11 @@ def _fixed(one: Contents, other: Contents) -> Iterator[Change]:
     verdicts = [VERDICTS[side.decision["verdict"]] for side in (one, other)]
     yield from _changed("verdict", "the verdict", *verdicts)
     left, right = one.lock, other.lock
+    yield from _changed("lock", "id", left["id"], right["id"])
     yield from _changed("lock", "kind", left["kind"], right["kind"])
     yield from _changed("lock", "attempt", _plain(left["attempt"]), _plain(right["attempt"]))
-    yield from _changed("policy", "its text", *(_named(side["policy"], "sha256") for side in (left, right)))
-    yield from _changed("model", "its files", *(_named(side["model"], "digest") for side in (left, right)))
+    yield from _changed("policy", "its text", *(_policy(side) for side in (left, right)))
+    yield from _mapping("model", "", left["model"], right["model"])
     yield from _changed("template", "chat template", left["template"]["sha256"], right["template"]["sha256"])
     yield from _mapping("settings", "", left["settings"], right["settings"])
     suites = [{entry["suite"]: entry for entry in side["suites"]} for side in (left, right)]
@@ -156,11 +157,7 @@ def _samples(one: Contents, other: Contents) -> Iterator[Change]:
         if len(shared) != len(left) or len(shared) != len(right):
             only = [f"{len(side) - len(shared):,} questions of its own" for side in (left, right)]
             yield Change("samples", f"{suite}: {len(shared):,} answered in both", *only)
-        changed = [
-            prompt
-            for prompt in shared
-            if left[prompt]["output"] != right[prompt]["output"] or _flipped(left[prompt], right[prompt])
-        ]
+        changed = [prompt for prompt in shared if _answer(left[prompt]) != _answer(right[prompt])]
         if changed:
             flips = sum(_flipped(left[prompt], right[prompt]) for prompt in changed)
             names = ", ".join(left[prompt]["item"] for prompt in changed[:SHOWN])
@@ -172,6 +169,10 @@ def _samples(one: Contents, other: Contents) -> Iterator[Change]:
 
 def _by_prompt(side: Contents, suite: str) -> dict[str, Sample]:
     return {stored.sample["prompt_sha256"]: stored.sample for stored in side.samples.get(suite, {}).values()}
+
+
+def _answer(sample: Sample) -> tuple[JSON, ...]:
+    return sample["output"], sample["choice_logprobs"], sample["grade"]["label"]
 
 
 def _flipped(left: Sample, right: Sample) -> bool:
@@ -216,8 +217,8 @@ def _changed(kind: str, what: str, left: str, right: str) -> Iterator[Change]:
         yield Change(kind, what, left, right)
 
 
-def _named(value: Mapping[str, JSON], digest: str) -> str:
-    return f"{value['name']} {value[digest][:16]}"
+def _policy(lock: Mapping[str, JSON]) -> str:
+    return f"{lock['policy']['name']} {lock['policy']['sha256'][:16]}"
 
 
 def _suite(entry: Mapping[str, JSON] | None) -> str:
