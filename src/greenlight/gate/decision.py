@@ -12,7 +12,7 @@ from greenlight.gate.criteria import row_json, watch
 from greenlight.gate.explanation import SENTENCES, conditions, explanation, statement_row
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.folder import SuiteEvidence, read_labels, read_optional, read_suite
-from greenlight.gate.lock import policy_of, read_lock
+from greenlight.gate.lock import NEVER_GO, policy_of, read_lock
 from greenlight.gate.policy import Criterion, Policy, parse_policy
 from greenlight.gate.resources import resource_row
 from greenlight.gate.rules import Finding, Labels
@@ -85,7 +85,7 @@ def verdict_of(rows: Sequence[Mapping[str, JSON]], *, kind: str) -> str:
     if "FAIL" in musts:
         return "no_go"
     missing = any(row["level"] == "disclose" and row["status"] == "NOT RUN" for row in rows)
-    if kind == "exploratory" or missing or any(status != "PASS" for status in musts):
+    if kind in NEVER_GO or missing or any(status != "PASS" for status in musts):
         return "hold"
     shoulds = [row["status"] for row in rows if row["level"] == "should"]
     return "go" if all(status == "PASS" for status in shoulds) else "go_with_conditions"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -167,8 +168,15 @@ def _samples(one: Contents, other: Contents) -> Iterator[Change]:
             yield Change("samples", what, *labels)
 
 
-def _by_prompt(side: Contents, suite: str) -> dict[str, Sample]:
-    return {stored.sample["prompt_sha256"]: stored.sample for stored in side.samples.get(suite, {}).values()}
+def _by_prompt(side: Contents, suite: str) -> dict[tuple[str, int], Sample]:
+    """Answers by the digest of their prompt, and how often it had been asked before."""
+    asked: Counter[str] = Counter()
+    found = {}
+    for stored in side.samples.get(suite, {}).values():
+        prompt = stored.sample["prompt_sha256"]
+        found[prompt, asked[prompt]] = stored.sample
+        asked[prompt] += 1
+    return found
 
 
 def _answer(sample: Sample) -> tuple[JSON, ...]:
@@ -179,7 +187,7 @@ def _flipped(left: Sample, right: Sample) -> bool:
     return bool(left["grade"]["label"] != right["grade"]["label"])
 
 
-def _tally(side: Mapping[str, Sample], prompts: list[str]) -> str:
+def _tally(side: Mapping[tuple[str, int], Sample], prompts: Sequence[tuple[str, int]]) -> str:
     labels = [side[prompt]["grade"]["label"] for prompt in prompts]
     return ", ".join(f"{label} {labels.count(label):,}" for label in sorted(set(labels)))
 

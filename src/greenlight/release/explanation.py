@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from greenlight.evidence import JSON
+from greenlight.gate.lock import NEVER_GO
 from greenlight.gate.words import figure
 from greenlight.measure.metrics import METRICS, Metric
 from greenlight.release.order import VERDICTS, Row, deciding
@@ -117,7 +118,7 @@ def _holding(decision: Mapping[str, JSON]) -> Iterable[Line]:
     for row in rows:
         gap = _gap_words(row, gaps.get(row["row"]))
         yield Line(f"{row['plain']}: {row['reason']}{gap}.", title(row))
-    if decision["kind"] == "exploratory" and decision["verdict"] == "hold":
+    if decision["kind"] in NEVER_GO and decision["verdict"] == "hold":
         yield Line(f"This run is {decision['explanation']['kind']}.")
 
 
@@ -171,6 +172,8 @@ def _deciders(decision: Mapping[str, JSON]) -> Iterable[Line]:
 def _fixed(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None) -> Iterable[Line]:
     policy, model = decision["policy"], decision["model"]
     when = f"made {lock['created']}, which is the author's word" if lock else "made before the first answer"
+    if decision["kind"] == "imported":
+        when = "made after the answers, which another tool had asked for"
     yield Line(when, "lock", decision["lock"])
     yield Line(policy["name"], "policy", policy["sha256"])
     yield Line(model["name"], "model", model["digest"])

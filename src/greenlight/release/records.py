@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from greenlight.evidence import JSON, sha256_json
+from greenlight.measure.given import GIVEN, disagree
 from greenlight.release.difference import DifferenceError, quoted, same
 from greenlight.release.files import read_journal, read_record
 
-OPTIONAL = {"instrument.json": "instrument", "resources.json": "resources", "run.json": "run"}
+OPTIONAL = {
+    "instrument.json": "instrument",
+    "resources.json": "resources",
+    "run.json": "run",
+    "import.json": "import",
+}
 """Records that a run which was cut short may lack; the decision says what that costs."""
 
 KNOWN = frozenset(
@@ -43,7 +49,7 @@ def check_records(folder: Path, lock: Mapping[str, JSON]) -> list[str]:
         DifferenceError: naming the file and the field.
     """
     found = {name: read_record(folder, name, kind) for name, kind in OPTIONAL.items() if (folder / name).exists()}
-    for name in ("run.json", "instrument.json", "resources.json"):
+    for name in ("run.json", "instrument.json", "resources.json", "import.json"):
         if name in found and found[name]["lock"] != lock["id"]:
             raise DifferenceError(
                 f"{name}: lock is {quoted(found[name]['lock'])}, the lock here is {quoted(lock['id'])}"
@@ -53,6 +59,8 @@ def check_records(folder: Path, lock: Mapping[str, JSON]) -> list[str]:
     if (folder / "timings.jsonl").exists():
         read_journal(folder, "timings.jsonl", "timings")
     _check_data(folder, lock)
+    if lock["kind"] == "imported":
+        return _check_import(folder, lock, found.get("import.json"))
     return _odd_times(lock, found.get("run.json"))
 
 
@@ -75,6 +83,25 @@ def _check_data(folder: Path, lock: Mapping[str, JSON]) -> None:
                 raise DifferenceError(
                     f"data.json, {entry['suite']}: {field} is {quoted(stored)}, expected {quoted(value)}"
                 )
+
+
+def _check_import(folder: Path, lock: Mapping[str, JSON], source: Mapping[str, JSON] | None) -> list[str]:
+    """Count again how often our graders disagree with the tool, and say what of its grades cannot be recomputed."""
+    if source is None:
+        raise DifferenceError("import.json: an imported run must say where it comes from")
+    notes = [f"imported from {source['tool']}: the answers were there before the lock"]
+    for entry in lock["suites"]:
+        _, samples = read_journal(folder, f"samples/{entry['suite']}.jsonl", "samples")
+        tasks = [task for task in source["tasks"] if task["assess"] == entry["suite"]]
+        if entry["grader"] == GIVEN:
+            notes.append(f"{entry['suite']}: the grades are {source['tool']}'s own, not recomputable here")
+            continue
+        counted = sum(disagree(sample["given"], sample["grade"]) for sample in samples)
+        stored = sum(task["disagree"] for task in tasks)
+        if counted != stored:
+            raise DifferenceError(f"import.json, {entry['suite']}: disagree is {stored}, counted again {counted}")
+        notes.append(f"{entry['suite']}: {counted:,} of {len(samples):,} answers are graded otherwise than by the tool")
+    return notes
 
 
 def _odd_times(lock: Mapping[str, JSON], run: Mapping[str, JSON] | None) -> list[str]:
