@@ -27,5 +27,5 @@ def grade_given(given: Mapping[str, Any]) -> Grade:
 
 
 def disagree(given: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
-    """Whether a tool's score and our grade of the same answer differ; what a side could not grade counts as wrong there."""
+    """Whether a tool's score and our grade of one answer differ; what a side could not grade counts as wrong there."""
     return bool((given["score"] or 0.0) != (ours["score"] or 0.0))

@@ -20,9 +20,10 @@ from greenlight.assess.imports.foreign import (
     score_of,
     short,
     table_of,
+    text_of,
 )
 from greenlight.assess.suites.item import Message
-from greenlight.errors import FormatError, UnsupportedError, UsageError
+from greenlight.errors import UnsupportedError, UsageError
 from greenlight.evidence import JSON, sha256
 
 TOOL = "lm-eval"
@@ -155,11 +156,14 @@ class _Task:
         return {"id": path, "task_id": task if isinstance(task, str) and task else "default"}
 
     def _samples(self, path: Path, digest: hashlib._Hash, budget: Budget) -> Iterator[ForeignSample]:
-        chosen = self._filter()
+        names = self._filters()
+        chosen = self._filter(names)
         seen: set[str] = set()
         for where, value in read_lines(path, digest):
             line = table_of(value, "a line", where)
-            if line.get("filter", chosen) != chosen:
+            name = text_of(line, "filter", where) if "filter" in line else chosen
+            must_be(name in names, "an answer was read through a filter that the task does not name", where, name)
+            if name != chosen:
                 continue
             sample = self._sample(line, where)
             must_be(sample.id not in seen, "a question is answered twice", where, f"doc_id {sample.id}")
@@ -167,11 +171,14 @@ class _Task:
             budget.take(sample.output, *sample.choices, *(message.content for message in sample.messages))
             yield sample
 
-    def _filter(self) -> str:
-        """The filter whose reading is taken: a task writes one line for each question and filter."""
+    def _filters(self) -> list[str]:
+        """The task's filters: it writes one line for each question and filter."""
         listed = self._config.get("filter_list")
         parts = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
-        names = [str(part.get("name")) for part in parts] or ["none"]
+        return [str(part.get("name")) for part in parts] or ["none"]
+
+    def _filter(self, names: Sequence[str]) -> str:
+        """The one whose reading is taken."""
         if len(names) == 1:
             return names[0]
         if self._wanted.filter not in names:
@@ -279,8 +286,8 @@ def _logprob(reply: list[JSON], where: str) -> tuple[float, ...]:
     must_be(isinstance(pair, list) and len(pair) >= 1, "a choice has no log-likelihood", where, pair)
     try:
         value = float(pair[0])
-    except (TypeError, ValueError, OverflowError) as error:
-        raise FormatError("a choice has no log-likelihood", where=where, found=short(pair[0])) from error
+    except (TypeError, ValueError, OverflowError):
+        must_be(False, "a choice has no log-likelihood", where, pair[0])
     return (value,) if math.isfinite(value) else ()
 
 
