@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @verb(
     "import",
     examples="greenlight import out/model/results_2026-01-31.json --as lm-eval --policy mine.toml --out runs/old\n\n"
-    "greenlight import log.eval --as inspect --policy mine.toml --map gsm8k=compete.gsm8k --out runs/old",
+    "greenlight import log.eval --as inspect --policy mine.toml --out runs/old",
 )
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What the tool wrote: results, a log, a record.")],
