@@ -72,12 +72,13 @@ class Comparison(NamedTuple):
         }
 
 
-def compare(left: Path, right: Path) -> Comparison:
+def compare(left: Path | str, right: Path | str) -> Comparison:
     """Compare two decided runs; neither is verified by this.
 
     Raises:
         EvidenceError: a folder is no bundle, or a file of it is missing or damaged.
     """
+    left, right = Path(left), Path(right)
     one, other = _read(left), _read(right)
     try:
         found = [*_fixed(one, other), *_rows(one, other), *_samples(one, other), *_labels(left, right)]

@@ -3,6 +3,8 @@ from collections import Counter
 
 import pytest
 
+from greenlight.assess.imports import Wanted
+from greenlight.assess.imports.every_eval import read_every_eval
 from tests.release.exports.conftest import read
 
 
@@ -51,3 +53,16 @@ def test_harmful_questions_appear_by_the_digest_of_their_text(lines):
 def test_the_answers_lie_where_the_record_says(exported, record):
     assert f"every_eval_ever/{record['detailed_evaluation_results']['file_path']}" in exported
     assert read(exported, "bom.cdx.json")["serialNumber"].startswith("urn:uuid:")
+
+
+def test_what_goes_out_comes_in_again(exported, source, tmp_path):
+    for path, data in exported.items():
+        if path.startswith("every_eval_ever/"):
+            (tmp_path / path.rpartition("/")[2]).write_bytes(data)
+    [record] = [path for path in tmp_path.iterdir() if path.suffix == ".json"]
+    run = read_every_eval(record, Wanted(tasks=("compete.arithmetic",)))
+    [task] = run.tasks
+    rows = {row["row"]: row for row in source.measured()}
+    assert sum(sample.score for sample in task.samples) / len(task.samples) == pytest.approx(
+        rows["compete.arithmetic.accuracy"]["value"]
+    )
