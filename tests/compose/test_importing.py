@@ -76,6 +76,7 @@ def test_grades_of_the_tool_are_verified_as_such_and_a_changed_one_is_found(poli
     made = import_run(path, "inspect", tmp_path / "run", policy=policy, mapping={"sums": "compete.arithmetic"})
     assert "compete.arithmetic: the grades are inspect's own, not recomputable here" in verify(made.folder).notes
     assert made.tasks[0]["disagree"] is None
+    assert [check["check"] for check in made.decision["rows"][0]["checks"]][-1] == "imported"
     samples = made.folder / "samples" / "compete.arithmetic.jsonl"
     samples.write_text(samples.read_text().replace('"label":"right"', '"label":"wrong"', 1))
     write_manifest(made.folder)

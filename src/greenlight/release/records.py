@@ -7,6 +7,7 @@ from pathlib import Path
 
 from greenlight.evidence import JSON, sha256_json
 from greenlight.measure.given import GIVEN, disagree
+from greenlight.measure.openness import classify, read_release
 from greenlight.release.difference import DifferenceError, quoted, same
 from greenlight.release.files import read_journal, read_record
 
@@ -20,7 +21,7 @@ OPTIONAL = {
 
 KNOWN = frozenset(
     {"lock.json", "policy.toml", "judge.json", "data.json", "decision.json", "report.html", "manifest.json"}
-    | {"timings.jsonl", "labels.jsonl", *OPTIONAL}
+    | {"timings.jsonl", "labels.jsonl", "openness.yml", "openness.json", *OPTIONAL}
 )
 """Files of a run beside its items and samples."""
 
@@ -59,6 +60,7 @@ def check_records(folder: Path, lock: Mapping[str, JSON]) -> list[str]:
     if (folder / "timings.jsonl").exists():
         read_journal(folder, "timings.jsonl", "timings")
     _check_data(folder, lock)
+    _check_openness(folder)
     if lock["kind"] == "imported":
         return _check_import(folder, lock, found.get("import.json"))
     return _odd_times(lock, found.get("run.json"))
@@ -83,6 +85,16 @@ def _check_data(folder: Path, lock: Mapping[str, JSON]) -> None:
                 raise DifferenceError(
                     f"data.json, {entry['suite']}: {field} is {quoted(stored)}, expected {quoted(value)}"
                 )
+
+
+def _check_openness(folder: Path) -> None:
+    """Derive the class of the release again from what its author says is released."""
+    if not (folder / "openness.json").exists():
+        return
+    stored = read_record(folder, "openness.json", "openness")
+    again = classify(read_release((folder / "openness.yml").read_bytes().decode(), "openness.yml")).to_json()
+    if not same(stored, again):
+        raise DifferenceError("openness.json: does not follow from openness.yml")
 
 
 def _check_import(folder: Path, lock: Mapping[str, JSON], source: Mapping[str, JSON] | None) -> list[str]:

@@ -1,5 +1,6 @@
 import struct
 import sys
+import tracemalloc
 import zlib
 
 import pytest
@@ -70,10 +71,14 @@ def test_a_budget_holds_answers_and_text(monkeypatch):
 def test_a_bomb_stops_at_the_limit(tmp_path, monkeypatch, method):
     monkeypatch.setattr(bounded, "MAX_WHOLE_BYTES", 100_000)
     path = tmp_path / "bomb.eval"
-    path.write_bytes(archive({"header.json": b" " * 5_000_000}, method))
-    assert path.stat().st_size < 20_000
+    path.write_bytes(archive({"header.json": b" " * 50_000_000}, method))
+    assert path.stat().st_size < 60_000
+    tracemalloc.start()
     with pytest.raises(FormatError, match="unpacks to more"):
         Archive(path).json("header.json")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
 
 
 def test_an_archive_that_promises_millions_of_members_is_refused_unread(tmp_path):
