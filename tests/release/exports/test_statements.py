@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -89,3 +90,11 @@ def test_properties_name_what_is_shown_and_of_which_kind_the_run_was(exported, s
     assert predicate["verifier"]["policies"][0]["digest"]["sha256"] == source.decision["policy"]["sha256"]
     made = export(with_rows(source, "no_go", over_refuse="FAIL", hierarchy="FAIL"), TEAM)
     assert [entry.form for entry in made.left_out] == ["in-toto verification result"]
+
+
+def test_the_documentation_names_every_field_of_the_predicate():
+    text = (Path(__file__).parents[3] / "docs" / "predicate.md").read_text()
+    predicate = json.loads(schema())["properties"]["predicate"]["properties"]
+    names = [*predicate, *predicate["criteria"]["items"]["properties"]]
+    assert not [name for name in names if name not in text]
+    assert all(status in text for status in predicate["criteria"]["items"]["properties"]["status"]["enum"])
