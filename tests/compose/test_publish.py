@@ -58,7 +58,7 @@ def test_a_release_signs_bundle_and_model_and_both_signatures_hold(run, model, t
     made = release_run(run, tmp_path / "out", key=private, model=model)
     assert [path.name for path in made.signatures] == ["weights.sig", "model.sig"]
     assert verify(run, public_key=public).same
-    check_signature(model, public, tmp_path / "out" / "weights.sig")
+    check_signature(model, public, tmp_path / "out" / "weights.sig", git_files=False)
 
 
 def test_another_model_than_the_one_decided_about_is_not_signed(run, tmp_path):
@@ -81,6 +81,9 @@ def test_a_folder_that_holds_something_else_is_left_alone(run, tmp_path):
     (tmp_path / "out" / "mine.txt").write_text("mine")
     with pytest.raises(EvidenceError, match="something else"):
         release_run(run, tmp_path / "out")
+    for inside in (run, run / "out"):
+        with pytest.raises(EvidenceError, match="inside the evidence"):
+            release_run(run, inside)
     with pytest.raises(EvidenceError, match="no folder"):
         release_run(run, tmp_path / "out" / "mine.txt")
 

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -45,6 +46,25 @@ def test_a_signed_bundle_is_the_same_and_its_signature_is_checked_by_the_key(sig
 def test_it_holds_wherever_the_folder_is_moved(signed, pair, tmp_path):
     moved = shutil.move(signed, tmp_path / "elsewhere")
     check_signature(moved, pair[1])
+
+
+def test_a_folder_may_be_named_from_where_one_stands(bundle, pair, monkeypatch):
+    monkeypatch.chdir(bundle.parent)
+    sign(Path(bundle.name), pair[0])
+    assert verify(Path(bundle.name), public_key=pair[1]).same
+    monkeypatch.chdir(bundle)
+    check_signature(Path(), pair[1])
+
+
+def test_the_packages_own_command_accepts_both_signatures(bundle, pair, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(b"w")
+    (tmp_path / "model" / ".gitattributes").write_text("* text")
+    weights = sign(tmp_path / "model", pair[0], tmp_path / "weights.sig", git_files=False)
+    for subject, signature in ((bundle, sign(bundle, pair[0])), (tmp_path / "model", weights)):
+        command = [sys.executable, "-m", "model_signing", "verify", "key", "--signature", signature]
+        result = subprocess.run([*command, "--public_key", pair[1], subject], capture_output=True, text=True)
+        assert result.stdout == "Verification succeeded\n", result.stderr
 
 
 @pytest.mark.parametrize("change", ["a byte", "a file more", "a hidden file more", "a file less"])

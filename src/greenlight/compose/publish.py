@@ -65,6 +65,8 @@ def release_run(
         UnsupportedError: a key is given, and the package for signatures is not installed.
     """
     folder, out = Path(folder), Path(out)
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise EvidenceError("a release inside the evidence would change it", where=str(out), do="choose another --out")
     _must_verify(folder)
     source = read_source(folder, _openness(folder, None if openness is None else Path(openness)))
     if model is not None:
@@ -73,7 +75,7 @@ def release_run(
     _write(out, made)
     signatures = []
     if key is not None and model is not None:
-        signatures.append(sign(Path(model), Path(key), out / WEIGHTS_SIGNATURE))
+        signatures.append(sign(Path(model), Path(key), out / WEIGHTS_SIGNATURE, git_files=False))
     if key is not None:
         signatures.append(sign(folder, Path(key), folder / SIGNATURE))
     return Publication(out, tuple(file.path for file in made.files), made.left_out, tuple(signatures))

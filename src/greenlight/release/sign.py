@@ -16,13 +16,15 @@ from greenlight.release.difference import DifferenceError
 _INSTALL = "pip install 'greenlight-llm[sign]'"
 
 
-def sign(subject: Path, key: Path, signature: Path | None = None) -> Path:
+def sign(subject: Path, key: Path, signature: Path | None = None, *, git_files: bool = True) -> Path:
     """Sign a folder, or one file, with an elliptic-curve key in PEM form.
 
     Args:
         subject: what is signed.
         key: the private key.
         signature: where the signature goes; model.sig in the folder by default.
+        git_files: whether files such as .gitattributes are signed, too. In evidence they are files like any other; in a
+            model's folder they are not, and the package's own command leaves them out unless told otherwise.
 
     Returns:
         The signature's path.
@@ -32,10 +34,10 @@ def sign(subject: Path, key: Path, signature: Path | None = None) -> Path:
         EvidenceError: the key cannot be used, or a file cannot be read or written.
     """
     package = _package()
-    path = signature or subject / SIGNATURE
+    path = (signature or subject / SIGNATURE).resolve()
     try:
         signer = package.signing.Config().use_elliptic_key_signer(private_key=key)
-        signer.set_hashing_config(_hashing(package, path)).sign(subject, path)
+        signer.set_hashing_config(_hashing(package, path, git_files)).sign(subject.resolve(), path)
     except (ValueError, TypeError, OSError) as error:
         raise EvidenceError(
             "the folder cannot be signed",
@@ -46,14 +48,14 @@ def sign(subject: Path, key: Path, signature: Path | None = None) -> Path:
     return path
 
 
-def check_signature(subject: Path, public_key: Path, signature: Path | None = None) -> None:
+def check_signature(subject: Path, public_key: Path, signature: Path | None = None, *, git_files: bool = True) -> None:
     """Check that a signature was made with this key's private half over exactly these files.
 
     Raises:
         UnsupportedError: the package is not installed.
         DifferenceError: there is no signature, another key made it, or a file is not what was signed.
     """
-    path = signature or subject / SIGNATURE
+    path = (signature or subject / SIGNATURE).resolve()
     if not path.is_file():
         raise DifferenceError(f"{path.name}: there is no signature")
     if not public_key.is_file():
@@ -61,14 +63,13 @@ def check_signature(subject: Path, public_key: Path, signature: Path | None = No
     package = _package()
     try:
         verifier = package.verifying.Config().use_elliptic_key_verifier(public_key=public_key)
-        verifier.set_hashing_config(_hashing(package, path)).verify(subject, path)
+        verifier.set_hashing_config(_hashing(package, path, git_files)).verify(subject.resolve(), path)
     except Exception as error:
         raise DifferenceError(f"{path.name}: {_short(error)}") from error
 
 
-def _hashing(package: Any, signature: Path) -> Any:
-    # Files of version control are evidence here like any other: nothing but the signature itself is left out.
-    return package.hashing.Config().set_ignored_paths(paths=[signature], ignore_git_paths=False)
+def _hashing(package: Any, signature: Path, git_files: bool) -> Any:
+    return package.hashing.Config().set_ignored_paths(paths=[signature], ignore_git_paths=not git_files)
 
 
 def _package() -> Any:

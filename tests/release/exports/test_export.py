@@ -1,8 +1,9 @@
+import dataclasses
 import json
 
 import pytest
 
-from greenlight.errors import ConfigError
+from greenlight.errors import ConfigError, EvidenceError
 from greenlight.evidence import sha256
 from greenlight.release.exports import FORMS, Team, export, read_source, read_team, team_template
 from greenlight.release.exports.questions import questions
@@ -61,6 +62,14 @@ def test_no_form_prints_a_harmful_question_though_the_folder_holds_it(source, ex
     assert not [text for text in harmful if text in whole or json.dumps(text)[1:-1] in whole]
 
 
+def test_evidence_of_another_shape_is_an_error_that_names_the_form(source):
+    for change in ({"decided": "soon"}, {"rows": [{}]}, {"policy": None}):
+        contents = dataclasses.replace(source.contents, decision={**source.decision, **change})
+        with pytest.raises(EvidenceError, match="another shape") as caught:
+            export(dataclasses.replace(source, contents=contents), TEAM)
+        assert caught.value.where in FORMS
+
+
 def test_a_template_filled_in_is_read_back():
     text = team_template()
     assert read_team(text, "team.toml") == Team()
@@ -83,6 +92,7 @@ def test_a_template_filled_in_is_read_back():
         ("base_models = 'a/b'", "list of texts"),
         ("evaluator_relationship = 'friend'", "first_party"),
         ("released = 'soon'", "2026-01-31"),
+        ("download_url = 'here'", "http"),
         ("[datasets]\nx = 'nowhere'", "owner/name#task"),
         ("[answers]\nhardwear = 'big'", "did you mean 'hardware'?"),
         ("[answers]\nhardware = 1", "names and texts"),

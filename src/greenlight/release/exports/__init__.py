@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from greenlight.errors import EvidenceError
 from greenlight.evidence import JSON, sha256
 from greenlight.release.exports.card import card
 from greenlight.release.exports.cyclonedx import cyclonedx
@@ -68,7 +69,11 @@ class Export(NamedTuple):
 
 
 def export(source: Source, team: Team) -> Export:
-    """Every form that applies, and why the others do not."""
+    """Every form that applies, and why the others do not.
+
+    Raises:
+        EvidenceError: the evidence has another shape than it should.
+    """
     files: list[File] = []
     left: list[LeftOut] = []
     for name, form in FORMS.items():
@@ -76,6 +81,13 @@ def export(source: Source, team: Team) -> Export:
             files += form(source, team)
         except NotApplicableError as error:
             left.append(LeftOut(name, error.why, error.do))
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise EvidenceError(
+                "evidence has another shape than it should",
+                where=name,
+                found=f"{type(error).__name__}: {str(error)[:160]}",
+                do="verify the run: greenlight verify",
+            ) from error
     return Export((*files, _index(source, files, left)), tuple(left))
 
 

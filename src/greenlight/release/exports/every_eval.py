@@ -174,9 +174,12 @@ def _generation(source: Source) -> dict[str, JSON]:
 
 
 def _instances(source: Source, row: Row, names: _Names) -> Iterator[dict[str, JSON]]:
-    """The answers that a row used: the first of the exam's order, as many as it counted."""
+    """The answers that a row used: the first of the exam's order, as many as it counted.
+
+    A row that compares two models has none: its numbers are differences, and one answer is half of one.
+    """
     metric, entry = metric_of_row(row), source.entry(row)
-    if metric is None or metric.kind not in _PER_ANSWER or entry is None:
+    if metric is None or metric.kind not in _PER_ANSWER or entry is None or "compare" in row:
         return
     items, samples = source.contents.items[row["assess"]], source.contents.samples[row["assess"]]
     used = 0

@@ -23,6 +23,7 @@ _LISTS = ("base_models", "languages", "tags")
 _NOTHING = '""'
 
 _MODEL_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_ADDRESS = re.compile(r"https?://[!-~]+")
 _DATASET = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:#(?P<task>[\w.-]+))?", re.ASCII)
 
 
@@ -83,6 +84,9 @@ class Team:
                 found=repr(self.evaluator_relationship),
                 do=f"use one of {', '.join(RELATIONSHIPS)}",
             )
+        for value in filter(None, (self.licence_url, self.download_url)):
+            if not _ADDRESS.fullmatch(value):
+                raise ConfigError("an address begins with http", where="licence_url, download_url", found=value[:120])
         if self.released:
             _check_day(self.released)
         for name, value in self.datasets.items():
