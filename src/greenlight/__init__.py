@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from greenlight.compose import lock_reference as lock
     from greenlight.compose import review_reference as review
     from greenlight.compose.conversation import Conversation
+    from greenlight.compose.importing import import_run
     from greenlight.compose.inspection import inspect
     from greenlight.compose.machine import diagnose as doctor
     from greenlight.compose.models import list_models
+    from greenlight.compose.publish import release_run
     from greenlight.engine import GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest
     from greenlight.errors import GreenlightError
     from greenlight.hub import pull, remove
+    from greenlight.release.diff import compare as diff
 
 __version__ = "0.1.0"
 
@@ -38,13 +41,16 @@ _PLACES = {
     "Settings": "greenlight.compose",
     "assess": "greenlight.compose:assess_reference",
     "decide": "greenlight.compose",
+    "diff": "greenlight.release.diff:compare",
     "doctor": "greenlight.compose.machine:diagnose",
+    "import_run": "greenlight.compose.importing",
     "inspect": "greenlight.compose.inspection",
     "list_models": "greenlight.compose.models",
     "load": "greenlight.compose",
     "lock": "greenlight.compose:lock_reference",
     "plan": "greenlight.compose",
     "pull": "greenlight.hub",
+    "release_run": "greenlight.compose.publish",
     "remove": "greenlight.hub",
     "report": "greenlight.compose",
     "review": "greenlight.compose:review_reference",
@@ -66,13 +72,16 @@ __all__ = [
     "__version__",
     "assess",
     "decide",
+    "diff",
     "doctor",
+    "import_run",
     "inspect",
     "list_models",
     "load",
     "lock",
     "plan",
     "pull",
+    "release_run",
     "remove",
     "report",
     "review",

@@ -27,6 +27,9 @@ MAX_FILE_BYTES = 2**30
 
 MANIFEST = "manifest.json"
 
+SIGNATURE = "model.sig"
+"""A signature over the folder, made after the manifest was written."""
+
 _DAMAGED = "if this is a run's own file, it was changed after it was written: restore it or run again into a new folder"
 
 
@@ -262,10 +265,10 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def evidence_files(folder: Path) -> list[str]:
-    """Relative paths of all files of a run folder but the manifest itself, sorted."""
+    """Relative paths of all files of a run folder but the manifest itself and a signature over it, sorted."""
     files = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
     names = (path.relative_to(folder).as_posix() for path in files)
-    return sorted(name for name in names if name != MANIFEST and not Path(name).name.startswith("."))
+    return sorted(name for name in names if name not in (MANIFEST, SIGNATURE) and not Path(name).name.startswith("."))
 
 
 def write_manifest(folder: Path) -> None:

@@ -1,7 +1,10 @@
+import io
+import sys
 from pathlib import Path
 
 import pytest
 
+from greenlight.cli import main
 from tests.chat_model import POLICY, tiny_chat_model
 
 
@@ -20,3 +23,18 @@ def policy(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("GREENLIGHT_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command line in this process: exit status, stdout, stderr."""
+
+    def call(*arguments, stdin=""):
+        monkeypatch.setattr(sys, "argv", ["greenlight", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as caught:
+            main()
+        captured = capsys.readouterr()
+        return caught.value.code, captured.out, captured.err
+
+    return call

@@ -6,25 +6,6 @@ import sys
 import pytest
 
 import greenlight
-from greenlight.cli import main
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command line in this process: exit status, stdout, stderr."""
-
-    def call(*arguments, stdin=""):
-        import io
-
-        monkeypatch.setattr(sys, "argv", ["greenlight", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as caught:
-            main()
-        captured = capsys.readouterr()
-        return caught.value.code, captured.out, captured.err
-
-    return call
-
 
 VERBS = [
     "pull",
@@ -41,6 +22,9 @@ VERBS = [
     "review",
     "report",
     "verify",
+    "release",
+    "diff",
+    "import",
 ]
 
 

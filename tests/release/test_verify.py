@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from greenlight.errors import EvidenceError
 from greenlight.evidence import canonical, read_json, write_atomic, write_json, write_manifest
 from greenlight.gate.lock import draw_seed, lock_id, policy_of
+from greenlight.measure.openness import classify, read_release
 from greenlight.release.files import MAX_FILE_BYTES
 from greenlight.release.verify import verify
 from tests.release.conftest import COMMITTED
@@ -489,3 +490,16 @@ def test_an_older_wording_is_not_compared_but_its_numbers_are(bundle, monkeypatc
     write_json(bundle / "decision.json", decision)
     write_manifest(bundle)
     assert decision["rows"][0]["row"] in str(verify(bundle).difference)
+
+
+def test_the_class_of_a_release_must_follow_from_what_is_released(bundle):
+    (bundle / "openness.yml").write_text("release: {name: m, components: [{name: Model card, license: MIT}]}\n")
+    write_json(bundle / "openness.json", classify(read_release((bundle / "openness.yml").read_text())).to_json())
+    finish(bundle)
+    assert verify(bundle).same
+    edit(bundle / "openness.json", "class", value="I")
+    finish(bundle)
+    assert difference(bundle) == "openness.json: does not follow from openness.yml"
+    (bundle / "openness.yml").unlink()
+    finish(bundle)
+    assert "openness.yml" in difference(bundle)

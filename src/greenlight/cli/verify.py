@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from greenlight.cli.app import AsJson, Run, emit, verb
 
 
-@verb("verify", examples="greenlight verify reviews/smollm2-7f3a09c1")
-def verify(run: Run, as_json: AsJson = False) -> None:
+@verb(
+    "verify",
+    examples="greenlight verify reviews/smollm2-7f3a09c1\n\ngreenlight verify bundle --public-key release.pub.pem",
+)
+def verify(
+    run: Run,
+    public_key: Annotated[
+        Path | None, typer.Option(help="A public key in PEM form; the folder's signature must be of it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Recompute every number without model or network: SAME, or the first difference and exit 1."""
     from greenlight import compose
 
-    result = compose.verify(Path(run))
+    result = compose.verify(Path(run), public_key=public_key)
     emit(
         result._asdict(),
         as_json=as_json,

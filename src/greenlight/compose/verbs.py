@@ -143,11 +143,11 @@ def review_reference(
     return review(everyone, value, folder, minutes=minutes, include_harmful=include_harmful, observer=observer)
 
 
-def verify(folder: Path | str) -> Verification:
-    """Recompute every number of a bundle, and draw its exam again from the lock's seed."""
+def verify(folder: Path | str, *, public_key: Path | str | None = None) -> Verification:
+    """Recompute every number of a bundle, draw its exam again from the lock's seed, check its signature by a key."""
     from greenlight.release.verify import verify as verify_folder
 
-    return verify_folder(Path(folder), redraw=redraw)
+    return verify_folder(Path(folder), redraw=redraw, public_key=Path(public_key) if public_key else None)
 
 
 def _policy_for(lock_path: Path | str | None, policy: str | Path | None) -> Policy:

@@ -66,6 +66,8 @@ def instrument_checks(instrument: Mapping[str, JSON] | None, suite: str, kind: s
     if instrument is None:
         text = "the checks of graders, template and batches were not run"
         return [{"check": "instrument", "ok": False, "value": None, "limit": None, "text": text}]
+    if tool := instrument.get("imported"):
+        return _imported_checks(str(tool), instrument["suites"].get(suite))
     grader = instrument["suites"].get(suite)
     checks = _grader_checks(grader)
     template = instrument["template"]
@@ -85,6 +87,13 @@ def _batch_check(batch: Mapping[str, JSON]) -> Check:
     text = f"{identical} of {items} answers are the same alone and in a batch"
     ok = identical == items > 0 if promised else items > 0
     return {"check": "batch", "ok": ok, "value": share, "limit": 1.0 if promised else None, "text": text}
+
+
+def _imported_checks(tool: str, found: Mapping[str, JSON] | None) -> list[Check]:
+    """Of another tool's run only our own grader can be checked; what could not be is said, and fails nothing."""
+    text = f"prompts, template and batches are {tool}'s own and were not checked"
+    unchecked: Check = {"check": "imported", "ok": True, "value": None, "limit": None, "text": text}
+    return [unchecked] if found is None else [*_grader_checks(found), unchecked]
 
 
 def _grader_checks(found: Mapping[str, JSON] | None) -> list[Check]:

@@ -9,7 +9,7 @@ from greenlight.errors import EvidenceError, LockError
 from greenlight.evidence import JSON, now
 from greenlight.gate.evidence_rows import RunEvidence
 from greenlight.gate.explanation import SENTENCES, conditions, explanation, statement_row
-from greenlight.gate.lock import policy_of, read_lock
+from greenlight.gate.lock import NEVER_GO, policy_of, read_lock
 from greenlight.gate.policy import Policy, parse_policy
 from greenlight.gate.words import WORDING
 
@@ -80,7 +80,7 @@ def verdict_of(rows: Sequence[Mapping[str, JSON]], *, kind: str) -> str:
     if "FAIL" in musts:
         return "no_go"
     missing = any(row["level"] == "disclose" and row["status"] == "NOT RUN" for row in rows)
-    if kind == "exploratory" or missing or any(status != "PASS" for status in musts):
+    if kind in NEVER_GO or missing or any(status != "PASS" for status in musts):
         return "hold"
     shoulds = [row["status"] for row in rows if row["level"] == "should"]
     return "go" if all(status == "PASS" for status in shoulds) else "go_with_conditions"

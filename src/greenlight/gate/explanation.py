@@ -20,6 +20,7 @@ _KINDS = {
     "rehearsal": "a rehearsal: it repeats exactly, so it spends no attempt and proves nothing about chance",
     "exam": "an exam: its questions were drawn with a nonce, and it is one attempt",
     "exploratory": "exploratory: without a lock made beforehand it can never be a GO",
+    "imported": "imported: another tool's answers, which were there before any lock, so it can never be a GO",
 }
 
 

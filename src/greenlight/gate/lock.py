@@ -10,9 +10,12 @@ from greenlight.errors import LockError
 from greenlight.evidence import JSON, format_of, now, read_json, sha256_json
 from greenlight.gate.policy import Policy, parse_policy
 
-Kind = Literal["rehearsal", "exam", "exploratory"]
+Kind = Literal["rehearsal", "exam", "exploratory", "imported"]
 
-KINDS: tuple[Kind, ...] = ("rehearsal", "exam", "exploratory")
+KINDS: tuple[Kind, ...] = ("rehearsal", "exam", "exploratory", "imported")
+
+NEVER_GO: tuple[Kind, ...] = ("exploratory", "imported")
+"""Kinds of runs that no lock preceded: the answers may have been chosen, so no limit is shown to anybody."""
 
 _FIRST = frozenset(
     ("format", "id", "created", "kind", "nonce", "seed", "policy", "model", "template", "settings", "suites")

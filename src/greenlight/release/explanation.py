@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from greenlight.evidence import JSON
+from greenlight.gate.lock import NEVER_GO
 from greenlight.gate.words import figure
 from greenlight.measure.metrics import Metric, difference, find_metric, metric_of
 from greenlight.release.order import VERDICTS, Row, deciding
@@ -91,11 +92,13 @@ def tell(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None = None) -
 def explanation(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None = None) -> str:
     """The same as Markdown, for a terminal or for publishing."""
     verdict = VERDICTS[decision["verdict"]]
-    blocks = [f"# {verdict}: {_plain(decision['model']['name'])}", f"{_plain(decision['sentence'])}."]
-    for part in tell(decision, lock):
-        blocks.append(f"## {part.title}")
-        blocks.append("\n".join(_bullet(line) for line in part.lines))
-    return "\n\n".join(blocks) + "\n"
+    head = [f"# {verdict}: {plain(decision['model']['name'])}", f"{plain(decision['sentence'])}."]
+    return "\n\n".join([*head, markdown(tell(decision, lock))]) + "\n"
+
+
+def markdown(parts: Iterable[Part]) -> str:
+    """Parts as Markdown, each under a heading of the second level."""
+    return "\n\n".join(f"## {part.title}\n\n" + "\n".join(map(_bullet, part.lines)) for part in parts)
 
 
 def _heading(verdict: str) -> str:
@@ -122,7 +125,7 @@ def _holding(decision: Mapping[str, JSON]) -> Iterable[Line]:
     for row in rows:
         gap = _gap_words(row, gaps.get(row["row"]))
         yield Line(f"{row['plain']}: {row['reason']}{gap}.", title(row))
-    if decision["kind"] == "exploratory" and decision["verdict"] == "hold":
+    if decision["kind"] in NEVER_GO and decision["verdict"] == "hold":
         yield Line(f"This run is {decision['explanation']['kind']}.")
 
 
@@ -176,6 +179,8 @@ def _deciders(decision: Mapping[str, JSON]) -> Iterable[Line]:
 def _fixed(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None) -> Iterable[Line]:
     policy, model = decision["policy"], decision["model"]
     when = f"made {lock['created']}, which is the author's word" if lock else "made before the first answer"
+    if decision["kind"] == "imported":
+        when = "made after the answers, which another tool had asked for"
     yield Line(when, "lock", decision["lock"])
     yield Line(policy["name"], "policy", policy["sha256"])
     yield Line(model["name"], "model", model["digest"])
@@ -193,13 +198,13 @@ def _attempts(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None) -> 
 _MARKDOWN = re.compile(r"([\\`*_\[\]#|<>~])")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that Markdown shows as it stands, in one line."""
     escaped = _MARKDOWN.sub(r"\\\1", " ".join(visible(text).split()))
     return escaped.replace("&", "&amp;")
 
 
 def _bullet(line: Line) -> str:
-    subject = f"**{_plain(line.subject)}**: " if line.subject else ""
+    subject = f"**{plain(line.subject)}**: " if line.subject else ""
     code = " ".join(visible(line.code).replace("`", "'").split())
-    return f"- {subject}{_plain(line.text)}" + (f"\n  `{code}`" if code else "")
+    return f"- {subject}{plain(line.text)}" + (f"\n  `{code}`" if code else "")

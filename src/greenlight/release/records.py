@@ -6,15 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from greenlight.evidence import JSON, sha256_json
+from greenlight.measure.given import GIVEN, disagree
+from greenlight.measure.openness import classify, read_release
 from greenlight.release.difference import DifferenceError, quoted, same
 from greenlight.release.files import read_journal, read_record
 
-OPTIONAL = {"instrument.json": "instrument", "resources.json": "resources", "run.json": "run"}
+OPTIONAL = {
+    "instrument.json": "instrument",
+    "resources.json": "resources",
+    "run.json": "run",
+    "import.json": "import",
+}
 """Records that a run which was cut short may lack; the decision says what that costs."""
 
 KNOWN = frozenset(
     {"lock.json", "policy.toml", "judge.json", "data.json", "decision.json", "report.html", "manifest.json"}
-    | {"timings.jsonl", "labels.jsonl", *OPTIONAL}
+    | {"timings.jsonl", "labels.jsonl", "openness.yml", "openness.json", *OPTIONAL}
 )
 """Files of a run beside its items and samples."""
 
@@ -58,6 +65,9 @@ def check_records(folder: Path, lock: Mapping[str, JSON]) -> list[str]:
         if (folder / f"{whose}timings.jsonl").exists():
             read_journal(folder, f"{whose}timings.jsonl", "timings")
     _check_data(folder, lock)
+    _check_openness(folder)
+    if lock["kind"] == "imported":
+        return _check_import(folder, lock, found.get("import.json"))
     return _odd_times(lock, found.get("run.json"))
 
 
@@ -80,6 +90,35 @@ def _check_data(folder: Path, lock: Mapping[str, JSON]) -> None:
                 raise DifferenceError(
                     f"data.json, {entry['suite']}: {field} is {quoted(stored)}, expected {quoted(value)}"
                 )
+
+
+def _check_openness(folder: Path) -> None:
+    """Derive the class of the release again from what its author says is released."""
+    if not (folder / "openness.json").exists():
+        return
+    stored = read_record(folder, "openness.json", "openness")
+    again = classify(read_release((folder / "openness.yml").read_bytes().decode(), "openness.yml")).to_json()
+    if not same(stored, again):
+        raise DifferenceError("openness.json: does not follow from openness.yml")
+
+
+def _check_import(folder: Path, lock: Mapping[str, JSON], source: Mapping[str, JSON] | None) -> list[str]:
+    """Count again how often our graders disagree with the tool, and say what of its grades cannot be recomputed."""
+    if source is None:
+        raise DifferenceError("import.json: an imported run must say where it comes from")
+    notes = [f"imported from {source['tool']}: the answers were there before the lock"]
+    for entry in lock["suites"]:
+        _, samples = read_journal(folder, f"samples/{entry['suite']}.jsonl", "samples")
+        tasks = [task for task in source["tasks"] if task["assess"] == entry["suite"]]
+        if entry["grader"] == GIVEN:
+            notes.append(f"{entry['suite']}: the grades are {source['tool']}'s own, not recomputable here")
+            continue
+        counted = sum(disagree(sample["given"], sample["grade"]) for sample in samples)
+        stored = sum(task["disagree"] for task in tasks)
+        if counted != stored:
+            raise DifferenceError(f"import.json, {entry['suite']}: disagree is {stored}, counted again {counted}")
+        notes.append(f"{entry['suite']}: {counted:,} of {len(samples):,} answers are graded otherwise than by the tool")
+    return notes
 
 
 def _odd_times(lock: Mapping[str, JSON], run: Mapping[str, JSON] | None) -> list[str]:

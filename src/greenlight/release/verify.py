@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from greenlight.errors import GreenlightError
-from greenlight.evidence import JSON, MANIFEST, canonical, evidence_files
+from greenlight.errors import GreenlightError, UnsupportedError
+from greenlight.evidence import JSON, MANIFEST, SIGNATURE, canonical, evidence_files
 from greenlight.gate.decision import decide
 from greenlight.gate.lock import check_lock
 from greenlight.release.difference import DifferenceError, first_difference, numbers_only
@@ -16,6 +16,7 @@ from greenlight.release.files import check_files, must_be_bundle, read_record
 from greenlight.release.recheck_page import check_page
 from greenlight.release.records import check_judges, check_names, check_records
 from greenlight.release.regrade import check_drawn, check_items, check_judgements, check_samples
+from greenlight.release.sign import check_signature
 
 Redraw: TypeAlias = Callable[[Mapping[str, JSON]], Mapping[str, Sequence[Mapping[str, JSON]]]]
 """A lock to the items that its seed draws, by suite; suites that this version cannot draw are left out."""
@@ -40,22 +41,24 @@ class Verification(NamedTuple):
     """What no recomputation can tell, and what this version could not compare."""
 
 
-def verify(folder: Path, *, redraw: Redraw | None = None) -> Verification:
+def verify(folder: Path, *, redraw: Redraw | None = None, public_key: Path | None = None) -> Verification:
     """Recompute every number of a bundle from its samples.
 
-    In this order: digests, lock, judges' counts, questions, grades, decision, records, page, and the drawing of the
-    questions from the lock's seed. Nothing after the first difference is looked at.
+    In this order: digests, signature, lock, judges' counts, questions, grades, decision, records, page, and the drawing
+    of the questions from the lock's seed. Nothing after the first difference is looked at.
 
     Args:
         folder: a bundle; it may come from anyone.
         redraw: draws the items of a lock again, where the suites are at hand.
+        public_key: the key that the folder must have been signed with.
 
     Raises:
         EvidenceError: there is no such folder, or it was never decided.
+        UnsupportedError: a key is given, and the package that checks signatures is not installed.
     """
     folder = Path(folder)
     must_be_bundle(folder)
-    work = _Work(folder, redraw)
+    work = _Work(folder, redraw, public_key)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # absurd numbers are for the comparison to find, not for stderr
         difference = work.run()
@@ -65,8 +68,8 @@ def verify(folder: Path, *, redraw: Redraw | None = None) -> Verification:
 class _Work:
     """The steps in order, and what they leave behind."""
 
-    def __init__(self, folder: Path, redraw: Redraw | None) -> None:
-        self._folder, self._redraw = folder, redraw
+    def __init__(self, folder: Path, redraw: Redraw | None, public_key: Path | None) -> None:
+        self._folder, self._redraw, self._public_key = folder, redraw, public_key
         self._lock: dict[str, JSON] = {}
         self._withheld: list[str] = []
         self.checks: list[str] = []
@@ -76,6 +79,7 @@ class _Work:
         """The first difference in words, or None."""
         steps = {
             MANIFEST: self._files,
+            SIGNATURE: self._signature,
             "lock.json": self._locked,
             "judge.json": self._judges,
             "items": self._items,
@@ -88,6 +92,8 @@ class _Work:
         for where, step in steps.items():
             try:
                 step()
+            except UnsupportedError:
+                raise  # of this installation, not of the bundle
             except GreenlightError as error:
                 return self._told(error, where)
             except _SHAPE as error:
@@ -109,6 +115,13 @@ class _Work:
         self.checks.append(f"manifest: {count} files, each with the digest that was recorded")
         if hidden:
             self.notes.append(f"not covered by the manifest: {', '.join(hidden[:5])}")
+
+    def _signature(self) -> None:
+        if self._public_key is not None:
+            check_signature(self._folder, self._public_key)
+            self.checks.append(f"signature: made with {self._public_key.name}, over every file")
+        elif (self._folder / SIGNATURE).exists():
+            self.notes.append("signed, and the signature was not checked: give --public-key")
 
     def _locked(self) -> None:
         lock = read_record(self._folder, "lock.json", "lock")

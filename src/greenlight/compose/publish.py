@@ -1,0 +1,132 @@
+"""How does a decided run go out? Checked once more, written in every form that applies, signed where a key is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from greenlight import hub
+from greenlight.compose.verbs import verify
+from greenlight.errors import EvidenceError, LockError
+from greenlight.evidence import JSON, SIGNATURE, read_json, write_atomic
+from greenlight.measure.openness import Openness, classify, read_release
+from greenlight.release.exports import INDEX, Export, LeftOut, Team, export, read_source
+from greenlight.release.sign import sign
+
+OPENNESS = "openness.yml"
+"""What an author's file of released components is called in a folder."""
+
+WEIGHTS_SIGNATURE = "weights.sig"
+"""The signature of the model's own files, which lie elsewhere."""
+
+
+class Publication(NamedTuple):
+    """What went out."""
+
+    folder: Path
+    files: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    signatures: tuple[Path, ...]
+
+    def to_json(self) -> dict[str, JSON]:
+        """The same for programs."""
+        return {
+            "folder": str(self.folder),
+            "files": list(self.files),
+            "left_out": [entry._asdict() for entry in self.left_out],
+            "signatures": [str(path) for path in self.signatures],
+        }
+
+
+def release_run(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    team: Team | None = None,
+    openness: Path | str | None = None,
+    key: Path | str | None = None,
+    model: Path | str | None = None,
+) -> Publication:
+    """Write a decided run in every form that applies; sign it, and its model, where a key is given.
+
+    Args:
+        folder: a bundle; it must verify.
+        out: where the forms go: a folder that is empty or holds an earlier release.
+        team: what only the people behind the model can say.
+        openness: openness.yml, where it does not lie in the bundle.
+        key: a private key in PEM form; model.sig is written into the bundle.
+        model: the model's file or folder, to be signed, too; it must be the one that was decided about.
+
+    Raises:
+        EvidenceError: the bundle does not verify, or the output folder holds something else.
+        LockError: the model is another one.
+        ConfigError: openness.yml cannot be read.
+        UnsupportedError: a key is given, and the package for signatures is not installed.
+    """
+    folder, out = Path(folder), Path(out)
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise EvidenceError("a release inside the evidence would change it", where=str(out), do="choose another --out")
+    _must_verify(folder)
+    source = read_source(folder, _openness(folder, None if openness is None else Path(openness)))
+    if model is not None:
+        _must_be(Path(model), source.lock)
+    made = export(source, team or Team())
+    _write(out, made)
+    signatures = []
+    if key is not None and model is not None:
+        signatures.append(sign(Path(model), Path(key), out / WEIGHTS_SIGNATURE, git_files=False))
+    if key is not None:
+        signatures.append(sign(folder, Path(key), folder / SIGNATURE))
+    return Publication(out, tuple(file.path for file in made.files), made.left_out, tuple(signatures))
+
+
+def _must_verify(folder: Path) -> None:
+    found = verify(folder)
+    if not found.same:
+        raise EvidenceError(
+            "this folder does not verify, so nothing of it is published",
+            where=str(folder),
+            found=found.difference,
+            do="restore it, or decide it again: greenlight decide",
+        )
+
+
+def _openness(folder: Path, given: Path | None) -> Openness | None:
+    path = given or folder / OPENNESS
+    if given is None and not path.exists():
+        return None
+    try:
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvidenceError("a file of a release cannot be read", where=str(path), found=str(error)) from error
+    return classify(read_release(text, str(path)))
+
+
+def _must_be(model: Path, lock: Mapping[str, JSON]) -> None:
+    if not model.exists():
+        raise LockError("there is no such model", where=str(model), do="name the file or folder that was assessed")
+    found, expected = hub.file_digests(model), lock["model"]["files"]
+    differing = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+    if differing:
+        raise LockError(
+            "this is another model than the one that was decided about",
+            where=str(model),
+            found=f"other or missing: {', '.join(differing[:5])}",
+            do="give the files that were assessed; other files need a run of their own",
+        )
+
+
+def _write(out: Path, made: Export) -> None:
+    if out.exists() and not out.is_dir():
+        raise EvidenceError("the output is no folder", where=str(out), do="choose another with --out")
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / INDEX).is_file():
+            raise EvidenceError(
+                "the output folder holds something else", where=str(out), do="choose an empty folder with --out"
+            )
+        for name in read_json(out / INDEX, "release")["files"]:
+            if ".." not in Path(name).parts and not Path(name).is_absolute():
+                (out / name).unlink(missing_ok=True)
+    for file in made.files:
+        write_atomic(out / file.path, file.data)
