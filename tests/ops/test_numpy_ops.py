@@ -31,7 +31,9 @@ def step(length=5, past=0):
 def test_stacked_linears_are_the_linears_side_by_side():
     x, a, b, bias = floats(5, 32), floats(7, 32), floats(3, 32), floats(3)
     packed = OPS.pack_linear([tensor(a), tensor(b)], [None, tensor(bias)])
-    np.testing.assert_allclose(OPS.linear(step(), x, packed), np.hstack([x @ a.T, x @ b.T + bias]), atol=1e-5)
+    np.testing.assert_allclose(
+        OPS.linear(step(), x, packed), np.hstack([x @ a.T, x @ b.T + bias]), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_rms_norm_leaves_rows_of_mean_square_one():
@@ -53,7 +55,7 @@ def test_gate_and_up_are_multiplied_after_the_activation():
     x, gate, up = floats(5, 32), floats(6, 32), floats(6, 32)
     packed = OPS.pack_gate_up(tensor(gate), tensor(up), (None, None))
     expected = activate(x @ gate.T, "silu") * (x @ up.T)
-    np.testing.assert_allclose(OPS.gate_up(step(), x, packed, "silu"), expected, atol=1e-5)
+    np.testing.assert_allclose(OPS.gate_up(step(), x, packed, "silu"), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_fused_forms_are_their_compositions():
@@ -119,7 +121,7 @@ def slow_attention(q, k, v, scale):
 )
 def test_attention_is_the_textbook_double_loop(T, S, H, K):
     q, k, v = floats(T, H, 8), floats(S, K, 8), floats(S, K, 8)
-    np.testing.assert_allclose(attend(q, k, v, scale=0.35), slow_attention(q, k, v, 0.35), atol=2e-6)
+    np.testing.assert_allclose(attend(q, k, v, scale=0.35), slow_attention(q, k, v, 0.35), rtol=1e-5, atol=2e-6)
 
 
 def test_attention_reads_what_earlier_steps_wrote():
@@ -134,7 +136,7 @@ def test_attention_reads_what_earlier_steps_wrote():
         OPS.attention(OPS.begin(one_sequence(np.zeros(b - a), past=a), fresh), qkv[a:b], 0, spec)
         for a, b in ((0, 3), (3, 33), (33, 40))
     ]
-    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-5, atol=1e-6)
 
 
 def test_log_probabilities_survive_huge_logits():

@@ -133,6 +133,7 @@ def lock(
     settings: Settings,
     *,
     kind: Kind = "rehearsal",
+    nonce: str | None = None,
 ) -> dict[str, JSON]:
     """Fix policy, models, settings and exam by digest, before the first sample.
 
@@ -141,6 +142,7 @@ def lock(
         participants: the model with its identity, and those that the policy compares it with or lets judge it.
         settings: system prompt and sampling.
         kind: `exam` adds a nonce and is one attempt; `rehearsal` repeats exactly; `exploratory` can never be a GO.
+        nonce: hex, for an exam: from outside, where others should see that nobody chose it; drawn otherwise.
     """
     rules = policy if isinstance(policy, Policy) else load_policy(policy)
     if rules.repeats > 1 and settings.sampling.temperature == 0:
@@ -151,7 +153,7 @@ def lock(
             do="set --temperature to what the model is released with, or remove repeats",
         )
     suites, candidate = _suites_of(rules), participants.candidate
-    nonce = secrets.token_hex(16) if kind == "exam" else None
+    nonce = secrets.token_hex(16) if kind == "exam" and nonce is None else nonce
     model, template, released = candidate.identity(), candidate.template_sha256, settings.to_json(candidate.ops)
     versions = [(suite.name, suite.version) for suite in suites]
     seed = draw_seed(rules, model=model, template_sha256=template, settings=released, suites=versions, nonce=nonce)
