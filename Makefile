@@ -66,13 +66,15 @@ $(MODEL): $(BASE)
 	.venv/bin/greenlight pull smollm2
 	touch $@
 
-# torch first and alone: a plain resolution would fetch a build for accelerators. llama.cpp is built for this CPU, but
-# without AMX: what gcc 12 makes of its tile code dies of an illegal instruction on CPUs that have it.
+# torch first and alone: a plain resolution would fetch a build for accelerators. llama.cpp is built for this CPU, never
+# taken from pip's cache, whose wheels may have been built on another one; and without AMX: what gcc 12 makes of its tile
+# code dies of an illegal instruction on CPUs that have it.
 ifeq ($(shell uname -m),x86_64)
 NO_AMX := -mno-amx-tile -mno-amx-int8 -mno-amx-bf16
 $(WITNESS): export CMAKE_ARGS = -DCMAKE_C_FLAGS='$(NO_AMX)' -DCMAKE_CXX_FLAGS='$(NO_AMX)'
 endif
 $(WITNESS): .venv-witness/bin/python pyproject.toml constraints.txt $(NATIVE)
 	.venv-witness/bin/python -m pip install -q torch==2.13.0
+	.venv-witness/bin/python -m pip install -q --no-cache-dir --no-binary llama-cpp-python llama-cpp-python==0.3.36
 	.venv-witness/bin/python -m pip install -q --group test --group witness --editable .
 	touch $@
