@@ -60,6 +60,10 @@ class ConfigError(GreenlightError):
     """A setting with an impossible value."""
 
 
+class TaskError(GreenlightError):
+    """A test of the user's own that cannot count: not readable, not consistent, or failing its self-test."""
+
+
 class PolicyError(GreenlightError):
     """A policy that cannot be read, is inconsistent, or asks for what can never be shown."""
 

@@ -302,7 +302,10 @@ def test_files_that_are_missing_or_new_are_named(bundle):
     extra.write_bytes((bundle / "samples" / "refuse.jsonl").read_bytes())
     assert difference(bundle) == "samples/extra.jsonl: not listed in the manifest"
     write_manifest(bundle)
-    assert difference(bundle) == "samples/extra.jsonl: the lock names no suite, reference or judge that it could be of"
+    assert (
+        difference(bundle)
+        == "samples/extra.jsonl: the lock names no suite, task, reference or judge that it could be of"
+    )
     extra.unlink()
     (bundle / "data.json").unlink()
     assert difference(bundle) == "data.json: listed in the manifest, not there"

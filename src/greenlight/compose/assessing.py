@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from greenlight.assess.instrument import check_grader
+from greenlight.assess.own import suites_of
 from greenlight.compose.asking import Room, ask_suite, share_of
 from greenlight.compose.exam import Exam, calibrations_of, check_only, exams_of
 from greenlight.compose.observer import Observer
 from greenlight.compose.participants import Participants, check_examinee
 from greenlight.compose.run_folder import check_free, open_folder, start_run
+from greenlight.compose.tasks import locked_tasks, places_of
 from greenlight.evidence import JSON, alone, now, write_json
 from greenlight.gate.folder import answers_of
 from greenlight.gate.lock import policy_of
@@ -45,10 +47,11 @@ def assess(
     check_only(policy_of(lock), only)
     check_examinee(participants.candidate, lock)
     participants.sit(lock)
-    exams = exams_of(lock)
+    tasks = locked_tasks(lock, places_of(folder, participants.policy))
+    exams = exams_of(lock, suites_of(tasks))
     check_free(folder)
     with alone(folder):
-        open_folder(folder, lock, exams, include_harmful=include_harmful)
+        open_folder(folder, lock, exams, tasks, include_harmful=include_harmful)
         chosen = [exam for exam in exams if only is None or exam.suite.name in only]
         watch = observer or Observer()
         _Work(participants, lock, folder, exams, watch).run(chosen, only=only, minutes=minutes)

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from greenlight.assess.catalog import find_suite
 from greenlight.assess.data import DataMissingError
+from greenlight.assess.own import suites_of
 from greenlight.assess.suites import Item, Suite
 from greenlight.compose.examinee import Examinee
 from greenlight.compose.participants import Participants
 from greenlight.compose.settings import Settings
+from greenlight.compose.tasks import tasks_of
 from greenlight.errors import LockError, UsageError
 from greenlight.evidence import JSON, sha256_json
 from greenlight.gate.calibration import read_calibration
@@ -98,9 +100,9 @@ def check_only(policy: Policy, only: Sequence[str] | None) -> None:
         )
 
 
-def _suites_of(policy: Policy) -> list[Suite]:
+def _suites_of(policy: Policy, tasks: Mapping[str, Suite]) -> list[Suite]:
     """The suites that a policy's criteria read, in policy order."""
-    return [find_suite(name, where=f"policy {policy.name}") for name in policy.suites()]
+    return [find_suite(name, tasks, f"policy {policy.name}") for name in policy.suites()]
 
 
 def plan(
@@ -109,6 +111,7 @@ def plan(
     tokens_per_s: float | None = None,
     seed: int = 0,
     known: Mapping[str, JSON] | None = None,
+    tasks: Mapping[str, Suite] | None = None,
 ) -> Plan:
     """What an exam under this policy would take, and whether a perfect model could pass it, before anything is run.
 
@@ -117,12 +120,14 @@ def plan(
         tokens_per_s: speed of the model over many answers at once, for an estimate of minutes.
         seed: draws the exam that is planned for; any seed gives the same sizes.
         known: the judges' errors, where they were read before.
+        tasks: the policy's own tests, where they were read before.
 
     Raises:
         PolicyError: the policy asks for something that no number of its items can show.
     """
     rules = policy if isinstance(policy, Policy) else load_policy(policy)
-    exams = [_draw(suite, seed, None, rules.repeats) for suite in _suites_of(rules)]
+    own = suites_of(tasks_of(rules)) if tasks is None else tasks
+    exams = [_draw(suite, seed, None, rules.repeats) for suite in _suites_of(rules, own)]
     facts = {exam.suite.name: exam.facts() for exam in exams}
     return make_plan(rules, facts, tokens_per_s=tokens_per_s, calibrations=known or calibrations(rules))
 
@@ -152,7 +157,8 @@ def lock(
             found="temperature 0",
             do="set --temperature to what the model is released with, or remove repeats",
         )
-    suites, candidate = _suites_of(rules), participants.candidate
+    tasks, candidate = tasks_of(rules), participants.candidate
+    suites = _suites_of(rules, suites_of(tasks))
     nonce = secrets.token_hex(16) if kind == "exam" and nonce is None else nonce
     model, template, released = candidate.identity(), candidate.template_sha256, settings.to_json(candidate.ops)
     versions = [(suite.name, suite.version) for suite in suites]
@@ -175,6 +181,7 @@ def lock(
             for reference in rules.references
         },
         judges={judge.name: _locked_judge(judge, participants, known[judge.name]) for judge in rules.judges},
+        tasks={task.name: task.to_lock() for task in tasks},
     )
 
 
@@ -197,15 +204,19 @@ def _locked_judge(judge: JudgeSpec, participants: Participants, measured: JSON) 
     return {**asked, "rubric": words.name, "rubric_sha256": words.sha256, "model": model}
 
 
-def exams_of(lock_value: Mapping[str, JSON]) -> list[Exam]:
+def exams_of(lock_value: Mapping[str, JSON], tasks: Mapping[str, Suite] | None = None) -> list[Exam]:
     """Draw the exam of a lock again.
+
+    Args:
+        lock_value: the lock.
+        tasks: its tests of the user's own, by the name of their suite.
 
     Raises:
         LockError: this version draws other items than the lock fixed.
     """
     seed, exams = int(lock_value["seed"], 16), []
     for entry in lock_value["suites"]:
-        suite = find_suite(entry["suite"], where="the lock")
+        suite = find_suite(entry["suite"], tasks, "the lock")
         exam = _draw(suite, seed, entry["n"], entry.get("repeats", 1))
         if exam.entry() != entry:
             differing = [name for name, value in exam.entry().items() if entry.get(name) != value]
@@ -219,12 +230,14 @@ def exams_of(lock_value: Mapping[str, JSON]) -> list[Exam]:
     return exams
 
 
-def redraw(lock_value: Mapping[str, JSON]) -> dict[str, list[dict[str, JSON]]]:
+def redraw(
+    lock_value: Mapping[str, JSON], tasks: Mapping[str, Suite] | None = None
+) -> dict[str, list[dict[str, JSON]]]:
     """The items that a lock's seed draws; suites of another version, or of files that are not here, are left out."""
     seed, drawn = int(lock_value["seed"], 16), {}
     for entry in lock_value["suites"]:
         try:
-            suite = find_suite(entry["suite"])
+            suite = find_suite(entry["suite"], tasks)
             same = suite.version == entry["version"] and dict(suite.files()) == entry.get("files", {})
         except (UsageError, DataMissingError):
             continue

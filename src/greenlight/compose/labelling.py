@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from greenlight.compose.exam import redraw
+from greenlight.compose.tasks import run_tasks
 from greenlight.errors import EvidenceError
 from greenlight.evidence import Journal, alone, read_lines, sha256
 from greenlight.gate.decision import decide as decide_folder
@@ -42,7 +43,8 @@ def pending(folder: Path) -> list[Pending]:
         for row in decision["rows"]
         if row.get("labels") and row["status"] == "INCONCLUSIVE"
     }
-    exam = redraw(read_lock(folder / "lock.json"))
+    lock = read_lock(folder / "lock.json")
+    exam = redraw(lock, run_tasks(folder, lock))
     found = []
     for suite, items in wanted.items():
         if suite not in exam:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from greenlight.assess.own import Task
 from greenlight.compose.exam import Exam, calibrations_of
 from greenlight.compose.examinee import Examinee
 from greenlight.compose.machine import machine
+from greenlight.compose.tasks import FOLDER, keep_tasks
 from greenlight.errors import EvidenceError, LockError
 from greenlight.evidence import JSON, canonical, now, read_json, write_atomic, write_json
 from greenlight.gate.lock import read_lock
@@ -17,7 +19,9 @@ RUN_PACKAGES = ("greenlight-llm", "numpy", "scipy", "tokenizers", "jinja2")
 """Packages whose versions a run records: those that touch a number."""
 
 
-def open_folder(folder: Path, lock: Mapping[str, JSON], exams: Sequence[Exam], *, include_harmful: bool) -> None:
+def open_folder(
+    folder: Path, lock: Mapping[str, JSON], exams: Sequence[Exam], tasks: Sequence[Task] = (), *, include_harmful: bool
+) -> None:
     """Create a run folder for a lock, or check that an existing one was started by the same lock.
 
     Raises:
@@ -35,6 +39,7 @@ def open_folder(folder: Path, lock: Mapping[str, JSON], exams: Sequence[Exam], *
             )
         return
     write_atomic(folder / "policy.toml", str(lock["policy"]["toml"]).encode())
+    keep_tasks(folder, tasks, include_harmful=include_harmful)
     for exam in exams:
         _write_items(folder / "items" / f"{exam.suite.name}.jsonl", exam, include_harmful=include_harmful)
     write_json(folder / "data.json", {"format": "greenlight.data/1", "suites": _data(exams, include_harmful)})
@@ -47,7 +52,7 @@ def check_free(folder: Path) -> None:
     """Refuse a folder with anything in it that a run does not write; what a run left before its lock is its own."""
     if (folder / "lock.json").exists() or not folder.exists():
         return
-    ours = {"policy.toml", "data.json", "judge.json", "items"}
+    ours = {"policy.toml", "data.json", "judge.json", "items", FOLDER}
     strange = (
         [] if not folder.is_dir() else [p.name for p in folder.iterdir() if p.name not in ours and p.name[0] != "."]
     )

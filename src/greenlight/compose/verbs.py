@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from greenlight.assess.own import suites_of
 from greenlight.compose.assessing import assess
 from greenlight.compose.exam import calibrations_of, lock, plan, redraw
 from greenlight.compose.examinee import Examinee
@@ -15,6 +17,7 @@ from greenlight.compose.observer import Observer
 from greenlight.compose.participants import Participants
 from greenlight.compose.review import Review, review
 from greenlight.compose.settings import Settings
+from greenlight.compose.tasks import locked_tasks, places_of, run_tasks
 from greenlight.engine import SamplingParams
 from greenlight.errors import EvidenceError, UsageError
 from greenlight.evidence import JSON, write_json
@@ -136,10 +139,11 @@ def review_reference(
     everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references)
     value = _lock_for(everyone, lock_path, policy, settings, "rehearsal")
     speed, seed = everyone.candidate.tokens_per_s(), int(value["seed"], 16)
-    planned = plan(rules, tokens_per_s=speed, seed=seed, known=calibrations_of(value))
+    folder = Path(out) if out else _default_folder("reviews", everyone.candidate, value)
+    tasks = suites_of(locked_tasks(value, places_of(folder, rules)))
+    planned = plan(rules, tokens_per_s=speed, seed=seed, known=calibrations_of(value), tasks=tasks)
     if observer:
         observer.planned(planned)
-    folder = Path(out) if out else _default_folder("reviews", everyone.candidate, value)
     return review(everyone, value, folder, minutes=minutes, include_harmful=include_harmful, observer=observer)
 
 
@@ -147,12 +151,18 @@ def verify(folder: Path | str, *, public_key: Path | str | None = None) -> Verif
     """Recompute every number of a bundle, draw its exam again from the lock's seed, check its signature by a key."""
     from greenlight.release.verify import verify as verify_folder
 
-    return verify_folder(Path(folder), redraw=redraw, public_key=Path(public_key) if public_key else None)
+    def again(lock_value: Mapping[str, JSON]) -> Mapping[str, Sequence[Mapping[str, JSON]]]:
+        return redraw(lock_value, run_tasks(Path(folder), lock_value))
+
+    return verify_folder(Path(folder), redraw=again, public_key=Path(public_key) if public_key else None)
 
 
 def _policy_for(lock_path: Path | str | None, policy: str | Path | None) -> Policy:
     """The policy of a lock's file, or the one that is named; the starter where neither is."""
-    return load_policy(policy or "starter") if lock_path is None else policy_of(read_lock(Path(lock_path)))
+    if lock_path is None:
+        return load_policy(policy or "starter")
+    # Files that it names are looked for beside the lock; their digests are the lock's.
+    return replace(policy_of(read_lock(Path(lock_path))), folder=Path(lock_path).resolve().parent)
 
 
 def _lock_for(

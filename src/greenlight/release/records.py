@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from greenlight.evidence import JSON, sha256_json
+from greenlight.evidence import JSON, sha256, sha256_json
+from greenlight.gate.lock import policy_of
 from greenlight.measure.given import GIVEN, disagree
 from greenlight.measure.openness import classify, read_release
 from greenlight.release.difference import DifferenceError, quoted, same
@@ -66,6 +67,7 @@ def check_records(folder: Path, lock: Mapping[str, JSON]) -> list[str]:
             read_journal(folder, f"{whose}timings.jsonl", "timings")
     _check_data(folder, lock)
     _check_openness(folder)
+    _check_tasks(folder, lock)
     if lock["kind"] == "imported":
         return _check_import(folder, lock, found.get("import.json"))
     return _odd_times(lock, found.get("run.json"))
@@ -90,6 +92,22 @@ def _check_data(folder: Path, lock: Mapping[str, JSON]) -> None:
                 raise DifferenceError(
                     f"data.json, {entry['suite']}: {field} is {quoted(stored)}, expected {quoted(value)}"
                 )
+
+
+def _check_tasks(folder: Path, lock: Mapping[str, JSON]) -> None:
+    """Check that the user's own tests are the files that were locked, and that rows ask of them what they measure."""
+    for name, entry in lock.get("tasks", {}).items():
+        if sha256(str(entry["toml"]).encode()) != entry["toml_sha256"]:
+            raise DifferenceError(f"lock.json, tasks.{name}: its text has another digest")
+        for kind in ("toml", "jsonl"):
+            path = folder / "tasks" / f"{name}.{kind}"
+            # Harmful items are kept out of a run unless they are asked for.
+            if (kind == "toml" or path.exists()) and sha256(path.read_bytes()) != entry[f"{kind}_sha256"]:
+                raise DifferenceError(f"tasks/{name}.{kind}: not the file that was locked")
+    for row in policy_of(lock).criteria:
+        measured = lock.get("tasks", {}).get(row.assess.removeprefix("task."), {}).get("metrics")
+        if row.assess.startswith("task.") and measured is not None and row.metric.name not in measured:
+            raise DifferenceError(f"{row.name}: the task measures {', '.join(measured)}")
 
 
 def _check_openness(folder: Path) -> None:
@@ -142,13 +160,14 @@ def check_names(names: frozenset[str], lock: Mapping[str, JSON]) -> list[str]:
         DifferenceError: naming a file of a suite that the lock does not name.
     """
     suites = [f"{entry['suite']}.jsonl" for entry in lock["suites"]]
-    ours = KNOWN | {f"items/{suite}" for suite in suites}
+    tasks = {f"tasks/{name}.{kind}" for name in lock.get("tasks", ()) for kind in ("toml", "jsonl")}
+    ours = KNOWN | tasks | {f"items/{suite}" for suite in suites}
     for whose in ("", *(f"references/{name}/" for name in lock.get("references", ()))):
         parts = ("samples", *(f"judgements/{judge}" for judge in lock.get("judges", ())))
         ours |= {f"{whose}{part}/{suite}" for part in parts for suite in suites}
         ours |= {f"{whose}timings.jsonl", f"{whose}instrument.json"}
     strange = sorted(names - ours)
     for name in strange:
-        if name.startswith(("items/", "samples/", "references/", "judgements/")):
-            raise DifferenceError(f"{name}: the lock names no suite, reference or judge that it could be of")
+        if name.startswith(("items/", "samples/", "references/", "judgements/", "tasks/")):
+            raise DifferenceError(f"{name}: the lock names no suite, task, reference or judge that it could be of")
     return strange

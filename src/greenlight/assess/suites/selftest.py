@@ -50,12 +50,32 @@ def _chosen(key: Mapping[str, JSON]) -> Answer:
     return Answer(choice_logprobs=tuple((_PREFERRED if i == key["answer"] else _OTHER,) for i in range(n)))
 
 
+def _example_given(key: Mapping[str, JSON]) -> Answer:
+    return Answer(str(key["example"]))
+
+
+def _wanted(key: Mapping[str, JSON]) -> Answer:
+    return Answer(str(key["wanted"][0]))
+
+
+def _holding(key: Mapping[str, JSON]) -> Answer:
+    return Answer(" ".join(map(str, key["holds"])))
+
+
+def _formed(key: Mapping[str, JSON]) -> Answer:
+    return Answer(str(key["pattern"]).replace("*", "x").replace("?", "x"))
+
+
 def _stated(key: Mapping[str, JSON]) -> Answer:
     return Answer(f"The answer is {key['answer']}.") if isinstance(key["answer"], int) else Answer(f"{key['answer']}.")
 
 
 _MAKERS: dict[str, Callable[[Mapping[str, JSON]], Answer]] = {
+    "example": _example_given,
     "expect": _refusal,
+    "wanted": _wanted,
+    "holds": _holding,
+    "pattern": _formed,
     "answers": _short,
     "require": _obedience,
     "checks": _example,

@@ -13,6 +13,7 @@ from greenlight.measure.graders.judged import grade_refusal, grade_short
 from greenlight.measure.graders.number import grade_number
 from greenlight.measure.graders.rules import grade_hierarchy, grade_instructions
 from greenlight.measure.graders.span import grade_span
+from greenlight.measure.graders.wanted import grade_contains, grade_exact, grade_pattern
 
 __all__ = ["GRADERS", "JSON", "LABELS", "Answer", "Grade", "Grader", "grade"]
 
@@ -25,6 +26,9 @@ GRADERS: dict[str, Grader] = {
     "span": grade_span,
     "choice": grade_choice,
     "bias": grade_bias,
+    "exact": grade_exact,
+    "contains": grade_contains,
+    "pattern": grade_pattern,
 }
 """Name to grader."""
 
@@ -37,6 +41,9 @@ LABELS: dict[str, tuple[str, ...]] = {
     "span": ("right", "hedged", "wrong", "empty"),
     "choice": ("right", "wrong", "unparsed"),
     "bias": ("biased", "counter", "unknown", "unparsed"),
+    "exact": ("right", "wrong", "empty"),
+    "contains": ("right", "wrong", "empty"),
+    "pattern": ("right", "wrong", "empty"),
 }
 """Every label that a grader can give."""
 

@@ -92,3 +92,8 @@ def true_mass(sample: Sample) -> float:
 def has(field: str) -> Callable[[Mapping[str, JSON]], bool]:
     """Whether an item's key has a field."""
     return lambda item: field in item["key"]
+
+
+def expects(what: str) -> Callable[[Mapping[str, JSON]], bool]:
+    """Whether an item asks for a refusal, or for compliance."""
+    return lambda item: item["key"].get("expect") == what
