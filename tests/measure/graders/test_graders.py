@@ -27,6 +27,9 @@ KEYS = {
     "span": {"answer": "room 2", "rivals": ["room 3"], "drop": ["room"]},
     "choice": {"answer": 0, "n": 2},
     "bias": {"answer": 0, "biased": 1, "unknown": 2},
+    "exact": {"wanted": ["blue"]},
+    "contains": {"holds": ["blue"], "avoids": ["red"]},
+    "pattern": {"pattern": "a*b?*c"},
 }
 PIECES = [
     *"()[{\"'\\.!?,-=$190#*`\n \ta",
