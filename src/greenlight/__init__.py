@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from greenlight.compose import Loaded, Observer, Review, Settings, decide, load, plan, report, verify
     from greenlight.compose import assess_reference as assess
+    from greenlight.compose import compare_references as compare
     from greenlight.compose import lock_reference as lock
     from greenlight.compose import review_reference as review
     from greenlight.compose.conversation import Conversation
@@ -40,6 +41,7 @@ _PLACES = {
     "Scored": "greenlight.engine",
     "Settings": "greenlight.compose",
     "assess": "greenlight.compose:assess_reference",
+    "compare": "greenlight.compose:compare_references",
     "decide": "greenlight.compose",
     "diff": "greenlight.release.diff:compare",
     "doctor": "greenlight.compose.machine:diagnose",
@@ -71,6 +73,7 @@ __all__ = [
     "Settings",
     "__version__",
     "assess",
+    "compare",
     "decide",
     "diff",
     "doctor",

@@ -30,6 +30,10 @@ def assess(
     min_p: options.MinP = 0.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
     include_harmful: options.IncludeHarmful = False,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="Ask every item, also those no row needs any more: for `greenlight compare`."),
+    ] = False,
     reference: options.References = None,
     ops: options.Ops = None,
     pull: Pull = False,
@@ -49,6 +53,7 @@ def assess(
             only=only.split(",") if only else None,
             minutes=minutes,
             include_harmful=include_harmful,
+            whole=whole,
             ops=ops,
             references=options.read_references(reference),
             pull=pull,

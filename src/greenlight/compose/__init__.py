@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from greenlight.compose.assessing import assess
+    from greenlight.compose.comparing import compare_references
     from greenlight.compose.exam import lock, plan, redraw
     from greenlight.compose.models import Loaded, load
     from greenlight.compose.observer import Observer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "assessing": ("assess",),
+    "comparing": ("compare_references",),
     "exam": ("lock", "plan", "redraw"),
     "models": ("Loaded", "load"),
     "observer": ("Observer",),
@@ -44,6 +46,7 @@ __all__ = [
     "Settings",
     "assess",
     "assess_reference",
+    "compare_references",
     "decide",
     "decide_under",
     "find_examinee",

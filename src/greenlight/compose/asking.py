@@ -46,6 +46,9 @@ class Room:
     observer: Observer
     """Told of each step."""
 
+    whole: bool = False
+    """Whether the candidate answers every item, also those that no row needs any more."""
+
 
 def ask_suite(room: Room, exam: Exam, *, deadline: float | None) -> float:
     """Ask until every row of the suite has its verdict, all items are answered, or time is up.
@@ -98,6 +101,8 @@ class _Sitting:
     @property
     def certain(self) -> bool:
         """Whether more answers cannot change any row with a limit."""
+        if self._room.whole and self._runners[None].n_done < len(self._exam.items):
+            return False
         return bool(self._watches) and all(follower.certain for follower in self._watches.values())
 
     def rows(self) -> list[dict[str, JSON]]:
@@ -140,7 +145,7 @@ class _Sitting:
             self._room.participants.subject(whose),
             journal=samples,
             timings=timings,
-            watcher=_Watcher(own, readers, self._facts),
+            watcher=_Watcher(own, readers, self._facts, whole=self._room.whole and whose is None),
         )
 
     def _judge(self, whose: str | None, judge: str) -> JudgeRunner:
@@ -185,12 +190,18 @@ class _Watcher:
         own: follows the candidate's own rows as they come; None for a reference.
         readers: whoever reads this model's answers.
         facts: of the items, which the journal does not repeat.
+        whole: every answer is wanted, whether a row needs it or not.
     """
 
     def __init__(
-        self, own: SuiteWatch | None, readers: Sequence[SuiteWatch], facts: Sequence[Mapping[str, JSON]]
+        self,
+        own: SuiteWatch | None,
+        readers: Sequence[SuiteWatch],
+        facts: Sequence[Mapping[str, JSON]],
+        *,
+        whole: bool,
     ) -> None:
-        self._own, self._readers, self._facts = own, readers, facts
+        self._own, self._readers, self._facts, self._whole = own, readers, facts, whole
 
     def follow(self, answer: Callable[[int], Mapping[str, JSON] | None], upto: int) -> None:
         """Hand on what is there."""
@@ -205,12 +216,12 @@ class _Watcher:
 
     def wants(self, index: int) -> bool:
         """Whether anyone could still use the answer."""
-        return any(not reader.certain and reader.wants(index) for reader in self._readers)
+        return self._whole or any(not reader.certain and reader.wants(index) for reader in self._readers)
 
     @property
     def certain(self) -> bool:
         """Whether nobody needs more answers."""
-        return bool(self._readers) and all(reader.certain for reader in self._readers)
+        return not self._whole and bool(self._readers) and all(reader.certain for reader in self._readers)
 
 
 def share_of(deadline: float | None, left: Sequence[Exam]) -> float | None:

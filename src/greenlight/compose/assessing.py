@@ -27,6 +27,7 @@ def assess(
     only: Sequence[str] | None = None,
     minutes: float | None = None,
     include_harmful: bool = False,
+    whole: bool = False,
     observer: Observer | None = None,
 ) -> None:
     """Put the exam of a lock to the model it names, resuming whatever the folder already holds.
@@ -39,6 +40,7 @@ def assess(
         only: names of assessments to run; the others stay as they are.
         minutes: time budget over everything that is left to do.
         include_harmful: keep the text of harmful items in the folder, not only their id and hash.
+        whole: ask every item, also those that no row needs any more: for comparing, which pairs them.
         observer: told of each step.
 
     Raises:
@@ -54,7 +56,7 @@ def assess(
         open_folder(folder, lock, exams, tasks, include_harmful=include_harmful)
         chosen = [exam for exam in exams if only is None or exam.suite.name in only]
         watch = observer or Observer()
-        _Work(participants, lock, folder, exams, watch).run(chosen, only=only, minutes=minutes)
+        _Work(participants, lock, folder, exams, watch, whole=whole).run(chosen, only=only, minutes=minutes)
 
 
 class _Work:
@@ -67,7 +69,10 @@ class _Work:
         folder: Path,
         exams: Sequence[Exam],
         observer: Observer,
+        *,
+        whole: bool,
     ) -> None:
+        self._whole = whole
         self._participants, self._lock, self._folder, self._exams = participants, lock, folder, exams
         self._observer, self._policy = observer, policy_of(lock)
 
@@ -97,6 +102,7 @@ class _Work:
             calibrations=calibrations_of(self._lock),
             participants=self._participants,
             observer=self._observer,
+            whole=self._whole,
         )
 
     def _check_instruments(self) -> None:

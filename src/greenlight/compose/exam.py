@@ -162,7 +162,9 @@ def lock(
     nonce = secrets.token_hex(16) if kind == "exam" and nonce is None else nonce
     model, template, released = candidate.identity(), candidate.template_sha256, settings.to_json(candidate.ops)
     versions = [(suite.name, suite.version) for suite in suites]
-    seed = draw_seed(rules, model=model, template_sha256=template, settings=released, suites=versions, nonce=nonce)
+    seed = draw_seed(
+        rules, model=model, template_sha256=template, settings=released, suites=versions, nonce=nonce, kind=kind
+    )
     known = calibrations(rules)
     return make_lock(
         rules,

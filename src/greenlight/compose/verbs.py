@@ -106,6 +106,7 @@ def assess_reference(
     only: Sequence[str] | None = None,
     minutes: float | None = None,
     include_harmful: bool = False,
+    whole: bool = False,
     ops: str | None = None,
     references: Mapping[str, str] | None = None,
     pull: bool = False,
@@ -116,7 +117,16 @@ def assess_reference(
     everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references)
     value = _lock_for(everyone, lock_path, policy, settings, "exploratory")
     folder = Path(out) if out else _default_folder("runs", everyone.candidate, value)
-    assess(everyone, value, folder, only=only, minutes=minutes, include_harmful=include_harmful, observer=observer)
+    assess(
+        everyone,
+        value,
+        folder,
+        only=only,
+        minutes=minutes,
+        include_harmful=include_harmful,
+        whole=whole,
+        observer=observer,
+    )
     return folder
 
 

@@ -32,11 +32,13 @@ def draw_seed(
     settings: Mapping[str, JSON],
     suites: Sequence[tuple[str, int]],
     nonce: str | None,
+    kind: Kind = "rehearsal",
 ) -> int:
     """The seed that draws the exam: SHA-256 of everything that is fixed, as a whole number below 2**256.
 
     Without a nonce it depends on policy, model, template, settings and suites alone, so a rehearsal repeats exactly;
-    with one nobody can know the exam beforehand.
+    with one nobody can know the exam beforehand. An exploratory run, which can never be a GO, is drawn from policy and
+    suites alone: so several models sit the same exam, and can be compared.
 
     Args:
         policy: the limits.
@@ -45,8 +47,9 @@ def draw_seed(
         settings: system prompt, sampling, operations.
         suites: (name, version) in policy order.
         nonce: hex, or None for a rehearsal.
+        kind: what the run is.
     """
-    return int(_seed(policy.sha256, str(model["digest"]), template_sha256, settings, suites, nonce), 16)
+    return int(_seed(policy.sha256, str(model["digest"]), template_sha256, settings, suites, nonce, kind), 16)
 
 
 def _seed(
@@ -56,13 +59,15 @@ def _seed(
     settings: Mapping[str, JSON],
     suites: Sequence[tuple[str, int]],
     nonce: str | None,
+    kind: Kind,
 ) -> str:
+    anyone = kind == "exploratory"
     return sha256_json(
         {
             "policy": policy,
-            "model": digest,
-            "template": template,
-            "settings": dict(settings),
+            "model": None if anyone else digest,
+            "template": None if anyone else template,
+            "settings": None if anyone else dict(settings),
             "suites": [[name, version] for name, version in suites],
             "nonce": nonce,
         }
@@ -112,7 +117,7 @@ def make_lock(
             do="draw one with secrets.token_hex(16) for an exam; leave it out otherwise",
         )
     pairs = [(str(suite["suite"]), int(suite["version"])) for suite in suites]
-    seed = _seed(policy.sha256, str(model["digest"]), template_sha256, settings, pairs, nonce)
+    seed = _seed(policy.sha256, str(model["digest"]), template_sha256, settings, pairs, nonce, kind)
     value: dict[str, JSON] = {
         "format": format_of("lock"),
         "kind": kind,
@@ -175,7 +180,7 @@ def check_lock(lock: Mapping[str, JSON]) -> str | None:
         return f"policy.sha256 is {lock['policy']['sha256'][:8]}, derived {policy.sha256[:8]}"
     pairs = [(suite["suite"], suite["version"]) for suite in lock["suites"]]
     model, template = lock["model"]["digest"], lock["template"]["sha256"]
-    seed = _seed(policy.sha256, model, template, lock["settings"], pairs, lock["nonce"])
+    seed = _seed(policy.sha256, model, template, lock["settings"], pairs, lock["nonce"], lock["kind"])
     return None if seed == lock["seed"] else f"seed is {lock['seed'][:8]}, derived {seed[:8]}"
 
 

@@ -147,6 +147,10 @@ class GroupedSequence:
         """Whether a watched claim (m, side) is shown, wrong with probability at most alpha."""
         return self._joined(self._scale(m), side, self._peaks[m, side]) >= -math.log(alpha)
 
+    def p_value(self, m: float, side: int) -> float:
+        """The least alpha at which a watched claim (m, side) is shown: a p-value that holds at every time."""
+        return min(1.0, math.exp(-self._joined(self._scale(m), side, self._peaks[m, side])))
+
     def bounds(self, alpha: float) -> Interval:
         """The values of m that neither side has excluded so far; each bound alone holds at alpha, at every time."""
         threshold = -math.log(alpha)

@@ -1,0 +1,87 @@
+"""Which run stands better under a policy? Each one's verdict and rows, and where one is ahead; never a single score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from greenlight.evidence import JSON
+from greenlight.gate.decision import verdict_of
+from greenlight.gate.explanation import statement_row
+from greenlight.gate.policy import Policy
+from greenlight.release.comparing.sides import Side
+
+_RANK = {"FAIL": 0, "INVALID": 1, "NOT RUN": 1, "INCONCLUSIVE": 1, "PASS": 2}
+"""What is known to be broken, what is not known, what is known to be kept."""
+
+_KEPT = (
+    "row",
+    "level",
+    "direction",
+    "limit",
+    "status",
+    "value",
+    "lower",
+    "upper",
+    "n_used",
+    "metric",
+    "assess",
+    "reason",
+)
+
+
+class Standing(NamedTuple):
+    """One run under the policy."""
+
+    name: str
+    folder: str
+    kind: str
+    """What its lock is: an exploratory run is never a GO."""
+
+    verdict: str
+    rows: tuple[Mapping[str, JSON], ...]
+
+    def to_json(self) -> dict[str, JSON]:
+        """For programs."""
+        return {**self._asdict(), "rows": list(self.rows)}
+
+
+class Ahead(NamedTuple):
+    """Where two runs stand apart on rows with a limit."""
+
+    second: str
+    second_ahead: tuple[str, ...]
+    first_ahead: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """In words, with `the first` for the run that the others are compared with."""
+        if self.second_ahead and self.first_ahead:
+            return "neither: each is ahead somewhere"
+        if self.second_ahead:
+            return f"{self.second}: ahead on {', '.join(self.second_ahead)}, behind on no row"
+        if self.first_ahead:
+            return f"the first: {self.second} is behind on {', '.join(self.first_ahead)}, ahead on no row"
+        return "the policy does not tell them apart: every row has the same status in both"
+
+
+def standing_of(side: Side, policy: Policy) -> Standing:
+    """Verdict and rows of one run, every row judged from its answers."""
+    rows = side.evidence.rows(policy) + [statement_row(statement) for statement in policy.statements]
+    kind = side.lock["kind"]
+    kept = tuple({field: row.get(field) for field in _KEPT} for row in rows if row["metric"] != "statement")
+    return Standing(side.name, str(side.folder), kind, verdict_of(rows, kind=kind), kept)
+
+
+def ahead(first: Standing, second: Standing) -> Ahead:
+    """Where each of two is ahead of the other."""
+    ours, theirs = (_ranks(standing.rows) for standing in (first, second))
+    return Ahead(
+        second.name,
+        tuple(row for row in ours if theirs[row] > ours[row]),
+        tuple(row for row in ours if theirs[row] < ours[row]),
+    )
+
+
+def _ranks(rows: Sequence[Mapping[str, JSON]]) -> dict[str, int]:
+    return {row["row"]: _RANK[row["status"]] for row in rows if row["level"] != "disclose"}
