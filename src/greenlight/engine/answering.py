@@ -12,6 +12,16 @@ PLAIN = "text"
 """The role of a lone turn that is continued as it stands, without a chat template."""
 
 
+HEAD_END = "\x1f"
+"""Of a choice, what stands before this mark is read and not weighed: the same ending after different names."""
+
+
+def parted(choice: str) -> tuple[str, str]:
+    """What of a choice is only read, and what is weighed."""
+    head, mark, tail = choice.partition(HEAD_END)
+    return (head, tail) if mark else ("", choice)
+
+
 class Turn(Protocol):
     """Anything that says who speaks and what is said: an exam's message, a talk's."""
 
@@ -49,7 +59,7 @@ class ChoiceRequest:
     """As in a ChatRequest."""
 
     choices: tuple[str, ...]
-    """Texts to weigh."""
+    """Texts to weigh; of one with a mark (`HEAD_END`), what stands before it is read and not weighed."""
 
 
 class Answered(NamedTuple):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
-from greenlight.engine.answering import Answered, ChatRequest, ChoiceRequest, Reply, Turn, Weighed, is_plain
+from greenlight.engine.answering import Answered, ChatRequest, ChoiceRequest, Reply, Turn, Weighed, is_plain, parted
 from greenlight.engine.engine import Engine
 from greenlight.engine.requests import GenerateRequest, Generation, Scored, ScoreRequest
 from greenlight.errors import TextError
@@ -97,6 +98,7 @@ class LocalAnswerer:
     def __init__(self, model: LocalModel, engine: Engine) -> None:
         self._model, self._engine = model, engine
         self._n_prompt: dict[str, int] = {}
+        self._read: dict[str, tuple[int, ...]] = {}
         self.capacity = engine.max_sequences
 
     @property
@@ -112,8 +114,9 @@ class LocalAnswerer:
 
     def weigh(self, request: ChoiceRequest) -> None:
         """Begin to weigh."""
-        prompt, continuations = self._split(request)
+        prompt, continuations, read = self._split(request)
         self._engine.submit(ScoreRequest(id=request.id, prompt=prompt, continuations=continuations))
+        self._read[request.id] = read
         self._n_prompt[request.id] = len(prompt)
 
     def poll(self) -> list[Reply]:
@@ -126,27 +129,42 @@ class LocalAnswerer:
                     Answered(event.id, event.text, event.finish, n_prompt, len(event.tokens), event.first_token_s)
                 )
             elif isinstance(event, Scored):
-                replies.append(Weighed(event.id, event.logprobs, self._n_prompt.pop(event.id)))
+                # What was only read carries no weight.
+                pairs = zip(event.logprobs, self._read.pop(event.id), strict=True)
+                weighed = tuple(logprobs[read:] for logprobs, read in pairs)
+                replies.append(Weighed(event.id, weighed, self._n_prompt.pop(event.id)))
         return replies
 
     def cancel(self, request_id: str) -> None:
         """Forget a request in flight."""
         self._engine.cancel(request_id)
         self._n_prompt.pop(request_id, None)
+        self._read.pop(request_id, None)
 
-    def _split(self, request: ChoiceRequest) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-        """Tokens of the prompt and of each choice.
+    def _split(self, request: ChoiceRequest) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...], tuple[int, ...]]:
+        """Tokens of the prompt, of each choice, and how many of each choice's first tokens are only read.
 
         Where a plain text goes on with a choice, both are split into tokens together, as the model would have read
         them, and parted after as many tokens as the text alone has (lm-evaluation-harness does the same); blanks at the
         end of the text belong to the choice then.
         """
         if not is_plain(request.turns):
-            return self._model.prompt(request.turns), tuple(self._model.encode(choice) for choice in request.choices)
+            prompt = self._model.prompt(request.turns)
+            pairs = [tuple(map(self._model.encode, parted(choice))) for choice in request.choices]
+            return prompt, tuple(head + tail for head, tail in pairs), tuple(len(head) for head, _ in pairs)
         text = request.turns[0].content
         blank = len(text) - len(text.rstrip())
         text, gap = text[: len(text) - blank], text[len(text) - blank :]
         encode = self._model.tokenizer.encode
-        prompt = tuple(encode(text, bos=True))
-        whole = (tuple(encode(text + gap + choice, bos=True)) for choice in request.choices)
-        return prompt, tuple(tokens[len(prompt) :] for tokens in whole)
+        parts = [parted(choice) for choice in request.choices]
+        before = [len(encode(text + gap + head if head else text, bos=True)) for head, _ in parts]
+        whole = [tuple(encode(text + gap + head + tail, bos=True)) for head, tail in parts]
+        # Where heads differ, how the text's own last word is cut may differ with them: what all share is the prompt.
+        shared = _shared(whole) if any(head for head, _ in parts) else before[0]
+        at = min(shared, *before)
+        return whole[0][:at], tuple(tokens[at:] for tokens in whole), tuple(length - at for length in before)
+
+
+def _shared(rows: Sequence[tuple[int, ...]]) -> int:
+    """How many first tokens all have in common."""
+    return sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, zip(*rows, strict=False)))

@@ -30,6 +30,7 @@ KEYS = {
     "exact": {"wanted": ["blue"]},
     "contains": {"holds": ["blue"], "avoids": ["red"]},
     "pattern": {"pattern": "a*b?*c"},
+    "opening": {"opening": "a"},
 }
 PIECES = [
     *"()[{\"'\\.!?,-=$190#*`\n \ta",

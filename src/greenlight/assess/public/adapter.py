@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from greenlight.assess.data import Row, Table, read_table
 from greenlight.assess.suites.draws import Draws
@@ -12,6 +13,13 @@ from greenlight.assess.suites.written import take
 
 ToItem: TypeAlias = Callable[[Row, Table, int], Item | None]
 """(row, its table, its number from 0) to an item; None for a row that asks nothing of this kind."""
+
+
+class Examples(NamedTuple):
+    """Solved questions: the first rows of a file."""
+
+    file: str
+    n: int
 
 
 def draw_rows(name: str, version: int, file: str, to_item: ToItem) -> Callable[[int, int | None], tuple[Item, ...]]:
@@ -29,6 +37,17 @@ def draw_rows(name: str, version: int, file: str, to_item: ToItem) -> Callable[[
 def digests(*names: str) -> Callable[[], Mapping[str, str]]:
     """The `files` of a suite: name to digest of each file that it is made of."""
     return lambda: {name: read_table(name).sha256 for name in names}
+
+
+def solved(examples: Examples, to_item: Callable[[Row, Table, int], Item]) -> tuple[Item, ...]:
+    """The first rows of a file as items, which few-shot prompts show with their answers."""
+    return _solved(examples, to_item, read_table(examples.file).sha256)
+
+
+@lru_cache(maxsize=32)
+def _solved(examples: Examples, to_item: Callable[[Row, Table, int], Item], _sha256: str) -> tuple[Item, ...]:
+    table = read_table(examples.file)
+    return tuple(to_item(row, table, number) for number, row in enumerate(table.rows[: examples.n]))
 
 
 def shown(examples: Sequence[str], question: str) -> str:

@@ -76,6 +76,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, JSON]], Answer]] = {
     "wanted": _wanted,
     "holds": _holding,
     "pattern": _formed,
+    "opening": lambda key: Answer(f" {key['opening']}."),
     "answers": _short,
     "require": _obedience,
     "checks": _example,

@@ -13,7 +13,7 @@ from greenlight.measure.graders.judged import grade_refusal, grade_short
 from greenlight.measure.graders.number import grade_number
 from greenlight.measure.graders.rules import grade_hierarchy, grade_instructions
 from greenlight.measure.graders.span import grade_span
-from greenlight.measure.graders.wanted import grade_contains, grade_exact, grade_pattern
+from greenlight.measure.graders.wanted import grade_contains, grade_exact, grade_opening, grade_pattern
 
 __all__ = ["GRADERS", "JSON", "LABELS", "Answer", "Grade", "Grader", "grade"]
 
@@ -29,6 +29,7 @@ GRADERS: dict[str, Grader] = {
     "exact": grade_exact,
     "contains": grade_contains,
     "pattern": grade_pattern,
+    "opening": grade_opening,
 }
 """Name to grader."""
 
@@ -44,6 +45,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "exact": ("right", "wrong", "empty"),
     "contains": ("right", "wrong", "empty"),
     "pattern": ("right", "wrong", "empty"),
+    "opening": ("right", "wrong", "empty"),
 }
 """Every label that a grader can give."""
 

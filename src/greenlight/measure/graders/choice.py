@@ -43,13 +43,15 @@ def grade_choice(key: Mapping[str, JSON], answer: Answer) -> Grade:
     """Whether the choice with the highest total log-probability is the right one.
 
     Labels: `right` (score 1), `wrong` (0), `unparsed` (a choice without finite log-probabilities; None).
-    Key: `answer`, the index of the right choice, and `n`, how many there are. `parsed` is the index picked.
+    Key: `answer`, the index of the right choice, and `n`, how many there are; `right`, all indices that are right,
+    where there are several. `parsed` is the index picked.
     """
     right, n = need(key, "answer", int, "choice"), need(key, "n", int, "choice")
+    rights = key.get("right") or [right]
     if not readable(answer.choice_logprobs, n):
         return _UNPARSED
     picked = pick(answer.choice_logprobs)
-    return Grade("right" if picked == right else "wrong", float(picked == right), str(picked))
+    return Grade("right" if picked in rights else "wrong", float(picked in rights), str(picked))
 
 
 def grade_bias(key: Mapping[str, JSON], answer: Answer) -> Grade:

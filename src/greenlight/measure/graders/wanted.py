@@ -1,7 +1,7 @@
-"""Is the answer what was asked for, to the word? The graders `exact`, `contains` and `pattern`: no regular expressions.
+"""Is the answer what was asked for, to the word? The graders `exact`, `contains`, `opening` and `pattern`.
 
-They are the plain graders of a team's own tests: what they compare is the folded text (case, spacing and typographic
-marks never count), unless a key says `strict`.
+No regular expressions. They are the plain graders of a team's own tests: what they compare is the folded text (case,
+spacing and typographic marks never count), unless a key says `strict`.
 """
 
 from __future__ import annotations
@@ -52,6 +52,19 @@ def grade_contains(key: Mapping[str, JSON], answer: Answer) -> Grade:
 
 def _in(text: str, wanted: str) -> bool:
     return bool(wanted) and wanted in text
+
+
+def grade_opening(key: Mapping[str, JSON], answer: Answer) -> Grade:
+    """Whether the answer begins with a word, as a whole word and in the very spelling.
+
+    Labels: `right` (score 1), `wrong` (0), `empty` (None). Key: `opening`, a text. `parsed` is as much of the answer.
+    """
+    opening = need(key, "opening", str, "opening")
+    if not visible(answer.text):
+        return EMPTY
+    given = answer.text.lstrip()
+    right = given.startswith(opening) and not given[len(opening) :][:1].isalnum()
+    return Grade("right" if right else "wrong", float(right), given[: len(opening) + 20])
 
 
 def grade_pattern(key: Mapping[str, JSON], answer: Answer) -> Grade:
