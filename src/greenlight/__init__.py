@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from greenlight.errors import GreenlightError
     from greenlight.hub import pull, remove
     from greenlight.release.diff import compare as diff
+    from greenlight.release.merge import merge_runs as merge
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ _PLACES = {
     "list_models": "greenlight.compose.models",
     "load": "greenlight.compose",
     "lock": "greenlight.compose:lock_reference",
+    "merge": "greenlight.release.merge:merge_runs",
     "plan": "greenlight.compose",
     "pull": "greenlight.hub",
     "release_run": "greenlight.compose.publish",
@@ -82,6 +84,7 @@ __all__ = [
     "list_models",
     "load",
     "lock",
+    "merge",
     "plan",
     "pull",
     "release_run",

@@ -52,3 +52,26 @@ def test_what_cannot_be_compared_is_said_without_a_traceback(run, pair, tmp_path
     code, _, err = run("compare", pair[0], "./nowhere.gguf")
     assert code == 2
     assert "mixed" in err
+
+
+def test_merge_says_what_to_do_next_and_refuses_what_conflicts(run, tmp_path):
+    from greenlight.evidence import canonical, read_lines
+
+    for name in ("a", "b"):
+        plant(tmp_path / name, POLICY, perfect)
+    code, out, _ = run("merge", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "c")
+    assert code == 0
+    assert f"next    greenlight decide {tmp_path / 'c'}" in out
+    path = tmp_path / "b" / "samples" / "hierarchy.jsonl"
+    header, entries = read_lines(path, "samples")
+    entries[0]["output"] = "other"
+    path.write_bytes(b"".join(canonical(line) + b"\n" for line in [header, *entries]))
+    code, _, err = run("merge", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "d")
+    assert code == 1
+    assert "b/samples/hierarchy.jsonl, line 2" in err
+
+
+def test_a_shard_is_written_as_a_fraction(run, tmp_path):
+    code, _, err = run("assess", "./m.gguf", "--shard", "two", "--out", tmp_path / "x")
+    assert code == 2
+    assert "--shard 1/4" in err

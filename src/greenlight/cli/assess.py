@@ -34,6 +34,9 @@ def assess(
         bool,
         typer.Option("--whole", help="Ask every item, also those no row needs any more: for `greenlight compare`."),
     ] = False,
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Ask the K-th of N parts of each suite; `greenlight merge` joins.")
+    ] = None,
     reference: options.References = None,
     ops: options.Ops = None,
     pull: Pull = False,
@@ -54,6 +57,7 @@ def assess(
             minutes=minutes,
             include_harmful=include_harmful,
             whole=whole,
+            shard=options.read_shard(shard),
             ops=ops,
             references=options.read_references(reference),
             pull=pull,

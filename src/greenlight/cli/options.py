@@ -58,6 +58,22 @@ def read_references(named: list[str] | None) -> dict[str, str]:
     return found
 
 
+def read_shard(text: str | None) -> tuple[int, int] | None:
+    """K/N as given on the command line.
+
+    Raises:
+        UsageError: it is written otherwise.
+    """
+    from greenlight.errors import UsageError
+
+    if text is None:
+        return None
+    number, slash, parts = text.partition("/")
+    if not (slash and number.isdecimal() and parts.isdecimal() and len(text) < 12):
+        raise UsageError("a part of an exam is written otherwise", where=f"--shard {text}", do="--shard 1/4")
+    return int(number), int(parts)
+
+
 def read_system(system: str | None) -> str | None:
     """The system prompt itself: the text, or what is in the file that @FILE names."""
     from greenlight.errors import UsageError

@@ -15,4 +15,5 @@ from greenlight.cli import verify
 from greenlight.cli import release
 from greenlight.cli import diff
 from greenlight.cli import compare
+from greenlight.cli import merge
 from greenlight.cli import import_

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from greenlight.assess.judge import JudgeRunner
-from greenlight.assess.runner import Progress, SuiteRunner, open_journals
+from greenlight.assess.runner import Progress, SuiteRunner, Watcher, open_journals
 from greenlight.compose.exam import Exam
 from greenlight.compose.observer import Observer
 from greenlight.compose.participants import Participants
@@ -22,6 +23,20 @@ from greenlight.gate.policy import Policy
 
 FIRST_BLOCK = 64
 """Items that all answer before rows beside a reference, or read by a judge, are looked at; then twice as many."""
+
+
+class Shard(NamedTuple):
+    """Every so many-th item of each suite's order."""
+
+    number: int
+    """Which part, from 1."""
+
+    parts: int
+    """How many there are."""
+
+    def holds(self, index: int) -> bool:
+        """Whether an item of the exam's order is of this part."""
+        return index % self.parts == self.number - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +63,9 @@ class Room:
 
     whole: bool = False
     """Whether the candidate answers every item, also those that no row needs any more."""
+
+    shard: Shard | None = None
+    """The part of the items that is asked here, of everyone, in full; None for all of them."""
 
 
 def ask_suite(room: Room, exam: Exam, *, deadline: float | None) -> float:
@@ -101,6 +119,8 @@ class _Sitting:
     @property
     def certain(self) -> bool:
         """Whether more answers cannot change any row with a limit."""
+        if self._room.shard is not None:
+            return False
         if self._room.whole and self._runners[None].n_done < len(self._exam.items):
             return False
         return bool(self._watches) and all(follower.certain for follower in self._watches.values())
@@ -145,8 +165,13 @@ class _Sitting:
             self._room.participants.subject(whose),
             journal=samples,
             timings=timings,
-            watcher=_Watcher(own, readers, self._facts, whole=self._room.whole and whose is None),
+            watcher=self._watcher(own, readers, whole=self._room.whole and whose is None),
         )
+
+    def _watcher(self, own: SuiteWatch | None, readers: Sequence[SuiteWatch], *, whole: bool) -> Watcher:
+        if self._room.shard is not None:
+            return _PartWatcher(self._room.shard)
+        return _Watcher(own, readers, self._facts, whole=whole)
 
     def _judge(self, whose: str | None, judge: str) -> JudgeRunner:
         key = (whose, judge)
@@ -222,6 +247,22 @@ class _Watcher:
     def certain(self) -> bool:
         """Whether nobody needs more answers."""
         return not self._whole and bool(self._readers) and all(reader.certain for reader in self._readers)
+
+
+class _PartWatcher:
+    """What a runner is told that asks a part of the items: rows need an unbroken order, so none is followed here."""
+
+    certain = False
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+
+    def follow(self, answer: Callable[[int], Mapping[str, JSON] | None], upto: int) -> None:
+        """Nothing is followed."""
+
+    def wants(self, index: int) -> bool:
+        """The items of the part."""
+        return self._shard.holds(index)
 
 
 def share_of(deadline: float | None, left: Sequence[Exam]) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from greenlight.assess.instrument import check_grader
 from greenlight.assess.own import suites_of
-from greenlight.compose.asking import Room, ask_suite, share_of
+from greenlight.compose.asking import Room, Shard, ask_suite, share_of
 from greenlight.compose.exam import Exam, calibrations_of, check_only, exams_of
 from greenlight.compose.observer import Observer
 from greenlight.compose.participants import Participants, check_examinee
@@ -28,6 +28,7 @@ def assess(
     minutes: float | None = None,
     include_harmful: bool = False,
     whole: bool = False,
+    shard: Shard | None = None,
     observer: Observer | None = None,
 ) -> None:
     """Put the exam of a lock to the model it names, resuming whatever the folder already holds.
@@ -41,6 +42,7 @@ def assess(
         minutes: time budget over everything that is left to do.
         include_harmful: keep the text of harmful items in the folder, not only their id and hash.
         whole: ask every item, also those that no row needs any more: for comparing, which pairs them.
+        shard: ask this part of each suite alone; `merge` joins the parts.
         observer: told of each step.
 
     Raises:
@@ -56,7 +58,9 @@ def assess(
         open_folder(folder, lock, exams, tasks, include_harmful=include_harmful)
         chosen = [exam for exam in exams if only is None or exam.suite.name in only]
         watch = observer or Observer()
-        _Work(participants, lock, folder, exams, watch, whole=whole).run(chosen, only=only, minutes=minutes)
+        _Work(participants, lock, folder, exams, watch, whole=whole, shard=shard).run(
+            chosen, only=only, minutes=minutes
+        )
 
 
 class _Work:
@@ -71,8 +75,9 @@ class _Work:
         observer: Observer,
         *,
         whole: bool,
+        shard: Shard | None,
     ) -> None:
-        self._whole = whole
+        self._whole, self._shard = whole, shard
         self._participants, self._lock, self._folder, self._exams = participants, lock, folder, exams
         self._observer, self._policy = observer, policy_of(lock)
 
@@ -103,6 +108,7 @@ class _Work:
             participants=self._participants,
             observer=self._observer,
             whole=self._whole,
+            shard=self._shard,
         )
 
     def _check_instruments(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from greenlight.assess.own import suites_of
+from greenlight.compose.asking import Shard
 from greenlight.compose.assessing import assess
 from greenlight.compose.exam import calibrations_of, lock, plan, redraw
 from greenlight.compose.examinee import Examinee
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 DEFAULT = Settings(None, SamplingParams())
 """No system prompt, the most likely token at each step."""
+
+MAX_PARTS = 10_000
+"""More parts than an exam has items."""
 
 
 def find_examinee(
@@ -107,12 +111,19 @@ def assess_reference(
     minutes: float | None = None,
     include_harmful: bool = False,
     whole: bool = False,
+    shard: tuple[int, int] | None = None,
     ops: str | None = None,
     references: Mapping[str, str] | None = None,
     pull: bool = False,
     observer: Observer | None = None,
 ) -> Path:
-    """Ask and record; without a lock the run is exploratory, and can never be a GO."""
+    """Ask and record; without a lock the run is exploratory, and can never be a GO.
+
+    Raises:
+        UsageError: a shard (number, parts) that is none.
+    """
+    if shard is not None and not 1 <= shard[0] <= shard[1] <= MAX_PARTS:
+        raise UsageError("there is no such part of an exam", found=f"{shard[0]}/{shard[1]}", do="--shard 1/4 to 4/4")
     rules = _policy_for(lock_path, policy)
     everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references)
     value = _lock_for(everyone, lock_path, policy, settings, "exploratory")
@@ -125,6 +136,7 @@ def assess_reference(
         minutes=minutes,
         include_harmful=include_harmful,
         whole=whole,
+        shard=None if shard is None else Shard(*shard),
         observer=observer,
     )
     return folder
