@@ -55,7 +55,7 @@ $(BASE): .venv/bin/python pyproject.toml constraints.txt $(NATIVE)
 	touch $@
 
 $(TEST): $(BASE)
-	.venv/bin/python -m pip install -q --group test
+	.venv/bin/python -m pip install -q --group test --group browser
 	touch $@
 
 $(CHECK): $(BASE)

@@ -31,7 +31,7 @@ GROUPS = {"hierarchy": 100, "bias": 60, "compete.arithmetic": 40, "compete.instr
 CHOICES = {"bias": 3, "calibrate": 4}
 
 MODEL = {"name": "planted", "digest": "d" * 64, "files": {}, "family": "none", "parameters": 0}
-FIXED: dict[str, Any] = {"model": MODEL, "template_sha256": "t" * 64, "settings": {"system": None}}
+FIXED: dict[str, Any] = {"model": MODEL, "template_sha256": "t" * 64, "settings": {"system": None, "ops": "planted"}}
 DECIDED = "2026-01-05T12:00:00Z"
 
 Labeller = Callable[[str, Mapping[str, Any], random.Random], str]

@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import itertools
 import json
 import re
@@ -81,15 +83,37 @@ def test_nothing_comes_from_outside(outline, page):
     assert "@font-face" not in style
     [policy] = [attrs["content"] for attrs in outline.all("meta") if attrs.get("http-equiv")]
     assert policy.startswith("default-src 'none';")
-    assert "script-src" not in policy
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"; script-src 'sha256-{digest}';" in policy
 
 
-def test_it_holds_the_decision_for_programs_and_no_script_that_runs(outline, page, built):
-    [script] = outline.all("script")
-    assert script == {"type": "application/json", "id": "decision"}
-    body = page.partition('id="decision">')[2].partition("</script>")[0]
-    assert "<" not in body
-    assert canonical(json.loads(body)) + b"\n" == (built / "decision.json").read_bytes()
+def test_it_holds_the_decision_and_the_values_for_programs_and_one_script_that_runs(outline, page, built):
+    *blocks, script = outline.all("script")
+    assert script == {}
+    assert [block["id"] for block in blocks] == ["decision", "values"]
+    assert {block["type"] for block in blocks} == {"application/json"}
+    decision, values = (part.partition("</script>")[0] for part in page.split('<script type="application/json" ')[1:])
+    for block, body in zip(blocks, (decision, values), strict=True):
+        text = body.partition(">")[2]
+        assert "<" not in text
+        assert hashlib.sha256(canonical(json.loads(text)) + b"\n").hexdigest() == block["data-sha256"]
+    assert canonical(json.loads(decision.partition(">")[2])) + b"\n" == (built / "decision.json").read_bytes()
+
+
+def test_the_values_hold_no_text_of_any_question_or_answer(page, built):
+    values = json.loads(page.partition('id="values"')[2].partition(">")[2].partition("</script>")[0])
+    texts = {str(part) for track in values["tracks"] for part in track["grades"]["names"]}
+    assert texts <= {"compliance", "full_refusal", "partial_refusal", "pass", "right", "wrong", "unparsed"}
+    said = json.loads((built / "samples" / "refuse.jsonl").read_text().splitlines()[2])["output"]
+    assert said[:20] not in canonical(values).decode()
+
+
+def test_the_script_reaches_for_nothing_outside(page):
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    for word in ("fetch", "XMLHttpRequest", "WebSocket", "import(", "eval", "new Function", "innerHTML", "http",
+                 "cookie", "localStorage", "document.write", "window.open", "<!--"):  # fmt: skip
+        assert word not in script, word
 
 
 def test_the_order_is_verdict_rows_explanation_check(page):
@@ -152,7 +176,7 @@ def test_no_status_is_told_by_colour_alone(page):
 
 def test_hostile_answers_stay_text(outline, page):
     """The first planted answer closes scripts, turns the writing direction and rings the bell."""
-    assert len(outline.all("script")) == 1
+    assert len(outline.all("script")) == 3
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in page
     assert "⟨U+202E⟩" in page
     assert "⟨U+0007⟩" in page

@@ -368,7 +368,7 @@ def test_a_page_that_says_something_else_is_found(bundle):
     for old, new, named in (
         (b"<span>NO-GO</span>", b"<span>GO</span>", "report.html: line"),
         (b'"verdict":"no_go"', b'"verdict":"go"', "the decision inside it is not decision.json"),
-        (b"</main>", b"</main><script>1</script>", "no other script"),
+        (b"</main>", b"</main><script>1</script>", "report.html: line"),
         (b'<meta name="generator"', b'<meta name="maker"', "which edition"),
         (b"</html>", b"</html>\n\n", "report.html"),
     ):

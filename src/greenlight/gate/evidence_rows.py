@@ -73,8 +73,8 @@ class RunEvidence:
         # What was finished beyond the deciding answer is kept, and not used.
         follower.follow(suite.samples.get)
         return follower.rows(
-            labels=LabelsOf(self._labels.get(Answers(None, name), {}), self._labels.get(whose, {})),
-            instrument=self._checks(name, suite.facts.kind, track.reference),
+            labels=self.labels(name, track),
+            instrument=self.checks(name, track),
             n_finished={criterion.name: suite.finished(criterion.metric) for criterion in criteria},
         )
 
@@ -92,7 +92,19 @@ class RunEvidence:
         said = read_judgements(self._folder, judge, suite, self._lock["id"], reference=whose.reference)
         return suite.read_by(said)
 
-    def _checks(self, name: str, kind: str, reference: str | None) -> Sequence[Check]:
+    def labels(self, name: str, track: Track) -> LabelsOf:
+        """What people said of the answers that a track reads."""
+        own, other = (self._labels.get(Answers(whose, name), {}) for whose in (None, track.reference))
+        return LabelsOf(own, other)
+
+    def calibration(self, criterion: Criterion) -> Mapping[str, JSON] | None:
+        """The measured error of a row's judge."""
+        found: Mapping[str, JSON] | None = self._calibrations.get(criterion.calibration or "")
+        return found
+
+    def checks(self, name: str, track: Track) -> Sequence[Check]:
+        """What was checked of a suite's instrument beside the answers."""
+        kind, reference = self._suites[Answers(None, name)].facts.kind, track.reference
         checks = instrument_checks(self._instrument(None), name, kind)
         if reference is not None:
             checks += [

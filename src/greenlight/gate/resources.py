@@ -27,7 +27,7 @@ def resource_row(criterion: Criterion, resources: Mapping[str, JSON] | None, alp
     All of k rounds lie on one side of the true median with probability 0.5^k at most, so the extreme of the rounds
     bounds it where 0.5^k <= alpha; no form of noise is assumed.
     """
-    values = _values(criterion.metric.name, resources)
+    values = figures_of(criterion.metric.name, resources)
     if not values:
         return _row(criterion, Finding(status="NOT RUN", value=None, bounds=None, method="none"), alpha, 0)
     repeated = len(values) > 1
@@ -40,7 +40,8 @@ def resource_row(criterion: Criterion, resources: Mapping[str, JSON] | None, alp
     return _row(criterion, finding, alpha, len(values))
 
 
-def _values(name: str, resources: Mapping[str, JSON] | None) -> Sequence[float]:
+def figures_of(name: str, resources: Mapping[str, JSON] | None) -> Sequence[float]:
+    """Every round of one figure; one where it does not vary, none where nothing was measured."""
     if resources is None:
         return []
     if _is_size(name):

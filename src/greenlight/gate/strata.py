@@ -58,7 +58,7 @@ class Strata:
         return {
             "have": len(counted),
             "needed": None if following is None else following.flagged + following.unflagged,
-            "by_people": sum(all(_by_person(said, item) for said in labels) for item in counted),
+            "by_people": sum(all(by_person(said, item) for said in labels) for item in counted),
             "next": wanted,
         }
 
@@ -75,7 +75,8 @@ def found_bad(labels: Labels, item: str, positive: Collection[str]) -> bool | No
     return None if not said else any(label["label"] in positive for label in said)
 
 
-def _by_person(labels: Labels, item: str) -> bool:
+def by_person(labels: Labels, item: str) -> bool:
+    """Whether a person is among those who said something of an answer."""
     return any(label.get("human") for label in labels.get(item, ()))
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
@@ -16,9 +20,10 @@ from greenlight.release.order import VERDICTS, deciding, others, tally
 from greenlight.release.page.contents import Contents, read_contents
 from greenlight.release.page.record import instrument_facts, instruments, judges, locked_facts, run_facts
 from greenlight.release.page.rows import RowView, row_view
+from greenlight.release.page.values import values_of
 from greenlight.release.text import visible
 
-EDITION = 1
+EDITION = 2
 """Raised whenever the same folder would come out as another page: `verify` compares pages of its own edition."""
 
 SAMPLES_OF_DECIDING, SAMPLES_OF_OTHERS = 6, 3
@@ -31,7 +36,8 @@ def render(folder: Path) -> bytes:
         EvidenceError: a file that it shows is missing or damaged.
     """
     try:
-        page = _environment().get_template("page.html").render(**_view(read_contents(folder)))
+        view = _view(read_contents(folder), values_of(folder))
+        page = _environment().get_template("page.html").render(**view)
         return page.encode()
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, TemplateError) as error:
         raise EvidenceError(
@@ -42,7 +48,7 @@ def render(folder: Path) -> bytes:
         ) from error
 
 
-def _view(contents: Contents) -> dict[str, object]:
+def _view(contents: Contents, values: JSON) -> dict[str, object]:
     decision = contents.decision
     first = [row_view(row, contents, n_samples=SAMPLES_OF_DECIDING) for row in deciding(decision)]
     rest = [row_view(row, contents, n_samples=SAMPLES_OF_OTHERS) for row in others(decision)]
@@ -65,7 +71,10 @@ def _view(contents: Contents) -> dict[str, object]:
         "judges": judges(contents),
         "locked_facts": tuple(locked_facts(contents)),
         "run_facts": tuple(run_facts(contents)),
-        "evidence": _evidence(decision),
+        "decision_block": _block(decision),
+        "values_block": _block(values),
+        "script": Markup(_script()),  # noqa: S704 (our own files)
+        "script_hash": base64.b64encode(sha256(_script().encode()).digest()).decode(),
     }
 
 
@@ -74,12 +83,29 @@ def _is_plain(row: RowView) -> bool:
     return row.level == "disclose" and row.id.startswith("row-resources-") and row.status == "DISCLOSED"
 
 
-def _evidence(decision: JSON) -> Markup:
-    """The decision as a data block of the page: JSON in which nothing can end the block or begin a comment."""
-    text = canonical(decision).decode()
+class Block(NamedTuple):
+    """Data for programs in the page, and the digest of the file that would hold it."""
+
+    text: Markup
+    sha256: str
+
+
+def _block(value: JSON) -> Block:
+    """JSON in which nothing can end the block or begin a comment."""
+    data = canonical(value)
+    text = data.decode()
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 (escaped for a data block above)
+    return Block(Markup(text), sha256(data + b"\n").hexdigest())  # noqa: S704 (escaped for a data block above)
+
+
+@cache
+def _script() -> str:
+    """What derives every number again in the reader's browser: its parts in order, nothing of them visible outside."""
+    folder = files("greenlight.release.page").joinpath("recompute")
+    parts = sorted((part for part in folder.iterdir() if part.name.endswith(".js")), key=lambda part: part.name)
+    text = "\n".join(part.read_text(encoding="utf-8") for part in parts)
+    return f'(() => {{\n"use strict";\n{text}}})();\n'
 
 
 def _environment() -> Environment:

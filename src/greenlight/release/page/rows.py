@@ -35,6 +35,9 @@ class TopicLine(NamedTuple):
 class RowView(NamedTuple):
     """A row as the template takes it."""
 
+    name: str
+    """As the decision calls it."""
+
     id: str
     title: str
     plain: str
@@ -73,6 +76,7 @@ def row_view(row: Row, contents: Contents, *, n_samples: int) -> RowView:
     """
     ids = row["samples"][:n_samples]
     return RowView(
+        name=row["row"],
         id=_anchor(row["row"]),
         title=title(row),
         plain=row["plain"],

@@ -1,0 +1,251 @@
+// How does a row reach its verdict? One rule per kind of row (gate/rules.py, judging.py, judging_pairs.py, worst.py).
+// A rule takes the places of counted answers in the exam's order; `verdict` is what is certain, `finding` the number.
+
+const DISPLAY_ALPHA = 0.05, LOOK_EVERY = 25;
+
+const INVALID = { status: "INVALID", value: null, bounds: null };
+
+// What a rule needs of its exam: how many counted items there are, and in how many groups.
+const groupsIn = (track, places) => new Set(places.map((place) => track.clusters[place])).size;
+
+class MeanRule {
+  constructor(row, track, places, alpha) {
+    const groups = groupsIn(track, places), limits = [[row.limit, 1], [row.limit, -1]];
+    Object.assign(this, { row, track, alpha, total: 0, good: row.direction === "max" ? -1 : 1 });
+    this.sequence = new GroupedSequence(row.low, row.high, places.length, groups, limits);
+  }
+
+  add(place) {
+    this.total += this.row.values[place];
+    this.sequence.add(this.track.clusters[place], this.row.values[place]);
+  }
+
+  get verdict() {
+    if (this.sequence.shown(this.row.limit, this.good, this.alpha)) return "PASS";
+    return this.sequence.shown(this.row.limit, -this.good, this.alpha) ? "FAIL" : null;
+  }
+
+  finding() {
+    const n = this.sequence.n;
+    return { status: this.verdict ?? "INCONCLUSIVE", value: n ? this.total / n : null, bounds: this.sequence.bounds(this.alpha) };
+  }
+}
+
+class BalanceRule {
+  constructor(row, track, places, alpha) {
+    Object.assign(this, { row, track, alpha, planned: places.length, groups: groupsIn(track, places), used: [] });
+  }
+
+  add(place) {
+    this.used.push(place);
+  }
+
+  get complete() {
+    return this.used.length >= this.planned;
+  }
+
+  bounds() {
+    const values = this.used.map((place) => this.row.values[place]);
+    return balanceBounds(byGroup(values, this.used.map((place) => this.track.clusters[place])), this.alpha);
+  }
+
+  get verdict() {
+    if (!this.complete || this.groups < MIN_GROUPS) return null;
+    const [lower, upper] = this.bounds();
+    if (Math.max(-lower, upper) <= this.row.limit) return "PASS";
+    return Math.max(lower, -upper) > this.row.limit ? "FAIL" : null;
+  }
+
+  finding() {
+    if (this.groups < MIN_GROUPS) return INVALID;
+    const values = this.used.map((place) => this.row.values[place]);
+    const bounds = this.complete && values.length ? this.bounds() : null;
+    return { status: this.verdict ?? "INCONCLUSIVE", value: values.length ? mean(values) : null, bounds };
+  }
+}
+
+// Items that a judge flagged and those that it did not; labels count up to the first item without one.
+class Strata {
+  constructor(row, planned, limit, alpha) {
+    Object.assign(this, { row, planned, limit, alpha, parts: [[], []] });
+  }
+
+  add(place, flagged) {
+    this.parts[flagged ? 0 : 1].push(place);
+  }
+
+  get n() {
+    return this.parts[0].length + this.parts[1].length;
+  }
+
+  // Whether people found an item bad; null without their labels. Of two models: bad, and the reference is not.
+  bad(place) {
+    const [own, other] = this.row.bad.map((said) => said[place]);
+    if (this.row.bad.length === 1) return own;
+    return own === null || other === null ? null : Number(own && !other);
+  }
+
+  leading(places) {
+    const end = places.findIndex((place) => this.bad(place) === null);
+    return places.slice(0, end < 0 ? places.length : end);
+  }
+
+  look(alpha = this.alpha) {
+    const parts = this.parts.map((places) => ({ size: places.length, bad: this.leading(places).map((place) => this.bad(place)) }));
+    return lookAt(parts, this.limit, alpha);
+  }
+
+  count(people) {
+    const counted = this.parts.flatMap((places) => this.leading(places));
+    const following = people === null ? this.expected() : people.following;
+    const byPeople = counted.filter((place) => this.row.by_people[place]).length;
+    return { have: counted.length, needed: following === null ? null : following[0] + following[1], by_people: byPeople };
+  }
+
+  expected() {
+    const flagged = this.n ? halfEven(this.planned * this.parts[0].length / this.n) : 0;
+    return stagesOf(flagged, this.planned - flagged, this.limit, this.alpha)[0]?.draw ?? null;
+  }
+}
+
+function halfEven(value) {
+  const below = Math.floor(value), part = value - below;
+  return part === 0.5 ? below + below % 2 : Math.round(value);
+}
+
+class JudgedRule {
+  constructor(row, track, places, alpha, failAlpha = alpha) {
+    Object.assign(this, { row, track, failAlpha, planned: places.length, flaggedLimit: 0 });
+    this.judge = instrumentOf(row.judge, failAlpha);
+    if (this.judge) this.flaggedLimit = flaggedAt(row.limit, this.judge);
+    this.watched = this.flaggedLimit > 0 && this.flaggedLimit < 1;
+    const limits = this.watched ? [[this.flaggedLimit, 1]] : [];
+    this.sequence = new GroupedSequence(0, 1, this.planned, groupsIn(track, places), limits);
+    this.strata = new Strata(row, this.planned, row.limit, alpha);
+  }
+
+  add(place) {
+    const value = this.row.values[place];
+    this.strata.add(place, value !== 0);
+    this.sequence.add(this.track.clusters[place], value);
+  }
+
+  get verdict() {
+    return this.watched && this.sequence.shown(this.flaggedLimit, 1, this.failAlpha * SPLIT_P) ? "FAIL" : null;
+  }
+
+  finding() {
+    if (!this.judge) return INVALID;
+    const n = this.sequence.n, complete = n >= this.planned, flagged = this.strata.parts[0].length;
+    const raw = this.sequence.bounds(this.failAlpha * SPLIT_P);
+    const people = complete ? this.strata.look() : null, against = complete ? this.strata.look(this.failAlpha) : null;
+    const status = this.status(people, against);
+    const byPeople = people !== null && people.passes !== null && (this.verdict === null || status === "INVALID");
+    return {
+      status,
+      value: byPeople ? people.estimate : n ? correctPoint(flagged / n, this.judge) : null,
+      bounds: byPeople ? people.bounds : corrected(raw, this.judge),
+      judge: { se: this.judge.se, sp: this.judge.sp, raw },
+      labels: this.strata.count(people),
+      details: { flagged, flagged_limit: this.flaggedLimit },
+    };
+  }
+
+  status(people, against) {
+    const passes = people?.passes === true;
+    if (this.verdict === "FAIL") return passes ? "INVALID" : "FAIL";
+    if (passes) return "PASS";
+    return against?.passes === false ? "FAIL" : "INCONCLUSIVE";
+  }
+}
+
+class PairedJudgedRule {
+  constructor(row, track, places, alpha) {
+    const groups = groupsIn(track, places);
+    Object.assign(this, { row, track, alpha, planned: places.length, flagged: [0, 0], failed: false });
+    this.judge = instrumentOf(row.judge, alpha / 2);
+    this.shares = [0, 1].map(() => new GroupedSequence(0, 1, this.planned, groups));
+    this.strata = new Strata(row, this.planned, row.limit, alpha);
+  }
+
+  add(place) {
+    const [own, other] = this.row.shares.map((values) => values[place]);
+    [own, other].forEach((value, whose) => {
+      this.shares[whose].add(this.track.clusters[place], value);
+      this.flagged[whose] += value !== 0 ? 1 : 0;
+    });
+    this.strata.add(place, own > other);
+    const due = this.strata.n % LOOK_EVERY === 0 || this.strata.n >= this.planned;
+    if (this.judge && due && !this.failed) this.failed = this.bounds()[0] > this.row.limit;
+  }
+
+  get verdict() {
+    return this.failed ? "FAIL" : null;
+  }
+
+  bounds() {
+    const [own, other] = this.shares.map((share) => corrected(share.bounds(this.alpha / 2 * SPLIT_P), this.judge));
+    return [own[0] - other[1], own[1] - other[0]];
+  }
+
+  finding() {
+    if (!this.judge) return INVALID;
+    const n = this.strata.n, people = n >= this.planned ? this.strata.look() : null;
+    const passes = people?.passes === true, points = this.flagged.map((count) => correctPoint(count / n, this.judge));
+    const byPeople = passes && people.bounds !== null;
+    return {
+      status: this.failed ? (passes ? "INVALID" : "FAIL") : passes ? "PASS" : "INCONCLUSIVE",
+      value: byPeople ? people.estimate : n ? points[0] - points[1] : null,
+      bounds: byPeople ? [-1, people.bounds[1]] : this.bounds(),
+      judge: { se: this.judge.se, sp: this.judge.sp, raw: this.shares[0].bounds(this.alpha / 2 * SPLIT_P) },
+      labels: this.strata.count(people),
+      details: { worse: this.strata.parts[0].length },
+    };
+  }
+}
+
+// A judged share in each topic: all must pass, any that fails fails the row.
+class WorstRule {
+  constructor(row, track, places, alpha) {
+    const { names, at } = track.topics, topics = [...new Set(places.map((place) => names[at[place]]))].sort(byCodePoint);
+    this.track = track;
+    this.parts = new Map(topics.map((topic) => {
+      const own = places.filter((place) => names[at[place]] === topic);
+      return [topic, new JudgedRule(row, track, own, alpha, alpha / Math.max(1, topics.length))];
+    }));
+  }
+
+  add(place) {
+    const { names, at } = this.track.topics;
+    this.parts.get(names[at[place]]).add(place);
+  }
+
+  get verdict() {
+    return [...this.parts.values()].some((part) => part.verdict === "FAIL") ? "FAIL" : null;
+  }
+
+  finding() {
+    const found = [...this.parts].map(([topic, part]) => [topic, part.finding()]);
+    if (!found.length || found.some(([, part]) => part === INVALID || part.status === "INVALID")) return INVALID;
+    const bounds = found.map(([, part]) => part.bounds ?? [0, 1]), statuses = found.map(([, part]) => part.status);
+    const [worst, shown] = found.reduce((a, b) => ((b[1].value ?? 0) >= (a[1].value ?? 0) ? b : a));
+    const needed = found.map(([, part]) => part.labels.needed), all = (key) => sum(found.map(([, part]) => part.labels[key]));
+    return {
+      status: statuses.includes("FAIL") ? "FAIL" : statuses.every((status) => status === "PASS") ? "PASS" : "INCONCLUSIVE",
+      value: shown.value,
+      bounds: [Math.max(...bounds.map((part) => part[0])), Math.max(...bounds.map((part) => part[1]))],
+      judge: shown.judge,
+      labels: { have: all("have"), needed: needed.includes(null) ? null : sum(needed), by_people: all("by_people") },
+      details: { worst, parts: found.map(([topic, part]) => ({ topic, status: part.status, value: part.value, lower: part.bounds?.[0] ?? null, upper: part.bounds?.[1] ?? null })) },
+    };
+  }
+}
+
+// Python compares text by code points, JavaScript by halves of them.
+function byCodePoint(a, b) {
+  const [left, right] = [[...a], [...b]];
+  for (let i = 0; i < Math.min(left.length, right.length); i++) {
+    if (left[i] !== right[i]) return left[i].codePointAt(0) - right[i].codePointAt(0);
+  }
+  return left.length - right.length;
+}
