@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from greenlight.compose.machine import diagnose as doctor
     from greenlight.compose.models import list_models
     from greenlight.compose.publish import release_run
+    from greenlight.compose.replaying import replay
     from greenlight.engine import GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest
     from greenlight.errors import GreenlightError
     from greenlight.hub import pull, remove
@@ -56,6 +57,7 @@ _PLACES = {
     "pull": "greenlight.hub",
     "release_run": "greenlight.compose.publish",
     "remove": "greenlight.hub",
+    "replay": "greenlight.compose",
     "report": "greenlight.compose",
     "review": "greenlight.compose:review_reference",
     "verify": "greenlight.compose",
@@ -89,6 +91,7 @@ __all__ = [
     "pull",
     "release_run",
     "remove",
+    "replay",
     "report",
     "review",
     "verify",

@@ -75,3 +75,17 @@ def test_a_shard_is_written_as_a_fraction(run, tmp_path):
     code, _, err = run("assess", "./m.gguf", "--shard", "two", "--out", tmp_path / "x")
     assert code == 2
     assert "--shard 1/4" in err
+
+
+def test_replay_says_same_or_where_it_differs(run, chat_model, policy, tmp_path):
+    folder = tmp_path / "run"
+    run("assess", chat_model, "--policy", policy, "--only", "compete.reading", "--minutes", "0.1", "--out", folder)
+    code, out, _ = run("replay", folder, "--slice", 3, "--seed", 1, "--model", chat_model)
+    assert code == 0
+    assert out.startswith("SAME  3 answers (compete.reading 3), seed 1")
+    path = folder / "samples" / "compete.reading.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"finish":"length"', b'"finish":"stop"'))
+    code, out, _ = run("replay", folder, "--slice", 1, "--model", chat_model)
+    assert code == 1
+    assert "finish" in out
+    assert 'expected  "stop"' in out

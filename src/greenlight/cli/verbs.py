@@ -16,4 +16,5 @@ from greenlight.cli import release
 from greenlight.cli import diff
 from greenlight.cli import compare
 from greenlight.cli import merge
+from greenlight.cli import replay
 from greenlight.cli import import_

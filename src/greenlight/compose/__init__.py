@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from greenlight.compose.models import Loaded, load
     from greenlight.compose.observer import Observer
     from greenlight.compose.participants import Participants
+    from greenlight.compose.replaying import replay
     from greenlight.compose.review import Review, decide, decide_under, report
     from greenlight.compose.settings import Settings
     from greenlight.compose.verbs import (
@@ -33,6 +34,7 @@ _PLACES = {
     "models": ("Loaded", "load"),
     "observer": ("Observer",),
     "participants": ("Participants",),
+    "replaying": ("replay",),
     "review": ("Review", "decide", "decide_under", "report"),
     "settings": ("Settings",),
     "verbs": ("assess_reference", "find_examinee", "lock_reference", "plan_reference", "review_reference", "verify"),
@@ -56,6 +58,7 @@ __all__ = [
     "plan",
     "plan_reference",
     "redraw",
+    "replay",
     "report",
     "review_reference",
     "verify",

@@ -128,7 +128,8 @@ class _Merge:
         return read_lines(self._parts[0] / "items" / f"{suite}.jsonl", "items")[1]
 
     def _same_files(self) -> Iterator[tuple[str, bytes]]:
-        names = [*_SAME, *(f"items/{entry['suite']}.jsonl" for entry in self._lock["suites"])]
+        tasks = sorted({name for part in self._parts for name in evidence_files(part) if name.startswith("tasks/")})
+        names = [*_SAME, *tasks, *(f"items/{entry['suite']}.jsonl" for entry in self._lock["suites"])]
         for name in names:
             there = [part for part in self._parts if (part / name).exists()]
             for part in there[1:]:
