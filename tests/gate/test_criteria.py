@@ -195,6 +195,19 @@ def test_unreadable_choices_count_as_the_worst_and_show_in_a_check():
     assert ece["value"] == 1.0
 
 
+def test_the_area_under_risk_and_coverage_is_shown_with_an_interval():
+    text = (
+        '[policy]\nname = "p"\n[[must]]\nassess = "calibrate"\nmetric = "brier"\nlimit = 0.2\nwhy = "w"\nsource = "s"\n'
+    )
+    text += '[[disclose]]\nassess = "calibrate"\nmetric = "aurc"\nwhy = "w"\n'
+    facts, samples = stream("calibrate", wrong_at(0.3))
+    row = evaluate(parse_policy(text).criteria[1], samples, facts, 0.05)
+    assert row["status"] == "DISCLOSED"
+    # Every answer is given with the same confidence: any order is as good as any other.
+    assert row["value"] == pytest.approx(sum(sample["grade"]["label"] != "right" for sample in samples) / len(samples))
+    assert row["lower"] < row["value"] < row["upper"]
+
+
 def test_a_disclosure_alone_never_ends_a_suite_and_shows_its_levels():
     rows, used = follow("compete.arithmetic", wrong_at(0.5))
     assert used == 200

@@ -16,6 +16,7 @@ from greenlight.measure.metrics import Metric, Sample, picked
 from greenlight.measure.statistics.calibration import ece
 from greenlight.measure.statistics.clusters import MIN_GROUPS, binary_clustered, bootstrap, by_group, cluster_t
 from greenlight.measure.statistics.proportions import Interval
+from greenlight.measure.statistics.selective import risk_coverage
 from greenlight.measure.statistics.sequence import GroupedSequence
 
 DISPLAY_ALPHA = 0.05
@@ -95,6 +96,8 @@ def _statistic(metric: Metric) -> Callable[[Sequence[Sequence[Sample]], Metric],
     """What makes the number of a metric that is no mean of its items."""
     if metric.kind == "ece":
         return _Ece
+    if metric.kind == "aurc":
+        return _Aurc
     if metric.kind == "contrast":
         return _Contrast
     return _Lean if metric.name == "s_dis" else None
@@ -117,8 +120,8 @@ class _Mean:
         return float((counts @ self._totals) / (counts @ self._sizes))
 
 
-class _Ece:
-    """Calibration error of groups that are taken so often each."""
+class _Confidence:
+    """Confidence and right or wrong of groups that are taken so often each."""
 
     def __init__(self, groups: Sequence[Sequence[Sample]], _: Metric) -> None:
         pairs = [(*(picked(sample) or (1.0, 0.0)), index) for index, group in enumerate(groups) for sample in group]
@@ -126,9 +129,23 @@ class _Ece:
         table = np.array(pairs)
         self._confidence, self._right, self._group = table[:, 0], table[:, 1], table[:, 2].astype(np.intp)
 
-    def __call__(self, counts: Counts) -> float | None:
+    def _taken(self, counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         times = counts[self._group]
-        return ece(np.repeat(self._confidence, times), np.repeat(self._right, times))
+        return np.repeat(self._confidence, times), np.repeat(self._right, times)
+
+
+class _Ece(_Confidence):
+    """Their calibration error."""
+
+    def __call__(self, counts: Counts) -> float | None:
+        return ece(*self._taken(counts))
+
+
+class _Aurc(_Confidence):
+    """The area under their risk-coverage curve."""
+
+    def __call__(self, counts: Counts) -> float | None:
+        return risk_coverage(*self._taken(counts)).aurc
 
 
 class _Contrast:
