@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenlight.gate.criteria import Watch, watch
-from greenlight.gate.policy import load_policy
+from greenlight.gate.policy import load_policy, parse_policy
 from greenlight.measure.refusal import calibration
 from tests.gate.planted import evaluate, facts_of, items_of, joined, perfect, samples_of, wrong_at
 
