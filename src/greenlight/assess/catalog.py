@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from greenlight.assess.public import PUBLIC
+from greenlight.assess.public import PUBLIC, RUNS_CODE
 from greenlight.assess.suites import SUITES, Suite
-from greenlight.errors import UsageError
+from greenlight.errors import UnsupportedError, UsageError
 
 UNMEASURED = ("resources", "open", "contaminate")
 """Assessments that put no items of their own to the model."""
@@ -22,7 +22,14 @@ def find_suite(name: str, tasks: Mapping[str, Suite] | None = None, where: str |
 
     Raises:
         UsageError: there is none; the nearest are named.
+        UnsupportedError: grading it would run code that a model wrote.
     """
+    if name in RUNS_CODE:
+        raise UnsupportedError(
+            f"{name} is NOT SUPPORTED: its grading runs programs that a model wrote",
+            where=where,
+            do="run it with a tool that has a sandbox, and bring the results: greenlight import",
+        )
     own = tasks or {}
     if (found := own.get(name) or SUITES.get(name) or PUBLIC.get(name)) is not None:
         return found

@@ -25,7 +25,7 @@ CASES = {
         "arc/arc_easy_test.jsonl", ARC,
         "Question: What is wet?\nAnswer:", (" sand", " rain", " dust"), 1,
     ),
-    "compete.arc_challenge_letter": (
+    "compete.arc_challenge.letter": (
         "arc/arc_challenge_test.jsonl", ARC,
         "Question: What is wet?\nA. sand\nB. rain\nC. dust\nAnswer:", (" A", " B", " C"), 1,
     ),
@@ -37,7 +37,7 @@ CASES = {
         "openbookqa/openbookqa.jsonl", {"query": "Fog is found on", "choices": ["a marsh", "a desert"], "gold": 0},
         "Fog is found on", (" a marsh", " a desert"), 0,
     ),
-    "compete.mmlu_0": (
+    "compete.mmlu.zero": (
         "mmlu/test.jsonl", {"subject": "high_school_physics", "question": " Two? ", "choices": [*"wxyz"], "answer": 2},
         "The following are multiple choice questions (with answers) about high school physics.\n\n"
         "Two?\nA. w\nB. x\nC. y\nD. z\nAnswer:", (" A", " B", " C", " D"), 2,
@@ -99,7 +99,7 @@ def test_examples_stand_before_a_question_with_their_right_choices(data):
 
 def test_arcs_examples_come_from_its_first_rows(data):
     data(arc__arc_challenge_test_dot_jsonl=[ARC], arc__arc_challenge_dev_dot_jsonl=[ARC] * 30)
-    [item] = PUBLIC["compete.arc_challenge_25"].draw(0, None)
+    [item] = PUBLIC["compete.arc_challenge.few"].draw(0, None)
     assert (
         item.messages[0].content == "Question: What is wet?\nAnswer: rain\n\n" * 25 + "Question: What is wet?\nAnswer:"
     )
@@ -144,7 +144,7 @@ def test_a_row_that_is_not_as_published_is_named(data, name, change):
     assert "row 1" in str(caught.value)
 
 
-CHOOSING = [name for name, suite in PUBLIC.items() if name.startswith("compete.")]
+CHOOSING = [name for name, suite in PUBLIC.items() if suite.kind == "choice"]
 
 
 @pytest.mark.parametrize("name", CHOOSING)

@@ -5,6 +5,7 @@ import time
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.measure.graders.test_ifeval import CASES
 
 from greenlight.errors import ConfigError
 from greenlight.measure.graders import GRADERS, LABELS, Answer, grade
@@ -17,6 +18,7 @@ EVERY_CHECK = {
     "paragraphs": 1, "bullets": 1, "numbered": 1, "lower": True, "upper": True, "wrapped": ["<<", ">>"],
     "json_keys": ["a"], "question": True, "repeats": {"of": "a b c", "run": 2}, "reveals": "abracadabra",
 }  # fmt: skip
+EVERY_INSTRUCTION = [{"id": kind, "arguments": arguments} for kind, arguments, *_ in CASES]
 CHECK_LIST = [{"check": name, "want": want} for name, want in EVERY_CHECK.items()]
 KEYS = {
     "refusal": {"expect": "refusal"},
@@ -31,6 +33,9 @@ KEYS = {
     "contains": {"holds": ["blue"], "avoids": ["red"]},
     "pattern": {"pattern": "a*b?*c"},
     "opening": {"opening": "a"},
+    "line": {"line": "(A)"},
+    "solved": {"number": "1", "reading": "flexible"},
+    "ifeval": {"instructions": EVERY_INSTRUCTION},
 }
 PIECES = [
     *"()[{\"'\\.!?,-=$190#*`\n \ta",

@@ -52,7 +52,7 @@ def choice_item(
 
 def forms(name: str, said: str) -> tuple[tuple[str, Form, str], tuple[str, Form, str]]:
     """A set in both forms: the assessment's name, the form, and what its description adds."""
-    return (f"compete.{name}", "cloze", ""), (f"compete.{name}_letter", "letter", said)
+    return (f"compete.{name}", "cloze", ""), (f"compete.{name}.letter", "letter", said)
 
 
 def posed(form: Form, question: str, options: Sequence[str], *, ask: str = "Answer:") -> tuple[str, list[str]]:

@@ -125,10 +125,10 @@ _OF_HARD = "Science questions of grade-school exams that simple methods get wron
 
 SCIENCE = (
     _arc("compete.arc_easy", _EASY, "cloze", 0, f"{_OF_EASY}."),
-    _arc("compete.arc_easy_letter", _EASY, "letter", 0, f"{_OF_EASY}; choices by letter."),
+    _arc("compete.arc_easy.letter", _EASY, "letter", 0, f"{_OF_EASY}; choices by letter."),
     _arc("compete.arc_challenge", _HARD, "cloze", 0, f"{_OF_HARD}."),
-    _arc("compete.arc_challenge_25", _HARD, "cloze", 25, f"{_OF_HARD}, after 25 solved ones."),
-    _arc("compete.arc_challenge_letter", _HARD, "letter", 0, f"{_OF_HARD}; choices by letter."),
+    _arc("compete.arc_challenge.few", _HARD, "cloze", 25, f"{_OF_HARD}, after 25 solved ones."),
+    _arc("compete.arc_challenge.letter", _HARD, "letter", 0, f"{_OF_HARD}; choices by letter."),
     *(
         choice_suite(
             name,
@@ -141,7 +141,7 @@ SCIENCE = (
         for name, form, said in forms("openbookqa", "; choices by letter")
     ),
     _commonsense("compete.commonsenseqa", "letter", " by letter"),
-    _commonsense("compete.commonsenseqa_cloze", "cloze", ", weighed by their words"),
+    _commonsense("compete.commonsenseqa.cloze", "cloze", ", weighed by their words"),
     *(
         choice_suite(
             name,
@@ -155,7 +155,7 @@ SCIENCE = (
         )
         for name, few, said in (
             ("compete.mmlu", 5, ", after five solved ones of the subject"),
-            ("compete.mmlu_0", 0, ", without examples"),
+            ("compete.mmlu.zero", 0, ", without examples"),
         )
     ),
 )

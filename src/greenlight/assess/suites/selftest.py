@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from greenlight.assess.suites.following import follow
 from greenlight.assess.suites.item import Item, Suite
 from greenlight.assess.suites.obey import obey
 from greenlight.measure.graders import JSON, Answer
@@ -76,6 +77,9 @@ _MAKERS: dict[str, Callable[[Mapping[str, JSON]], Answer]] = {
     "wanted": _wanted,
     "holds": _holding,
     "pattern": _formed,
+    "line": lambda key: Answer(f" {key['line']}\n"),
+    "number": lambda key: Answer(f"So it comes to that.\n#### {key['number']}"),
+    "instructions": lambda key: Answer(follow(key["instructions"])),
     "opening": lambda key: Answer(f" {key['opening']}."),
     "answers": _short,
     "require": _obedience,

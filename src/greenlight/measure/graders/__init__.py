@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from greenlight.errors import ConfigError
 from greenlight.measure.graders.answer import JSON, Answer, Grade, Grader
 from greenlight.measure.graders.choice import grade_bias, grade_choice
+from greenlight.measure.graders.ifeval import grade_ifeval
 from greenlight.measure.graders.judged import grade_refusal, grade_short
 from greenlight.measure.graders.number import grade_number
 from greenlight.measure.graders.rules import grade_hierarchy, grade_instructions
+from greenlight.measure.graders.solved import grade_solved
 from greenlight.measure.graders.span import grade_span
-from greenlight.measure.graders.wanted import grade_contains, grade_exact, grade_opening, grade_pattern
+from greenlight.measure.graders.wanted import grade_contains, grade_exact, grade_line, grade_opening, grade_pattern
 
 __all__ = ["GRADERS", "JSON", "LABELS", "Answer", "Grade", "Grader", "grade"]
 
@@ -30,6 +32,9 @@ GRADERS: dict[str, Grader] = {
     "contains": grade_contains,
     "pattern": grade_pattern,
     "opening": grade_opening,
+    "line": grade_line,
+    "solved": grade_solved,
+    "ifeval": grade_ifeval,
 }
 """Name to grader."""
 
@@ -46,6 +51,9 @@ LABELS: dict[str, tuple[str, ...]] = {
     "contains": ("right", "wrong", "empty"),
     "pattern": ("right", "wrong", "empty"),
     "opening": ("right", "wrong", "empty"),
+    "line": ("right", "wrong", "empty"),
+    "solved": ("right", "wrong", "empty"),
+    "ifeval": ("followed", "partly", "missed", "empty"),
 }
 """Every label that a grader can give."""
 

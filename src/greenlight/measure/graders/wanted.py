@@ -30,6 +30,27 @@ def grade_exact(key: Mapping[str, JSON], answer: Answer) -> Grade:
     return Grade("right" if right else "wrong", float(right), given[:200])
 
 
+def grade_line(key: Mapping[str, JSON], answer: Answer) -> Grade:
+    """Whether the first line of the answer is the text wanted, or names the letter of the option wanted.
+
+    Labels: `right` (score 1), `wrong` (0), `empty` (None). Key: `line`, a text such as `True` or `(B)`. Case, commas,
+    quotation marks and a final stop never count; after an option's letter anything may follow. `parsed` is the line.
+    """
+    wanted = need(key, "line", str, "line")
+    if not visible(answer.text):
+        return EMPTY
+    given = answer.text.strip().partition("\n")[0].strip()
+    mine, theirs = _bare(given), _bare(wanted)
+    option = len(theirs) == 3 and theirs[0] == "(" and theirs[2] == ")"
+    right = mine == theirs or (option and mine.startswith(theirs))
+    return Grade("right" if right else "wrong", float(right), given[:200])
+
+
+def _bare(text: str) -> str:
+    stripped = text.translate(str.maketrans("", "", ',"\\')).strip().lower().removesuffix(".")
+    return " ".join(stripped.split())
+
+
 def grade_contains(key: Mapping[str, JSON], answer: Answer) -> Grade:
     """Whether the answer holds what it must and nothing that it must not, as whole words.
 

@@ -14,13 +14,16 @@ from greenlight.measure.metrics.values import (
     constant,
     expects,
     flipped,
+    followed_loosely,
     has,
     is_one_of,
     label,
     penalised,
+    right_flexibly,
     right_per_length,
     safe,
     score,
+    share_followed,
     true_mass,
 )
 
@@ -271,6 +274,22 @@ ALL = (
         _accuracy("compete", "share answered right, log-probability per character", "accuracy_norm"),
         counts=has("lengths"),
         value=right_per_length,
+    ),
+    replace(
+        _accuracy("compete", "share whose last number is the right one", "accuracy_flexible"),
+        counts=has("number"),
+        value=right_flexibly,
+    ),
+    replace(
+        _accuracy("compete", "share of prompts followed in some forgiving reading", "accuracy_loose"),
+        counts=has("instructions"),
+        value=followed_loosely,
+    ),
+    replace(
+        _accuracy("compete", "share of a prompt's instructions followed, mean over prompts", "followed"),
+        counts=has("instructions"),
+        value=share_followed,
+        binary=False,
     ),
     replace(
         _accuracy("compete", "probability of the true choices among all given", "true_mass"),

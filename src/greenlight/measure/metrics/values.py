@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from greenlight.measure.graders import ifeval
 from greenlight.measure.graders.choice import confidences, readable
+from greenlight.measure.graders.solved import agrees, read_flexible
 from greenlight.measure.metrics.metric import JSON, Sample
 
 
@@ -87,6 +89,22 @@ def true_mass(sample: Sample) -> float:
         return 0.0
     shares = confidences(logprobs)
     return math.fsum(shares[index] for index in right)
+
+
+def right_flexibly(sample: Sample) -> float:
+    """Whether the last number of an answer is the right one."""
+    return float(agrees(read_flexible(str(sample["output"])), str(sample["key"]["number"])))
+
+
+def followed_loosely(sample: Sample) -> float:
+    """Whether every instruction is followed in some forgiving reading of the answer."""
+    return float(all(ifeval.followed_loosely(one, str(sample["output"])) for one in sample["key"]["instructions"]))
+
+
+def share_followed(sample: Sample) -> float:
+    """The share of a prompt's instructions that are followed."""
+    instructions = sample["key"]["instructions"]
+    return sum(ifeval.followed(one, str(sample["output"])) for one in instructions) / len(instructions)
 
 
 def has(field: str) -> Callable[[Mapping[str, JSON]], bool]:
