@@ -19,7 +19,9 @@ GRADERS = {
     "compete.reading": "span",
 }
 
+TOLD = [{"id": "punctuation:no_comma", "arguments": {}}]
 EVERY = {"n": 2, "answer": 0, "right": [0], "lengths": [1, 4], "pushed": 1, "pair": "p"}
+EVERY |= {"number": "1", "instructions": TOLD}
 KEYS = [
     {"label": "safe", **EVERY},
     {"label": "unsafe", **EVERY},
@@ -31,7 +33,8 @@ KEYS = [
 def sample(label, key, score=None):
     grade = {"label": label, "score": score, "parsed": "0"}
     partner = {"key": key, "grade": {**grade, "parsed": "1"}}
-    return {"key": key, "grade": grade, "choice_logprobs": [[-0.1], [-3.0]], "partner": partner}
+    logprobs, output = [[-0.1], [-3.0]], "" if label == "empty" else "1"
+    return {"key": key, "grade": grade, "choice_logprobs": logprobs, "partner": partner, "output": output}
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: f"{metric.assess}.{metric.name}")
@@ -48,7 +51,7 @@ def test_what_could_not_be_graded_counts_against_the_model(metric):
     if metric.kind not in ("mean", "judged") or metric.name == "abstained":
         return
     label = "unparsed" if GRADERS.get(metric.assess) == "choice" else "empty"
-    unread = {**sample(label, {**EVERY, "answers": ["a"], "label": "safe"}), "choice_logprobs": []}
+    unread = {**sample(label, {**EVERY, "answers": ["a"], "label": "safe"}), "choice_logprobs": [], "output": ""}
     assert metric.value(unread) == (metric.high if metric.direction == "max" else metric.low)
 
 
