@@ -17,6 +17,9 @@ BATCH_ITEMS = 20
 BATCH_TOKENS = 12
 """Tokens compared per item."""
 
+REPEATS = 3
+"""How often each is asked where a model promises no equal answers."""
+
 PROBE = (
     Message("system", "Answer in one word."),
     Message("user", "Name a colour."),
@@ -76,6 +79,25 @@ def check_batch(subject: Subject, items: Sequence[Item], *, together: Answerer, 
     single = {request.id: _ask(alone, [request])[request.id] for request in requests}
     identical = sum(batched[request.id] == single[request.id] for request in requests)
     return {"items": len(requests), "identical": identical}
+
+
+def check_repeats(subject: Subject, items: Sequence[Item]) -> dict[str, JSON]:
+    """Ask the same items several times of a model that promises nothing; count those that always get one answer.
+
+    Args:
+        subject: how items become requests, and who is asked.
+        items: some of them are asked.
+    """
+    requests = [_probe(subject, item) for item in items[:BATCH_ITEMS]]
+    again = [replace(request, id=f"{request.id}~{turn}") for request in requests for turn in range(REPEATS)]
+    answers = _ask(subject.answerer, again)
+    said = [{answers[f"{request.id}~{turn}"][0] for turn in range(REPEATS)} for request in requests]
+    return {
+        "items": len(requests),
+        "identical": sum(len(texts) == 1 for texts in said),
+        "promised": False,
+        "repeats": REPEATS,
+    }
 
 
 def _probe(subject: Subject, item: Item) -> ChatRequest:

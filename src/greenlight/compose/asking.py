@@ -75,6 +75,8 @@ def ask_suite(room: Room, exam: Exam, *, deadline: float | None) -> float:
         Seconds that it took.
     """
     start = time.monotonic()
+    if exam.suite.kind == "choice" and not room.participants.subject(None).answerer.weighs:
+        return 0.0
     with ExitStack() as stack:
         sitting = _Sitting(room, exam, stack)
         room.observer.suite_started(exam.suite.name, len(exam.items), sitting.n_kept)
@@ -123,7 +125,8 @@ class _Sitting:
             return False
         if self._room.whole and self._runners[None].n_done < len(self._exam.items):
             return False
-        return bool(self._watches) and all(follower.certain for follower in self._watches.values())
+        possible = [follower for track, follower in self._watches.items() if self._possible(track)]
+        return bool(possible) and all(follower.certain for follower in possible)
 
     def rows(self) -> list[dict[str, JSON]]:
         """The suite's rows as they stand."""
@@ -134,7 +137,7 @@ class _Sitting:
         self._run(None, upto, deadline)
         for track in self._others:
             follower = self._watches[track]
-            if follower.certain:
+            if follower.certain or not self._possible(track):
                 continue
             if track.reference is not None:
                 self._run(track.reference, upto, deadline)
@@ -142,6 +145,12 @@ class _Sitting:
                 for whose in dict.fromkeys((None, track.reference)):
                     self._judge(whose, track.judge).run(self._runners[whose].samples, upto, deadline, follower.wants)
             follower.follow(partial(self._seen, track), upto)
+
+    def _possible(self, track: Track) -> bool:
+        """Whether everyone of a track can do what it takes: not all models weigh given texts."""
+        weighed = self._exam.suite.kind == "choice" or self._room.participants.weighs(track.judge)
+        everyone = dict.fromkeys((None, track.reference))
+        return not weighed or all(self._room.participants.subject(whose).answerer.weighs for whose in everyone)
 
     def _run(self, whose: str | None, upto: int, deadline: float | None) -> None:
         if whose not in self._runners:
@@ -158,7 +167,11 @@ class _Sitting:
         pair = open_journals(folder, self._exam.suite.name, self._room.lock_id)
         samples, timings = (self._stack.enter_context(journal) for journal in pair)
         own = self._watches.get(OWN) if whose is None else None
-        readers = [follower for track, follower in self._watches.items() if whose in (None, track.reference)]
+        readers = [
+            follower
+            for track, follower in self._watches.items()
+            if whose in (None, track.reference) and self._possible(track)
+        ]
         return SuiteRunner(
             self._exam.suite,
             self._exam.items,

@@ -10,6 +10,7 @@ from greenlight.compose.examinee import Examinee
 from greenlight.compose.settings import Settings
 from greenlight.errors import LockError, UsageError
 from greenlight.evidence import JSON
+from greenlight.gate.criterion import RULES
 from greenlight.gate.policy import Policy
 from greenlight.measure.verdicts import rubric
 
@@ -120,6 +121,11 @@ class Participants:
                 seed=int(self._lock["seed"], 16),
             )
         return self._subjects[whose]
+
+    def weighs(self, judge: str) -> bool:
+        """Whether a judge weighs given texts with the assessed model itself."""
+        assert self._lock is not None, "judges come from a lock"
+        return judge != RULES and self._lock["judges"][judge]["kind"] == "refusal_mass"
 
     def reader(self, judge: str, whose: str | None) -> Reader:
         """A judge of the lock, ready to read the candidate's (None) or a reference's answers."""

@@ -24,6 +24,7 @@ from greenlight.errors import EvidenceError, UsageError
 from greenlight.evidence import JSON, write_json
 from greenlight.gate.lock import Kind, policy_of, read_lock
 from greenlight.gate.policy import Policy, load_policy
+from greenlight.hub import EndpointReference, parse_reference
 
 if TYPE_CHECKING:
     from greenlight.gate.plan import Plan
@@ -43,7 +44,15 @@ def find_examinee(
 
     Raises:
         HubError, FormatError, UnsupportedError, TextError: as `load`.
+        EngineError: an endpoint cannot be reached, or does not speak the protocol.
     """
+    parsed = parse_reference(reference)
+    if isinstance(parsed, EndpointReference):
+        # HTTP is imported where an endpoint is asked.
+        from greenlight.compose.endpoint_examinee import EndpointExaminee
+        from greenlight.engine.remote import RemoteModel
+
+        return EndpointExaminee(RemoteModel.reach(parsed.url, parsed.model))
     return LocalExaminee(load(reference, pull=pull, ops=ops, observer=observer))
 
 

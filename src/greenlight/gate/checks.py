@@ -84,7 +84,8 @@ def _batch_check(batch: Mapping[str, JSON]) -> Check:
     """Whether answers are the same alone and in a batch; where nobody promises that, how often they are is said."""
     items, identical, promised = int(batch["items"]), int(batch["identical"]), batch.get("promised", True)
     share = identical / items if items else 0.0
-    text = f"{identical} of {items} answers are the same alone and in a batch"
+    same = f"the same each of {batch['repeats']} times" if "repeats" in batch else "the same alone and in a batch"
+    text = f"{identical} of {items} answers are {same}{'' if promised else '; equal answers are not promised there'}"
     ok = identical == items > 0 if promised else items > 0
     return {"check": "batch", "ok": ok, "value": share, "limit": 1.0 if promised else None, "text": text}
 

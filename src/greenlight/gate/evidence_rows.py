@@ -57,6 +57,8 @@ class RunEvidence:
         return [by_name[criterion.name] for criterion in policy.criteria]
 
     def _assessment(self, policy: Policy, name: str) -> list[dict[str, JSON]]:
+        if name == "resources" and (why := cannot(self._lock, "resources")):
+            return [_not_possible(criterion, policy.row_alpha, 0, why) for criterion in policy.rows_of(name)]
         if name == "resources":
             return [resource_row(row, self._resources, policy.row_alpha) for row in policy.rows_of(name)]
         if Answers(None, name) not in self._suites:
@@ -68,6 +70,9 @@ class RunEvidence:
         criteria = [criterion for criterion in policy.rows_of(name) if criterion.track == track]
         if track.reference is not None and whose not in self._suites:
             return [_not_run(criterion, policy.row_alpha) for criterion in criteria]
+        if why := self._not_possible(whose, track):
+            n = self._suites[Answers(None, name)].facts.n
+            return [_not_possible(criterion, policy.row_alpha, n, why) for criterion in criteria]
         suite = self.suite(name, track)
         follower = watch(policy, name, suite.facts, self._calibrations, track)
         # What was finished beyond the deciding answer is kept, and not used.
@@ -77,6 +82,14 @@ class RunEvidence:
             instrument=self.checks(name, track),
             n_finished={criterion.name: suite.finished(criterion.metric) for criterion in criteria},
         )
+
+    def _not_possible(self, whose: Answers, track: Track) -> str | None:
+        """Why a track cannot be followed with these models; None where it can. A model may not weigh given texts."""
+        judge = self._lock.get("judges", {}).get(track.judge, {})
+        if self._suites[Answers(None, whose.suite)].facts.kind != "choice" and judge.get("kind") != "refusal_mass":
+            return None
+        everyone = dict.fromkeys((None, track.reference))
+        return next((why for name in everyone if (why := cannot(self._lock, "choice", name))), None)
 
     def suite(self, name: str, track: Track) -> SuiteEvidence:
         """One suite's answers, as a track sees them."""
@@ -115,6 +128,25 @@ class RunEvidence:
 
     def _read_instrument(self, reference: str | None) -> dict[str, JSON] | None:
         return read_optional(self._folder / answers_of(reference) / "instrument.json", "instrument")
+
+
+def cannot(lock: Mapping[str, JSON], what: str, reference: str | None = None) -> str | None:
+    """Why something cannot be measured of the candidate, or of a reference, as the lock says it; None where it can."""
+    model = lock["model"] if reference is None else lock["references"][reference]["model"]
+    why = model.get("cannot", {}).get(what)
+    return None if why is None else str(why) if reference is None else f"{reference}: {why}"
+
+
+def _not_possible(criterion: Criterion, alpha: float, n_planned: int, why: str) -> dict[str, JSON]:
+    """A row that cannot be measured of this model, however long one asks."""
+    words = {
+        "reason": f"not measured: {why}",
+        "change": "the model's own files on this machine, under a new lock; or a policy without this row",
+        "next": "greenlight review ./MODEL.gguf",
+    }
+    finding = Finding(status="NOT RUN", value=None, bounds=None, method="none")
+    counts = {"n_used": 0, "n_finished": 0, "n_planned": n_planned, "clusters": 0}
+    return row_json(criterion, finding, status="NOT RUN", alpha=alpha, counts=counts, checks=[], words=words)
 
 
 def _not_run(criterion: Criterion, alpha: float) -> dict[str, JSON]:
