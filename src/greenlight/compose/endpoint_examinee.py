@@ -1,4 +1,4 @@
-"""How does a model behind an endpoint sit an exam? Asked over HTTP; what cannot be measured there is said, not guessed."""
+"""How does a model behind an endpoint sit an exam? Asked over HTTP; what cannot be measured there is said."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from greenlight.evidence import JSON, sha256
 
 CANNOT: Mapping[str, str] = {
     "choice": "the endpoint gives no log-probabilities of given texts, which this assessment weighs",
-    "resources": "the model runs on another machine, behind an endpoint: what it costs there cannot be measured from here",
+    "resources": "the model runs behind an endpoint: what it costs there cannot be measured from here",
 }
 """What cannot be measured of a model behind an endpoint, and why; a lock says so beforehand."""
 
