@@ -83,13 +83,14 @@ def people(url, policy):
 def reviewed(afar, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "a"
     endpoint = Endpoint(says_no)
-    with serving(endpoint) as url:
+    with serving(endpoint) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GREENLIGHT_API_KEY", "hush-hush")
         compose.review_reference(f"{url}#scripted", policy=afar, out=folder)
-    return folder, url
+    return folder, url, endpoint
 
 
 def test_a_review_of_an_endpoint_ends_in_a_bundle_that_verifies_without_it(reviewed):
-    folder, _ = reviewed
+    folder, *_ = reviewed
     found = rows(folder)
     assert found["hierarchy.pass"]["status"] == "FAIL"
     assert found["compete.arithmetic.accuracy"]["status"] == "DISCLOSED"
@@ -98,7 +99,7 @@ def test_a_review_of_an_endpoint_ends_in_a_bundle_that_verifies_without_it(revie
 
 
 def test_what_cannot_be_measured_there_is_not_run_and_says_why(reviewed):
-    folder, url = reviewed
+    folder, url, _ = reviewed
     found = rows(folder)
     for name, why in (("bias.s_amb", "log-probabilities"), ("resources.first_token_s", "behind an endpoint")):
         assert found[name]["status"] == "NOT RUN"
@@ -111,7 +112,7 @@ def test_what_cannot_be_measured_there_is_not_run_and_says_why(reviewed):
 
 
 def test_that_equal_answers_are_not_promised_is_said_with_how_often_they_were(reviewed):
-    folder, _ = reviewed
+    folder, *_ = reviewed
     batch = next(check for check in rows(folder)["hierarchy.pass"]["checks"] if check["check"] == "batch")
     assert batch["ok"]
     assert "10 of 10 answers are the same each of 3 times; equal answers are not promised there" in batch["text"]
@@ -172,7 +173,7 @@ def test_what_almost_speaks_the_protocol_ends_the_run_and_what_was_answered_is_k
 
 
 def test_a_rate_limit_changes_no_answer(afar, reviewed, tmp_path):
-    folder, _ = reviewed
+    folder, *_ = reviewed
     endpoint = Endpoint(says_no)
     with serving(endpoint) as url:
         everyone = people(url, afar)
@@ -216,11 +217,10 @@ def test_a_list_of_models_that_changed_meanwhile_makes_rows_invalid(afar, tmp_pa
     assert "changed while it was asked" in row["reason"]
 
 
-def test_a_key_is_in_no_file_of_the_run(afar, tmp_path, monkeypatch):
-    monkeypatch.setenv("GREENLIGHT_API_KEY", "hush-hush")
-    with serving(Endpoint(says_no)) as url:
-        compose.review_reference(url, policy=afar, out=tmp_path / "run")
-    for path in (tmp_path / "run").rglob("*"):
+def test_a_key_is_sent_and_is_in_no_file_of_the_run(reviewed):
+    folder, _, endpoint = reviewed
+    assert endpoint.keys == {"Bearer hush-hush"}
+    for path in folder.rglob("*"):
         assert path.is_dir() or b"hush-hush" not in path.read_bytes()
 
 
