@@ -12,6 +12,7 @@ from greenlight.gate.display import DisplayRule
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.judging import JudgedRule
 from greenlight.gate.judging_pairs import PairedJudgedRule
+from greenlight.gate.pairs import PairedMeanRule
 from greenlight.gate.partners import Partners
 from greenlight.gate.policy import Policy
 from greenlight.gate.rules import NO_LABELS, BalanceRule, Finding, LabelsOf, MeanRule, Rule, Status
@@ -310,6 +311,8 @@ def _rule(criterion: Criterion, facts: SuiteFacts, alpha: float, calibration: Ma
             return WorstRule(criterion, facts, alpha, calibration)
         case "balance":
             return BalanceRule(criterion, facts, alpha)
+        case _ if criterion.compare is not None:
+            return PairedMeanRule(criterion, facts, alpha)
         case _:
             return MeanRule(criterion, facts, alpha)
 

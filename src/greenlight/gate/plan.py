@@ -11,6 +11,7 @@ from greenlight.errors import PolicyError
 from greenlight.evidence import JSON
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.judging import confusion
+from greenlight.gate.pairs import EARLY
 from greenlight.gate.policy import Criterion, Policy
 from greenlight.gate.resources import rounds_needed
 from greenlight.measure.metrics import ROUNDS
@@ -25,6 +26,7 @@ from greenlight.measure.statistics.judged import (
     labels_needed,
     tells,
 )
+from greenlight.measure.statistics.paired import loss
 from greenlight.measure.statistics.power import (
     items_needed,
     p_ever_shown,
@@ -232,9 +234,18 @@ def _paired(criterion: Criterion, facts: SuiteFacts, alpha: float) -> tuple[int,
     """After how many items a model that never differs from its reference passes; how often an equally good one does."""
     limit, metric = criterion.limit, criterion.metric
     assert limit is not None
-    after = _mean(criterion.as_read(), facts, alpha)
-    n, groups = len(facts.counted(metric)), facts.groups(metric)
-    return after, p_no_worse(n, groups, abs(limit), metric.high - metric.low, alpha)
+    margin, width = abs(limit), metric.high - metric.low
+    clusters = [item["cluster"] for item in facts.counted(metric)]
+    n, groups = len(clusters), len(set(clusters))
+    same = [0.0] * n
+    after = passes_after(same, clusters, margin, -1, -width, width, alpha * EARLY)
+    if after is None:
+        last = loss(same, clusters, width=width, alpha=alpha * (1 - EARLY), planned=None)
+        if not n or last.bounds.upper >= margin:
+            needed = items_needed(0.0, margin, -1, -width, width, alpha * EARLY)
+            raise _unreachable(criterion, n, f"about {needed} independent items", alpha)
+        after = n
+    return after, p_no_worse(n, groups, margin, width, alpha, EARLY)
 
 
 def _judged_parts(

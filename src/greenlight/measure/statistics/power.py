@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
 from greenlight.measure.statistics.judged import Stratum, labels_needed
-from greenlight.measure.statistics.sequence import Capital, GroupedSequence, finals, peaks
+from greenlight.measure.statistics.paired import loss
+from greenlight.measure.statistics.sequence import Capital, GroupedSequence, peaks
 
 MOST = 100_000
 """Exams longer than this are not looked for."""
@@ -70,8 +71,12 @@ DISCORDANT = 0.10
 """Share of items on which two models that are equally good differ, half of them each way: an assumption of planning."""
 
 
-def p_no_worse(n: int, n_groups: int, margin: float, width: float, alpha: float, runs: int = 400) -> float:
+def p_no_worse(
+    n: int, n_groups: int, margin: float, width: float, alpha: float, early: float, runs: int = 200
+) -> float:
     """How often a model as good as its reference is shown to be no worse by more than a margin, by seeded simulation.
+
+    Looked at with a share of alpha while items come, and with the rest once when all are there.
 
     Args:
         n: items.
@@ -79,19 +84,19 @@ def p_no_worse(n: int, n_groups: int, margin: float, width: float, alpha: float,
         margin: difference that is allowed, in the metric's unit.
         width: range of the metric; a difference lies between minus and plus this.
         alpha: of the claim.
+        early: share of it for looks before the end.
         runs: simulated comparisons.
     """
     size = n // n_groups
     raw = np.random.PCG64(n).random_raw(runs * n_groups * size)
     chance = (raw >> np.uint64(11)).astype(np.float64).reshape(runs, n_groups, size) * 2.0**-53
-    # In [0, 1] of the range from -width to width: no difference is one half, and it is shown to lie above m.
-    values = np.where(chance < DISCORDANT / 2, 0.0, np.where(chance < DISCORDANT, 1.0, 0.5))
-    m = 0.5 - margin / (2 * width)
-    early = peaks(values[:, :, 0], m, 1)
-    if size == 1:
-        return float(np.mean(early >= -math.log(alpha)))
-    weight = max(0.5, n_groups / n)
-    late = np.logaddexp(
-        finals(values[:, :, 0], m, 1) + math.log(weight), finals(values.mean(axis=2), m, 1) + math.log1p(-weight)
-    )
-    return float(np.mean(np.maximum(early + math.log(weight), late) >= -math.log(alpha)))
+    losses = width * (np.where(chance < DISCORDANT, 1.0, 0.0) - 2 * np.where(chance < DISCORDANT / 2, 1.0, 0.0))
+    # In [0, 1] of the range from -width to width: no difference is one half.
+    bets = peaks(0.5 + losses[:, :, 0] / (2 * width), 0.5 + margin / (2 * width), -1)
+    weight = 1.0 if size == 1 else max(0.5, n_groups / n)
+    shown = bets + math.log(weight) >= -math.log(alpha * early)
+    groups = np.repeat(np.arange(n_groups), size).astype(str).tolist()
+    for run in np.flatnonzero(~shown):
+        last = loss(losses[run].ravel().tolist(), groups, width=width, alpha=alpha * (1 - early), planned=None)
+        shown[run] = last.bounds.upper < margin
+    return float(np.mean(shown))
