@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -10,6 +10,7 @@ from greenlight.assess.data import Row, Table, read_table
 from greenlight.assess.suites.draws import Draws
 from greenlight.assess.suites.item import Item
 from greenlight.assess.suites.written import take
+from greenlight.errors import FormatError
 
 ToItem: TypeAlias = Callable[[Row, Table, int], Item | None]
 """(row, its table, its number from 0) to an item; None for a row that asks nothing of this kind."""
@@ -28,10 +29,28 @@ def draw_rows(name: str, version: int, file: str, to_item: ToItem) -> Callable[[
     def draw(seed: int, n: int | None = None) -> tuple[Item, ...]:
         table = read_table(file)
         items = [item for number, row in enumerate(table.rows) if (item := to_item(row, table, number)) is not None]
-        Draws(seed, name, version, "order").shuffle(items)
-        return take(items, n, name)
+        return _mixed(items, seed, n, name, version, file)
 
     return draw
+
+
+def draw_tables(
+    name: str, version: int, files: Sequence[str], make: Callable[[Sequence[Table]], Iterable[Item]]
+) -> Callable[[int, int | None], tuple[Item, ...]]:
+    """The `draw` of a suite whose items are made of several files, or of several rows each."""
+
+    def draw(seed: int, n: int | None = None) -> tuple[Item, ...]:
+        items = list(make([read_table(file) for file in files]))
+        return _mixed(items, seed, n, name, version, files[0])
+
+    return draw
+
+
+def _mixed(items: list[Item], seed: int, n: int | None, name: str, version: int, file: str) -> tuple[Item, ...]:
+    if not items:
+        raise FormatError("a data file holds nothing to ask", where=file, found=f"no row that {name} could use")
+    Draws(seed, name, version, "order").shuffle(items)
+    return take(items, n, name)
 
 
 def digests(*names: str) -> Callable[[], Mapping[str, str]]:
