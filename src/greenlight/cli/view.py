@@ -73,6 +73,15 @@ def verdict_text(decision: Mapping[str, JSON], folder: Path | str) -> str:
         if row["next"]:
             lines.append(f"     {'next':<12} {_next(row['next'], folder)}")
     lines += [f"  condition: {condition}" for condition in decision["conditions"]]
+    lines += [
+        f"  waiver: {waiver['row']}, {waiver['who']}, until {waiver['until']}: {waiver['effect']}"
+        for waiver in decision.get("waivers", ())
+    ]
+    if "attempt" in decision:
+        lines.append(f"  {decision['attempt']['text']} · time: the author's word")
+    if "other" in decision:
+        other = decision["other"]
+        lines.append(f"  {other['note']}: {VERDICTS[other['verdict']]} under {other['policy']['name']}")
     lines += ["", f"report  {Path(folder) / 'report.html'}", f"verify  greenlight verify {folder}"]
     return "\n".join(lines)
 

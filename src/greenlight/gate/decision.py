@@ -11,12 +11,14 @@ from greenlight.gate.evidence_rows import RunEvidence
 from greenlight.gate.explanation import SENTENCES, conditions, explanation, statement_row
 from greenlight.gate.lock import NEVER_GO, policy_of, read_lock
 from greenlight.gate.policy import Policy, parse_policy
+from greenlight.gate.waivers import read_waivers, set_aside
 from greenlight.gate.words import WORDING
 
 VERDICT_EXIT = {"go": 0, "go_with_conditions": 10, "hold": 20, "no_go": 30}
 """Exit status of `--check` for each verdict."""
 
-_OPEN = ("INCONCLUSIVE", "INVALID", "NOT RUN")
+OTHER = "other-policy.toml"
+"""Another policy that was held against the same answers after they were known: kept with them and shown beside."""
 
 
 def decide(folder: Path, *, policy_text: str | None = None, decided: str | None = None) -> dict[str, JSON]:
@@ -26,7 +28,8 @@ def decide(folder: Path, *, policy_text: str | None = None, decided: str | None 
 
     Args:
         folder: a run folder.
-        policy_text: another policy, shown beside the verdict and never instead of it.
+        policy_text: another policy, shown beside the verdict and never instead of it; where none is given, the one that
+            is kept in the folder.
         decided: UTC time of the decision, ISO 8601; now by default.
 
     Raises:
@@ -34,11 +37,16 @@ def decide(folder: Path, *, policy_text: str | None = None, decided: str | None 
         EvidenceError: a file is missing or damaged, or belongs to another run.
     """
     time = decided or now()
+    if policy_text is None and (folder / OTHER).exists():
+        policy_text = _text(folder / OTHER)
     lock = _lock(folder)
     policy = policy_of(lock)
     try:
         evidence = RunEvidence(folder, lock)
-        rows = _rows(evidence, policy, str(lock["model"]["name"]))
+        rows, waivers = set_aside(
+            _rows(evidence, policy, str(lock["model"]["name"])), read_waivers(folder, lock["id"], policy), time[:10]
+        )
+        attempt = _attempt(lock, policy)
         other = None if policy_text is None else parse_policy(policy_text, "the other policy")
         other_rows = None if other is None else _rows(evidence, other, str(lock["model"]["name"]))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -48,7 +56,7 @@ def decide(folder: Path, *, policy_text: str | None = None, decided: str | None 
             found=repr(error)[:200],
             do="it was changed after it was written; restore it, or run again into a new folder",
         ) from error
-    verdict = verdict_of(rows, kind=lock["kind"])
+    verdict = verdict_of(rows, kind=lock["kind"], spent=attempt is not None and attempt["spent"])
     decision = {
         "format": "greenlight.decision/1",
         "wording": WORDING,
@@ -65,25 +73,50 @@ def decide(folder: Path, *, policy_text: str | None = None, decided: str | None 
         "conditions": conditions(rows),
         "explanation": explanation(policy, rows, verdict=verdict, kind=lock["kind"], decided=time),
     }
+    if attempt is not None:
+        decision["attempt"] = attempt
+    if waivers:
+        decision["waivers"] = waivers
     if other is not None and other_rows is not None:
         decision["other"] = _beside(other, other_rows, policy, kind=lock["kind"])
     return decision
 
 
-def verdict_of(rows: Sequence[Mapping[str, JSON]], *, kind: str) -> str:
+def verdict_of(rows: Sequence[Mapping[str, JSON]], *, kind: str, spent: bool = False) -> str:
     """The verdict that rows come to.
 
     NO-GO where a must fails (known to be broken). Otherwise HOLD where a must is open or a disclosure is missing (not
-    known yet), and for a run without a lock made beforehand. Otherwise GO WITH CONDITIONS where a should did not pass.
+    known yet), for a run without a lock made beforehand, and for one more attempt than the policy allows. Otherwise GO
+    WITH CONDITIONS where a should did not pass or a row is set aside.
     """
     musts = [row["status"] for row in rows if row["level"] == "must"]
     if "FAIL" in musts:
         return "no_go"
     missing = any(row["level"] == "disclose" and row["status"] == "NOT RUN" for row in rows)
-    if kind in NEVER_GO or missing or any(status != "PASS" for status in musts):
+    if kind in NEVER_GO or spent or missing or any(status not in ("PASS", "WAIVED") for status in musts):
         return "hold"
     shoulds = [row["status"] for row in rows if row["level"] == "should"]
-    return "go" if all(status == "PASS" for status in shoulds) else "go_with_conditions"
+    kept = all(status == "PASS" for status in musts + shoulds) and all(row["status"] != "WAIVED" for row in rows)
+    return "go" if kept else "go_with_conditions"
+
+
+def _attempt(lock: Mapping[str, JSON], policy: Policy) -> dict[str, JSON] | None:
+    """Which attempt a ledger counted when the lock was made; None where no ledger did."""
+    number = lock["attempt"]
+    if number is None:
+        return None
+    spent = number > policy.attempts
+    text = f"attempt {number} of {policy.attempts}"
+    if spent:
+        text += ": the policy's attempts are spent, and with them its allowance for a wrong GO, so this can be no GO"
+    return {"number": number, "of": policy.attempts, "spent": spent, "text": text}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvidenceError("an evidence file cannot be read", where=str(path), found=str(error)) from error
 
 
 def _lock(folder: Path) -> dict[str, JSON]:

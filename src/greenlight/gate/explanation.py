@@ -25,12 +25,24 @@ _KINDS = {
 
 
 def conditions(rows: Sequence[Mapping[str, JSON]]) -> list[str]:
-    """What a release has to say for each should that did not pass."""
-    return [
-        f"{row['condition']} ({'known not to hold' if row['status'] == 'FAIL' else 'not shown'})"
+    """What a release has to say for each should that did not pass, and for each row that is set aside."""
+    shoulds = [
+        f"{row['condition']} ({'known not to hold' if _judged(row) == 'FAIL' else 'not shown'})"
         for row in rows
         if row["level"] == "should" and row["status"] != "PASS"
     ]
+    waived = [
+        f"{row['row']} is {_judged(row)} and set aside by {row['waived']['who']} until {row['waived']['until']}: "
+        f"{row['waived']['why']}"
+        for row in rows
+        if row["status"] == "WAIVED"
+    ]
+    return shoulds + waived
+
+
+def _judged(row: Mapping[str, JSON]) -> str:
+    """What a row came to, whoever set it aside."""
+    return str(row["waived"]["was"] if row["status"] == "WAIVED" else row["status"])
 
 
 def explanation(
@@ -40,7 +52,7 @@ def explanation(
     gating = [row for row in rows if row["limit"] is not None]
     missing = [row for row in rows if row["limit"] is None and row["status"] == "NOT RUN"]
     holds = [row for row in gating if row["status"] == "FAIL"]
-    still_open = [row for row in gating if row["status"] not in ("PASS", "FAIL")] + missing
+    still_open = [row for row in gating if row["status"] not in ("PASS", "FAIL", "WAIVED")] + missing
     review = datetime.date.fromisoformat(decided[:10]) + datetime.timedelta(days=policy.review_days)
     return {
         "kind": _KINDS[kind],

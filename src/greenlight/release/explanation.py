@@ -78,6 +78,7 @@ def tell(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None = None) -
     parts = (
         Part(_heading(decision["verdict"]), tuple(_holding(decision))),
         Part(_conditions_heading(decision["verdict"]), tuple(Line(f"{text}.") for text in decision["conditions"])),
+        Part("Waivers", tuple(_waivers(decision))),
         Part("What would settle it", tuple(_settling(facts["settle"], rows))),
         Part("Known to be fine", tuple(_said(rows[name]) for name in facts["fine"])),
         Part("Not known", tuple(_said(row) for row in _open(decision, rows))),
@@ -125,8 +126,16 @@ def _holding(decision: Mapping[str, JSON]) -> Iterable[Line]:
     for row in rows:
         gap = _gap_words(row, gaps.get(row["row"]))
         yield Line(f"{row['plain']}: {row['reason']}{gap}.", title(row))
+    if decision["verdict"] == "hold" and decision.get("attempt", {}).get("spent"):
+        yield Line(f"This is {decision['attempt']['text']}.")
     if decision["kind"] in NEVER_GO and decision["verdict"] == "hold":
         yield Line(f"This run is {decision['explanation']['kind']}.")
+
+
+def _waivers(decision: Mapping[str, JSON]) -> Iterable[Line]:
+    for waiver in decision.get("waivers", ()):
+        when = f"by {waiver['who']}, given {waiver['given']}, until {waiver['until']}"
+        yield Line(f"{when}; {waiver['effect']}: {waiver['why']}.", waiver["row"])
 
 
 def _gap_words(row: Row, gap: Mapping[str, JSON] | None) -> str:
@@ -189,7 +198,9 @@ def _fixed(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None) -> Ite
 
 
 def _attempts(decision: Mapping[str, JSON], lock: Mapping[str, JSON] | None) -> str:
-    number_of = f"this is attempt {lock['attempt']}; " if lock and lock["attempt"] is not None else ""
+    number_of = "no ledger counted this attempt; " if decision["kind"] == "exam" else ""
+    if lock and lock["attempt"] is not None:
+        number_of = f"this is attempt {lock['attempt']} of {decision['attempts']}; "
     share = f"a wrong GO in at most {decision['alpha'] * 100:g} of 100 uses of the policy"
     together = "" if decision["attempts"] == 1 else f", its {decision['attempts']} attempts together"
     return f"{number_of}{share}{together}."

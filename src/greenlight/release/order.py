@@ -12,7 +12,7 @@ Row: TypeAlias = Mapping[str, JSON]
 VERDICTS = {"go": "GO", "go_with_conditions": "GO WITH CONDITIONS", "hold": "HOLD", "no_go": "NO-GO"}
 """The verdicts as people say them."""
 
-_URGENCY = ("FAIL", "INVALID", "NOT RUN", "INCONCLUSIVE", "PASS", "DISCLOSED")
+_URGENCY = ("FAIL", "INVALID", "NOT RUN", "INCONCLUSIVE", "WAIVED", "PASS", "DISCLOSED")
 _LEVELS = ("must", "should", "disclose")
 
 
@@ -20,7 +20,7 @@ def deciding(decision: Mapping[str, JSON]) -> list[Row]:
     """The rows that the verdict rests on, in policy order.
 
     NO-GO rests on the musts that fail; HOLD on the musts that are open and on disclosures that are missing; GO WITH
-    CONDITIONS on the shoulds that did not pass; GO on every row with a limit.
+    CONDITIONS on the shoulds that did not pass and on what is set aside; GO on every row with a limit.
     """
     rows: Sequence[Row] = decision["rows"]
     musts = [row for row in rows if row["level"] == "must"]
@@ -30,9 +30,10 @@ def deciding(decision: Mapping[str, JSON]) -> list[Row]:
             return [row for row in musts if row["status"] == "FAIL"]
         case "hold":
             missing = [row for row in rows if row["level"] == "disclose" and row["status"] == "NOT RUN"]
-            return [row for row in musts if row["status"] != "PASS"] + missing
+            return [row for row in musts if row["status"] not in ("PASS", "WAIVED")] + missing
         case "go_with_conditions":
-            return [row for row in shoulds if row["status"] != "PASS"]
+            waived = [row for row in rows if row["level"] != "should" and row["status"] == "WAIVED"]
+            return [row for row in shoulds if row["status"] != "PASS"] + waived
     return musts + shoulds
 
 

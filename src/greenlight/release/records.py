@@ -22,7 +22,8 @@ OPTIONAL = {
 
 KNOWN = frozenset(
     {"lock.json", "policy.toml", "judge.json", "data.json", "decision.json", "report.html", "manifest.json"}
-    | {"timings.jsonl", "labels.jsonl", "openness.yml", "openness.json", *OPTIONAL}
+    | {"timings.jsonl", "labels.jsonl", "openness.yml", "openness.json", "waivers.jsonl", *OPTIONAL}
+    | {"other-policy.toml"}
 )
 """Files of a run beside its items and samples."""
 

@@ -57,17 +57,20 @@ def model_evaluation(source: Source, team: Team) -> Iterator[File]:
     yield _statement(source, "statement.json", MODEL_EVALUATION, predicate)
 
 
+_NOT_FAILED = ("PASS", "INCONCLUSIVE", "WAIVED")
+
+
 def test_result(source: Source, team: Team) -> Iterator[File]:
     """statement.test-result.json: rows with a limit as tests.
 
-    PASS is passed, INCONCLUSIVE is warned, and FAIL, INVALID and NOT RUN failed: missing evidence never passes. The
-    whole is FAILED where a must is among the failed, PASSED where the verdict is GO, and WARNED otherwise.
+    PASS is passed, INCONCLUSIVE and WAIVED are warned, and FAIL, INVALID and NOT RUN failed: missing evidence never
+    passes. The whole is FAILED where a must is among the failed, PASSED where the verdict is GO, and WARNED otherwise.
     """
     rows = [row for row in source.decision["rows"] if row["limit"] is not None]
     names = {
         "passedTests": [row["row"] for row in rows if row["status"] == "PASS"],
-        "warnedTests": [row["row"] for row in rows if row["status"] == "INCONCLUSIVE"],
-        "failedTests": [row["row"] for row in rows if row["status"] not in ("PASS", "INCONCLUSIVE")],
+        "warnedTests": [row["row"] for row in rows if row["status"] in ("INCONCLUSIVE", "WAIVED")],
+        "failedTests": [row["row"] for row in rows if row["status"] not in _NOT_FAILED],
     }
     broken = any(row["level"] == "must" and row["row"] in names["failedTests"] for row in rows)
     passed = source.decision["verdict"] == "go"

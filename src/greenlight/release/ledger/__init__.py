@@ -2,16 +2,24 @@
 
 from greenlight.release.ledger.append import Appender, appending
 from greenlight.release.ledger.chain import Entry, Ledger, parse_ledger, read_ledger
+from greenlight.release.ledger.due import Due, due
 from greenlight.release.ledger.entries import CATEGORIES, ENTRY_KINDS, EVENTS
+from greenlight.release.ledger.standing import AUTHOR, Standing, attempt_words, standing
 
 __all__ = [
+    "AUTHOR",
     "CATEGORIES",
     "ENTRY_KINDS",
     "EVENTS",
     "Appender",
+    "Due",
     "Entry",
     "Ledger",
+    "Standing",
     "appending",
+    "attempt_words",
+    "due",
     "parse_ledger",
     "read_ledger",
+    "standing",
 ]

@@ -19,7 +19,7 @@ from greenlight.release.figures import matplotlib_version
 from greenlight.release.order import VERDICTS, deciding, others, tally
 from greenlight.release.page.contents import Contents, read_contents
 from greenlight.release.page.record import instrument_facts, instruments, judges, locked_facts, run_facts
-from greenlight.release.page.rows import RowView, row_view
+from greenlight.release.page.rows import RowView, both_policies, row_view
 from greenlight.release.page.values import values_of
 from greenlight.release.text import visible
 
@@ -57,6 +57,11 @@ def _view(contents: Contents, values: JSON) -> dict[str, object]:
         "css": Markup(_part("page.css")),  # noqa: S704 (our own file)
         "verdict": VERDICTS[decision["verdict"]],
         "decision": decision,
+        "waivers": decision.get("waivers", ()),
+        "attempt": decision.get("attempt"),
+        "other": decision.get("other"),
+        "other_verdict": VERDICTS[decision["other"]["verdict"]] if "other" in decision else "",
+        "both_policies": both_policies(decision),
         "lock": contents.lock,
         "tally": tally(decision),
         "deciding": first,

@@ -100,6 +100,31 @@ def row_view(row: Row, contents: Contents, *, n_samples: int) -> RowView:
     )
 
 
+class BothPolicies(NamedTuple):
+    """A row under the locked policy and under another one that was held against it afterwards."""
+
+    row: str
+    locked_limit: str
+    locked_status: str
+    other_limit: str
+    other_status: str
+
+
+def both_policies(decision: Mapping[str, JSON]) -> tuple[BothPolicies, ...]:
+    """Rows with a limit under either policy, each with both outcomes; none where there is no other policy."""
+    other = {row["row"]: row for row in decision.get("other", {"rows": []})["rows"]}
+    locked = {row["row"]: row for row in decision["rows"]}
+    names = [name for name in {**locked, **other} if "other" in decision]
+    both = (BothPolicies(name, *_under(locked.get(name)), *_under(other.get(name))) for name in names)
+    return tuple(line for line in both if (line.locked_limit, line.other_limit) != ("", ""))
+
+
+def _under(row: Mapping[str, JSON] | None) -> tuple[str, str]:
+    if row is None:
+        return "", "no such row"
+    return "" if row["limit"] is None else f"{row['limit']:g}", row["status"]
+
+
 def _anchor(name: str) -> str:
     return "row-" + "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
 

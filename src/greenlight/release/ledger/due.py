@@ -1,0 +1,68 @@
+"""Which decisions are due again? Missed reviews, waivers that ran out, events that were entered, a policy's dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from greenlight.gate.policy import Policy
+from greenlight.release.ledger.chain import Entry, Ledger
+
+
+class Due(NamedTuple):
+    """One reason to decide again."""
+
+    lock: str
+    """Which decision."""
+
+    since: str
+    """Since which day."""
+
+    why: str
+
+
+def due(ledger: Ledger, on: str, policy: Policy | None = None) -> list[Due]:
+    """Why decisions are due again on a day.
+
+    Only the last decision of the ledger can miss its review: an earlier one was followed by another look.
+
+    Args:
+        ledger: what was decided.
+        on: the day, YYYY-MM-DD.
+        policy: the one of the last decision, whose dates are looked at, too.
+    """
+    decisions = ledger.of("decision")
+    last = {entry.body["lock"]: entry for entry in decisions}
+    found = [reason for entry in last.values() for reason in _of_decision(ledger, entry, on)]
+    if decisions:
+        found += _of_last(ledger, decisions[-1], on, policy)
+    return sorted(found, key=lambda reason: (reason.since, reason.why))
+
+
+def _of_decision(ledger: Ledger, decision: Entry, on: str) -> Iterator[Due]:
+    """Waivers that it used and that ran out; events that were entered after it."""
+    lock = decision.body["lock"]
+    for row in decision.body["waived"]:
+        ends = [waiver.body["until"] for waiver in ledger.of("waiver", lock) if waiver.body["row"] == row]
+        if ends and max(ends) < on:
+            yield Due(lock, max(ends), f"the waiver of {row} ended")
+    for event in ledger.of("reopening", lock):
+        if event.index > decision.index:
+            yield Due(lock, event.time[:10], f"reopened: {event.body['because']}")
+
+
+def _of_last(ledger: Ledger, decision: Entry, on: str, policy: Policy | None) -> Iterator[Due]:
+    lock, review = decision.body["lock"], decision.body["next_review"]
+    if review is not None and review < on:
+        yield Due(lock, review, "its review was missed: nothing was decided since")
+    for entry in ledger.of("lock"):
+        if entry.index > decision.index and entry.body["policy"] != decision.body["policy"]:
+            yield Due(lock, entry.time[:10], f"the policy was replaced: {entry.body['policy']['name']}")
+    for reopen in policy.reopen if policy else ():
+        if reopen.on is not None and decision.body["decided"][:10] < reopen.on <= on:
+            yield Due(lock, reopen.on, f"the policy reopens it: {reopen.when}")
+
+
+def events(policy: Policy) -> list[str]:
+    """What the policy says reopens a decision and has no date: somebody has to enter it when it happens."""
+    return [reopen.when for reopen in policy.reopen if reopen.on is None]
