@@ -158,6 +158,7 @@ def plant(
     kind: str = "rehearsal",
     only: set[str] | None = None,
     sizes: Mapping[str, int] | None = None,
+    attempt: int | None = None,
 ) -> dict[str, Any]:
     """Write a whole run; samples of the suites in `only`, by default of all. Returns the lock."""
     suites = {name: items_of(name, (sizes or {}).get(name)) for name in policy.suites()}
@@ -178,6 +179,7 @@ def plant(
         suites=entries,
         kind=kind,
         nonce="0" * 32 if kind == "exam" else None,
+        attempt=attempt,
         calibrations={name: sha256_json(value) for name, value in judges.items()},
         **FIXED,
     )

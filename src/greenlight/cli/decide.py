@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from greenlight.cli import options
 from greenlight.cli.app import AsJson, Run, emit, verb
 from greenlight.evidence import JSON
 
@@ -18,20 +19,33 @@ def decide(
     policy: Annotated[
         str | None, typer.Option(help="Another policy, shown beside the locked one, never instead.")
     ] = None,
+    ledger: options.Ledger = None,
+    release_of: options.ReleaseOf = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 0 GO, 10 GO WITH CONDITIONS, 20 HOLD, 30 NO-GO.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The verdict under the lock in RUN; writes decision.json, report.html and manifest.json."""
+    """The verdict under the lock in RUN; writes decision.json, report.html and manifest.json.
+
+    With a ledger the decision is entered there, and another policy is kept with the run and shown in its report.
+    """
     from greenlight import compose
     from greenlight.cli.view import VERDICTS, row_line, verdict_text
     from greenlight.gate.decision import VERDICT_EXIT
 
     folder = Path(run)
+    if policy and ledger:
+        from greenlight.compose.entering import keep_other
+
+        keep_other(folder, policy)
     decision = compose.decide(folder)
     compose.report(folder)
     other = compose.decide_under(folder, policy) if policy else None
+    if ledger:
+        from greenlight.compose.entering import enter_decision
+
+        enter_decision(folder, ledger, release_of=release_of)
 
     def text() -> str:
         lines = [row_line(row) for row in decision["rows"]] + [verdict_text(decision, folder)]

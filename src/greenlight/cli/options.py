@@ -36,6 +36,13 @@ References = Annotated[
     list[str] | None,
     typer.Option("--reference", metavar="NAME=REF", help="Which model a reference of the policy is; may be repeated."),
 ]
+Ledger = Annotated[
+    Path | None, typer.Option("--ledger", metavar="FILE", help="The release's ledger: what happens is entered there.")
+]
+ReleaseOf = Annotated[
+    str | None,
+    typer.Option("--release-of", metavar="NAME", help="Which release the ledger is about; else the model's name."),
+]
 Ops = Annotated[str | None, typer.Option(help="native or numpy; the faster one that runs here by default.")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from greenlight.cli import options
 from greenlight.cli.app import AsJson, Pull, Ref, emit, verb
+from greenlight.evidence import JSON
 
 
 @verb("plan", examples="greenlight plan smollm2 --policy starter")
@@ -43,19 +45,43 @@ def lock(
     min_p: options.MinP = 0.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
     reference: options.References = None,
+    ledger: options.Ledger = None,
+    release_of: options.ReleaseOf = None,
     ops: options.Ops = None,
     pull: Pull = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fix policy, model, template, settings and exam by digest. Each lock is one attempt once it is decided."""
+    """Fix policy, model, template, settings and exam by digest. Each lock is one attempt, which a ledger counts."""
     from greenlight import compose
 
     settings = options.settings(system, temperature, top_k, top_p, min_p, repetition_penalty)
     value = compose.lock_reference(
-        policy, ref, out, settings=settings, ops=ops, references=options.read_references(reference), pull=pull
+        policy,
+        ref,
+        out,
+        settings=settings,
+        ops=ops,
+        references=options.read_references(reference),
+        ledger=ledger,
+        release_of=release_of,
+        pull=pull,
     )
     emit(
         value,
         as_json=as_json,
-        text=lambda: f"locked {value['id'][:8]}  {out}\nnext    greenlight review {ref} --lock {out}",
+        text=lambda: "\n".join(
+            [
+                f"locked {value['id'][:8]}  {out}",
+                *([] if ledger is None else [f"ledger  {ledger}, {_attempt(value)}"]),
+                f"next    greenlight review {ref} --lock {out}" + ("" if ledger is None else f" --ledger {ledger}"),
+            ]
+        ),
     )
+
+
+def _attempt(value: Mapping[str, JSON]) -> str:
+    from greenlight.gate.lock import policy_of
+
+    number, of = value["attempt"], policy_of(value).attempts
+    spent = "" if number <= of else ": the policy's attempts are spent, so this one can be no GO"
+    return f"attempt {number} of {of}{spent}"

@@ -31,6 +31,8 @@ def review(
     repetition_penalty: options.RepetitionPenalty = 1.0,
     include_harmful: options.IncludeHarmful = False,
     reference: options.References = None,
+    ledger: options.Ledger = None,
+    release_of: options.ReleaseOf = None,
     ops: options.Ops = None,
     pull: Pull = False,
     check: Annotated[
@@ -58,6 +60,10 @@ def review(
             pull=pull,
             observer=view,
         )
+    if ledger:
+        from greenlight.compose.entering import enter_decision
+
+        enter_decision(result.folder, ledger, release_of=release_of)
     if as_json:
         emit({**result.decision, "folder": str(result.folder)}, as_json=True, text=str)
     if check:

@@ -19,12 +19,15 @@ def verify(
     public_key: Annotated[
         Path | None, typer.Option(help="A public key in PEM form; the folder's signature must be of it.")
     ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The run's lock and decision must stand in this ledger.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Recompute every number without model or network: SAME, or the first difference and exit 1."""
     from greenlight import compose
 
-    result = compose.verify(Path(run), public_key=public_key)
+    result = compose.verify(Path(run), public_key=public_key, ledger=ledger)
     emit(
         result._asdict(),
         as_json=as_json,

@@ -139,6 +139,8 @@ def lock(
     *,
     kind: Kind = "rehearsal",
     nonce: str | None = None,
+    attempt: int | None = None,
+    ledger: str | None = None,
 ) -> dict[str, JSON]:
     """Fix policy, models, settings and exam by digest, before the first sample.
 
@@ -148,6 +150,8 @@ def lock(
         settings: system prompt and sampling.
         kind: `exam` adds a nonce and is one attempt; `rehearsal` repeats exactly; `exploratory` can never be a GO.
         nonce: hex, for an exam: from outside, where others should see that nobody chose it; drawn otherwise.
+        attempt: which attempt it is, where a ledger counts them.
+        ledger: digest of the ledger's last entry before it.
     """
     rules = policy if isinstance(policy, Policy) else load_policy(policy)
     if rules.repeats > 1 and settings.sampling.temperature == 0:
@@ -174,6 +178,8 @@ def lock(
         suites=[_draw(suite, seed, None, rules.repeats).entry() for suite in suites],
         kind=kind,
         nonce=nonce,
+        attempt=attempt,
+        ledger=ledger,
         calibrations={name: sha256_json(value) for name, value in known.items()},
         references={
             reference.name: {

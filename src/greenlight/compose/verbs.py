@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from greenlight.assess.own import suites_of
 from greenlight.compose.asking import Shard
 from greenlight.compose.assessing import assess
+from greenlight.compose.entering import enter_lock, stands
 from greenlight.compose.exam import calibrations_of, lock, plan, redraw
 from greenlight.compose.examinee import Examinee
 from greenlight.compose.local_examinee import LocalExaminee
@@ -25,6 +26,7 @@ from greenlight.evidence import JSON, write_json
 from greenlight.gate.lock import Kind, policy_of, read_lock
 from greenlight.gate.policy import Policy, load_policy
 from greenlight.hub import EndpointReference, parse_reference
+from greenlight.release.ledger import AUTHOR
 
 if TYPE_CHECKING:
     from greenlight.gate.plan import Plan
@@ -86,25 +88,43 @@ def lock_reference(
     settings: Settings = DEFAULT,
     ops: str | None = None,
     references: Mapping[str, str] | None = None,
+    ledger: Path | str | None = None,
+    release_of: str | None = None,
     pull: bool = False,
     observer: Observer | None = None,
 ) -> dict[str, JSON]:
-    """Fix a policy, a model and an exam in a file; each such lock is one attempt once it is decided.
+    """Fix a policy, a model and an exam in a file; each such lock is one attempt.
+
+    Args:
+        policy: a file, or the name of a shipped policy.
+        reference: the candidate.
+        out: where the lock is written.
+        settings: system prompt and sampling that are released with it.
+        ops: which operations compute it.
+        references: where the policy's references are.
+        ledger: counts the attempts: the lock is entered there before it is written.
+        release_of: the release that the ledger is about, where the candidate has another name.
+        pull: fetch what is missing.
+        observer: told of each step.
 
     Raises:
-        EvidenceError: the file exists already; a lock is never overwritten.
+        EvidenceError: the file exists already, as a lock is never overwritten; or the ledger is of another release.
     """
     out = Path(out)
     if out.exists():
         raise EvidenceError("a lock is never overwritten", where=str(out), do="choose another file")
     rules = load_policy(policy)
     plan(rules)
-    value = lock(
-        rules,
-        _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references),
-        settings,
-        kind="exam",
-    )
+    everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references)
+
+    def make(attempt: int | None, head: str | None) -> dict[str, JSON]:
+        return lock(rules, everyone, settings, kind="exam", attempt=attempt, ledger=head)
+
+    if ledger is not None:
+        name = release_of or everyone.candidate.name
+        entered: dict[str, JSON] = enter_lock(Path(ledger), name, make, lambda value: write_json(out, value))
+        return entered
+    value = make(None, None)
     write_json(out, value)
     return value
 
@@ -178,14 +198,33 @@ def review_reference(
     return review(everyone, value, folder, minutes=minutes, include_harmful=include_harmful, observer=observer)
 
 
-def verify(folder: Path | str, *, public_key: Path | str | None = None) -> Verification:
-    """Recompute every number of a bundle, draw its exam again from the lock's seed, check its signature by a key."""
+def verify(
+    folder: Path | str, *, public_key: Path | str | None = None, ledger: Path | str | None = None
+) -> Verification:
+    """Recompute every number of a bundle, draw its exam again from the lock's seed, check its signature by a key.
+
+    With a ledger, the run's lock and decision must stand in it as they stand in the folder.
+    """
     from greenlight.release.verify import verify as verify_folder
 
     def again(lock_value: Mapping[str, JSON]) -> Mapping[str, Sequence[Mapping[str, JSON]]]:
         return redraw(lock_value, run_tasks(Path(folder), lock_value))
 
-    return verify_folder(Path(folder), redraw=again, public_key=Path(public_key) if public_key else None)
+    found = verify_folder(Path(folder), redraw=again, public_key=Path(public_key) if public_key else None)
+    return found if ledger is None or not found.same else _in_ledger(found, Path(folder), Path(ledger))
+
+
+def _in_ledger(found: Verification, folder: Path, ledger: Path) -> Verification:
+    """A verification that held, with what the ledger says of the run."""
+    try:
+        says = stands(folder, ledger)
+    except EvidenceError as error:
+        place = f"{error.where}: " if error.where else ""
+        difference = f"{place}{error.what}" + (f" ({error.found})" if error.found else "")
+        return found._replace(same=False, difference=difference)
+    # Who vouches for the time is the ledger's to say, where there is one.
+    notes = tuple(note for note in found.notes if note != AUTHOR)
+    return found._replace(checks=(*found.checks, *says.checks), notes=(*says.notes, *notes))
 
 
 def _policy_for(lock_path: Path | str | None, policy: str | Path | None) -> Policy:

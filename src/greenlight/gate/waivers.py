@@ -140,9 +140,7 @@ def set_aside(
 
 
 def _waived(row: Mapping[str, JSON], waiver: Waiver) -> dict[str, JSON]:
-    reason = (
-        f"set aside by {waiver.who} until {waiver.until}: {waiver.why}; else {row['status']}: {row['reason']}"
-    )
+    reason = f"set aside by {waiver.who} until {waiver.until}: {waiver.why}; else {row['status']}: {row['reason']}"
     return {**row, "status": "WAIVED", "waived": {**asdict(waiver), "was": row["status"]}, "reason": reason}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
 from greenlight.evidence import JSON
+from greenlight.gate.lock import KINDS
 
 EntryKind: TypeAlias = Literal["lock", "decision", "delay", "reopening", "waiver", "note"]
 
@@ -119,7 +120,7 @@ _BODIES: Final[Mapping[EntryKind, Mapping[str, Check]]] = {
     "lock": {
         "lock": _digest,
         "created": _time,
-        "run": _one_of(("rehearsal", "exam", "exploratory", "imported")),
+        "run": _one_of(KINDS),
         "policy": _POLICY,
         "model": _object({"name": _text, "digest": _text}),
         "attempt": _maybe(_count),

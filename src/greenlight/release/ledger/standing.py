@@ -55,7 +55,9 @@ def decision_body(decision: Mapping[str, JSON], lock: Mapping[str, JSON], decisi
 def waiver_bodies(decision: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     """What is entered of the waivers that a decision lists."""
     fields = ("row", "who", "why", "until")
-    return [{"lock": decision["lock"], **{key: waiver[key] for key in fields}} for waiver in decision.get("waivers", ())]
+    return [
+        {"lock": decision["lock"], **{key: waiver[key] for key in fields}} for waiver in decision.get("waivers", ())
+    ]
 
 
 def entered_lock(ledger: Ledger, lock: Mapping[str, JSON]) -> Entry:
@@ -92,9 +94,7 @@ def entered_lock(ledger: Ledger, lock: Mapping[str, JSON]) -> Entry:
     return entry
 
 
-def standing(
-    ledger: Ledger, lock: Mapping[str, JSON], decision: Mapping[str, JSON], decision_sha256: str
-) -> Standing:
+def standing(ledger: Ledger, lock: Mapping[str, JSON], decision: Mapping[str, JSON], decision_sha256: str) -> Standing:
     """Check that a run's lock and decision are entered, and that its decision is the last one entered of it.
 
     Raises:
@@ -116,20 +116,20 @@ def standing(
                 "another decision is the last one entered of this run",
                 where=f"{ledger.path}, line {last.index + 1}",
                 found=f"{field} is {_short(last.body[field])}, in the run {_short(value)}",
-                do="take the run as it was decided, or enter what was decided since: greenlight decide RUN --ledger FILE",
+                do="take the run as it was decided, or enter the new decision: greenlight decide RUN --ledger FILE",
             )
     checks = [
-        f"ledger: {len(ledger.entries)} entries of {ledger.model}, each follows from the one before; head {ledger.head}",
+        f"ledger: {len(ledger.entries)} entries, each follows from the one before; head {ledger.head}",
         f"ledger: lock in line {entry.index + 1}, decision in line {last.index + 1}, {attempt_words(entry)}",
     ]
     return Standing(tuple(checks), (*_times(ledger, entry), *_oddities(ledger, decisions)))
 
 
 def attempt_words(entry: Entry) -> str:
-    """Which attempt a lock is."""
+    """Which attempt a lock or its decision is."""
     attempt, of = entry.body["attempt"], entry.body["attempts"]
     if attempt is None:
-        return f"no attempt: {entry.body['run']}"
+        return f"no attempt: {entry.body['run']}" if entry.kind == "lock" else "no attempt"
     return f"attempt {attempt} of {of}" + ("" if attempt <= of else ": the policy's attempts are spent")
 
 
@@ -143,8 +143,8 @@ def _times(ledger: Ledger, lock: Entry) -> Iterator[str]:
     outside = first.body["outside"]
     named = outside["id"] or outside["path"]
     yield (
-        f"time: entries 1 to {first.index - 1} are vouched for from outside by {outside['what']} {named}, as entered in "
-        f"line {first.index + 1}; whether it is true is not checked here"
+        f"time: entries 1 to {first.index - 1} are vouched for from outside by {outside['what']} {named}, as entered "
+        f"in line {first.index + 1}; whether it is true is not checked here"
     )
     path = ledger.path.parent / outside["path"]
     if outside["path"] and outside["sha256"] and path.is_file() and sha256_file(path) != outside["sha256"]:
@@ -168,5 +168,5 @@ def _short(value: JSON) -> str:
 
 
 def outside_of(path: Path, what: str) -> dict[str, JSON]:
-    """A file from outside, such as a signed timestamp, as an entry names it: by its path beside the ledger and digest."""
+    """A file from outside, such as a signed timestamp, as an entry names it: by digest, and name beside the ledger."""
     return {"what": what, "id": "", "path": path.name, "sha256": sha256_file(path)}

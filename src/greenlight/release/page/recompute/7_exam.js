@@ -143,11 +143,12 @@ function examine(track, alpha) {
 }
 
 // The verdict that rows come to.
-function verdictOf(rows, kind) {
+function verdictOf(rows, kind, spent = false) {
   const musts = rows.filter((row) => row.level === "must").map((row) => row.status);
   const shoulds = rows.filter((row) => row.level === "should").map((row) => row.status);
   if (musts.includes("FAIL")) return "no_go";
   const missing = rows.some((row) => row.level === "disclose" && row.status === "NOT RUN");
-  if (NEVER_GO.includes(kind) || missing || musts.some((status) => status !== "PASS")) return "hold";
-  return shoulds.every((status) => status === "PASS") ? "go" : "go_with_conditions";
+  if (NEVER_GO.includes(kind) || spent || missing || musts.some((status) => !["PASS", "WAIVED"].includes(status))) return "hold";
+  const kept = [...musts, ...shoulds].every((status) => status === "PASS") && rows.every((row) => row.status !== "WAIVED");
+  return kept ? "go" : "go_with_conditions";
 }

@@ -17,7 +17,8 @@ const FIELDS = ["status", "value", "lower", "upper", "n_used", "n_finished", "n_
 // [path, stored, derived] for every number of a row; those that this script does not derive are marked.
 function* comparisons(stored, derived) {
   const pick = (row, keys) => keys.map((key) => [key, row?.[key] ?? null]);
-  for (const [key, value] of pick(stored, FIELDS)) yield [key, value, derived[key] ?? null];
+  const judged = stored.waived ? { ...stored, status: stored.waived.was } : stored;
+  for (const [key, value] of pick(judged, FIELDS)) yield [key, value, derived[key] ?? null];
   if (stored.judge || derived.judge) {
     for (const key of ["se", "sp", "raw"]) {
       for (const end of [0, 1]) yield [`judge.${key}`, stored.judge?.[key]?.[end] ?? null, derived.judge?.[key]?.[end] ?? null];
@@ -66,16 +67,18 @@ function compare(decision, evidence, rows) {
     if (derived === null || derived.underived) report.underived.push(stored.row);
     else for (const [path, left, right] of comparisons(stored, derived)) told(`${stored.row}: ${path}`, left, right);
   }
-  told("verdict", decision.verdict, verdictOf(statuses(decision, rows), evidence.kind));
+  told("verdict", decision.verdict, verdictOf(statuses(decision, rows), evidence.kind, decision.attempt?.spent));
   for (const gap of decision.explanation.gaps) {
     for (const [key, value] of Object.entries(gapOf(rows.get(gap.row) ?? {}))) told(`gap of ${gap.row}: ${key}`, gap[key], value);
   }
   return report;
 }
 
-// Each row's level and status, derived where it can be.
+// Each row's level and status, derived where it can be; what somebody set aside stays so where it could be.
 function statuses(decision, rows) {
-  return decision.rows.map((row) => rows.has(row.row) && !rows.get(row.row).underived ? rows.get(row.row) : row);
+  const derived = (row) => (rows.has(row.row) && !rows.get(row.row).underived ? rows.get(row.row) : row);
+  const waivable = ["FAIL", "INCONCLUSIVE", "NOT RUN"];
+  return decision.rows.map((row) => (row.waived && waivable.includes(derived(row).status) ? { ...derived(row), status: "WAIVED" } : derived(row)));
 }
 
 // A row whose assessment is not part of the exam: there is nothing to derive, and nothing but that to say.

@@ -147,7 +147,7 @@ class Trial {
     const banner = block("moved"), { decision, values } = this.report, count = this.limits.size;
     banner.hidden = count === 0;
     if (!count) return;
-    const verdict = VERDICTS[verdictOf(statuses(decision, rows), values.kind)];
+    const verdict = VERDICTS[verdictOf(statuses(decision, rows), values.kind, decision.attempt?.spent)];
     banner.querySelector("p").replaceChildren(
       element("b", {}, count === 1 ? "Not the locked limit." : `${count} limits are not the locked ones.`),
       " With what you moved the rows would come to ", element("b", { id: "moved-verdict" }, verdict),

@@ -1,0 +1,132 @@
+import json
+import re
+
+import pytest
+
+from greenlight.evidence import canonical, read_json
+from greenlight.release.ledger import read_ledger
+
+EXTRA = '\n[waiver]\nwho = ["Ada"]\nmax_days = 30\n\n[[reopen]]\nwhen = "spring"\non = 2999-03-01\n'
+
+
+@pytest.fixture(scope="module")
+def rules(policy, tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy") / "rules.toml"
+    path.write_text(policy.read_text() + EXTRA)
+    return path
+
+
+@pytest.fixture
+def book(tmp_path):
+    return tmp_path / "ledger.jsonl"
+
+
+def kinds(book):
+    return [entry.kind for entry in read_ledger(book).entries]
+
+
+def test_an_exam_from_lock_to_verify_stands_in_the_ledger(run, chat_model, rules, book, tmp_path):
+    lock, other, folder = tmp_path / "exam.json", tmp_path / "unused.json", tmp_path / "run"
+    assert run("delay", book, "--event", "planned", "--date", "2999-01", "--release-of", "tiny")[0] == 0
+    code, out, _ = run("lock", rules, chat_model, "--out", lock, "--ledger", book)
+    assert (code, "attempt 1 of 1" in out, f"--ledger {book}" in out) == (0, True, True)
+    assert run("review", chat_model, "--lock", lock, "--out", folder, "--ledger", book)[0] == 0
+    code, out, _ = run("verify", folder, "--ledger", book)
+    assert code == 0, out
+    assert "lock in line 3, decision in line 4, attempt 1 of 1" in out
+    assert "time: the author's word" in out
+    assert kinds(book) == ["delay", "lock", "decision"]
+
+    # The same decision again is the same entry.
+    code, out, _ = run("decide", folder, "--ledger", book)
+    assert (code, kinds(book)) == (0, ["delay", "lock", "decision"])
+    assert "attempt 1 of 1" in out
+
+    # A second lock is a second attempt, used or not; the policy allows one.
+    code, out, _ = run("lock", rules, chat_model, "--out", other, "--ledger", book)
+    assert "attempt 2 of 1: the policy's attempts are spent" in out
+    assert read_json(other, "lock")["attempt"] == 2
+
+    # Another policy, afterwards: kept with the run, in the report and in the ledger.
+    lax = tmp_path / "lax.toml"
+    lax.write_text(rules.read_text().replace("limit = 0.8", "limit = 0.001").replace('"tiny"', '"lax"'))
+    assert run("decide", folder, "--policy", lax, "--ledger", book)[0] == 0
+    assert read_ledger(book).entries[-1].body["other"]["name"] == "lax"
+    page = (folder / "report.html").read_text()
+    assert "Threshold changed after results" in page
+    assert "Under lax" in page
+
+    # A waiver, by whom the policy names.
+    word = ["--why", "known", "--until", "2999-01-01"]
+    assert run("waive", folder, "hierarchy.pass", "--who", "Eve", *word)[0] == 1
+    assert run("waive", folder, "hierarchy.pass", "--who", "Ada", *word)[0] == 1
+    soon = read_json(folder / "decision.json", "decision")["decided"][:10]
+    code, out, _ = run("waive", folder, "hierarchy.pass", "--who", "Ada", "--why", "known", "--until", soon)
+    assert code == 0, out
+    assert "GO WITH CONDITIONS" in out or "HOLD" in out
+    assert "waiver: hierarchy.pass, Ada" in out
+    code, out, _ = run("verify", folder, "--ledger", book)
+    assert (code, "another decision is the last one entered" in out) == (1, True)
+    assert run("decide", folder, "--ledger", book)[0] == 0
+    assert kinds(book)[-2:] == ["waiver", "decision"]
+    code, out, _ = run("verify", folder, "--ledger", book)
+    assert code == 0, out
+    assert "Ada" in (folder / "report.html").read_text()
+
+    # What is due again, and when.
+    assert "nothing" in run("ledger", book, "--due")[1]
+    assert "the waiver of hierarchy.pass ended" in run("ledger", book, "--due", "--on", "2998-01-01")[1]
+    due = json.loads(run("ledger", book, "--due", "--on", "2999-03-01", "--run", folder, "--json")[1])
+    assert "the policy reopens it: spring" in {reason["why"] for reason in due}
+    assert any("review was missed" in reason["why"] for reason in due)
+    assert run("reopen", book, "--because", "a new benchmark")[0] == 0
+    assert "reopened: a new benchmark" in run("ledger", book, "--due")[1]
+
+    # A word from outside.
+    assert run("ledger", book, "--note", "published", "--commit", "abc123")[0] == 0
+    assert "vouched for from outside by a commit abc123" in run("verify", folder, "--ledger", book)[1]
+    code, out, _ = run("ledger", book)
+    assert (code, "2 attempts" in out) == (0, True)
+    head = re.search(r"head +([0-9a-f]{64})", out)[1]
+    assert run("ledger", book, "--head", head)[0] == 0
+    assert run("ledger", book, "--head", "0" * 64)[0] == 1
+
+    # An entry that is taken away is missed.
+    lines = book.read_bytes().split(b"\n")
+    book.write_bytes(b"\n".join([*lines[:3], *lines[4:]]))
+    code, out, _ = run("verify", folder, "--ledger", book)
+    assert (code, "line 4: an entry is not where it was entered" in out) == (1, True)
+
+
+def test_a_rehearsal_is_entered_as_what_it_is_and_spends_no_attempt(run, chat_model, policy, book, tmp_path):
+    folder = tmp_path / "run"
+    assert run("review", chat_model, "--policy", policy, "--out", folder, "--ledger", book)[0] == 0
+    assert kinds(book) == ["lock", "decision"]
+    assert "0 attempts" in run("ledger", book)[1]
+    assert "no attempt: rehearsal" in run("verify", folder, "--ledger", book)[1]
+
+
+def test_an_exam_that_no_ledger_counted_is_not_entered_afterwards(run, chat_model, policy, book, tmp_path):
+    lock, folder = tmp_path / "exam.json", tmp_path / "run"
+    assert run("lock", policy, chat_model, "--out", lock)[0] == 0
+    code, _, err = run("review", chat_model, "--lock", lock, "--out", folder, "--ledger", book)
+    assert (code, "locked outside a ledger" in err) == (1, True)
+    assert not book.exists()
+
+
+def test_a_ledger_of_another_release_is_refused(run, chat_model, policy, book, tmp_path):
+    assert run("delay", book, "--event", "planned", "--words", "soon", "--release-of", "other")[0] == 0
+    code, _, err = run("lock", policy, chat_model, "--out", tmp_path / "exam.json", "--ledger", book)
+    assert (code, "of another model" in err, "--release-of other" in err) == (1, True, True)
+    assert not (tmp_path / "exam.json").exists()
+    arguments = ["--out", tmp_path / "exam.json", "--ledger", book, "--release-of", "other"]
+    assert run("lock", policy, chat_model, *arguments)[0] == 0
+
+
+def test_a_lock_that_was_edited_to_be_an_earlier_attempt_is_found(run, chat_model, policy, book, tmp_path):
+    lock = tmp_path / "exam.json"
+    assert run("lock", policy, chat_model, "--out", lock, "--ledger", book)[0] == 0
+    value = read_json(lock, "lock")
+    lock.write_bytes(canonical({**value, "attempt": None}) + b"\n")
+    code, _, err = run("review", chat_model, "--lock", lock, "--out", tmp_path / "run", "--ledger", book)
+    assert (code, "does not agree with itself" in err) == (1, True)
