@@ -319,3 +319,14 @@ def test_an_older_bundle_keeps_its_page_and_verifies(tmp_path):
     assert found.same, found.difference
     assert any("edition 1 of the page" in note for note in found.notes)
     assert read_json(folder / "decision.json", "decision")["verdict"] == "no_go"
+
+
+def test_a_row_that_is_set_aside_is_derived_as_judged_and_stays_set_aside(opened, tmp_path):
+    from tests.gate.test_waivers import POLICY, WAIVER, give
+
+    lock = plant(tmp_path / "run", POLICY, wrong_at(0.6), sizes={"compete.reading": 40}, kind="exam", attempt=2)
+    give(tmp_path / "run", lock, WAIVER)
+    decision = decide(tmp_path / "run", decided=DECIDED)
+    assert decision["verdict"] == "go_with_conditions"
+    write_json(tmp_path / "run" / "decision.json", decision)
+    all_agree(opened(page_of(tmp_path / "run", tmp_path / "report.html")))

@@ -16,12 +16,14 @@ NOTE = {"text": "one", "outside": None}
 
 WRITER = """
 import sys
+import time
 from pathlib import Path
 from greenlight.release.ledger import appending
 for number in range(100_000):
     with appending(Path(sys.argv[1]), "tiny") as ledger:
         entry = ledger.enter("note", {"text": f"{sys.argv[2]} {number}", "outside": None})
     print(entry.index, flush=True)
+    time.sleep(0.005)
 """
 
 

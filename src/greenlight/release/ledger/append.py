@@ -138,7 +138,7 @@ def _wait(take: Callable[[], None], path: Path) -> None:
                 raise EvidenceError(
                     "another process is entering something in this ledger", where=str(path), do="try again"
                 ) from error
-            time.sleep(0.02)
+            time.sleep(0.002)
 
 
 def _cannot_write(path: Path, error: OSError) -> EvidenceError:
