@@ -10,6 +10,7 @@ from greenlight.cli import chat
 from greenlight.cli import plan
 from greenlight.cli import assess
 from greenlight.cli import label
+from greenlight.cli import judge
 from greenlight.cli import decide
 from greenlight.cli import verify
 from greenlight.cli import waive

@@ -209,7 +209,21 @@ def _locked_judge(judge: JudgeSpec, participants: Participants, measured: JSON) 
         return {**asked, "threshold": measured["threshold"], "model": None}
     words = rubric(judge.rubric)
     model = participants.judge(judge.name).identity()
+    _must_be_of(judge, measured, {"model": model["digest"], "rubric": words.sha256})
     return {**asked, "rubric": words.name, "rubric_sha256": words.sha256, "model": model}
+
+
+def _must_be_of(judge: JudgeSpec, measured: JSON, expected: Mapping[str, str]) -> None:
+    """Refuse a measured error that is of another model, or of other words, than will judge."""
+    found = {"model": measured["model"]["digest"], "rubric": measured["rubric_sha256"]}
+    for name, digest in expected.items():
+        if found[name] != digest:
+            raise LockError(
+                f"a judge's error was measured of another {name} than the one that will judge",
+                where=f"judge {judge.name}, {judge.calibration}",
+                found=f"{found[name][:12]}, expected {digest[:12]}",
+                do=f"measure it again: greenlight judge {judge.name} --policy POLICY.toml --labelled FILE",
+            )
 
 
 def exams_of(lock_value: Mapping[str, JSON], tasks: Mapping[str, Suite] | None = None) -> list[Exam]:

@@ -54,6 +54,8 @@ def check_calibration(value: JSON, where: str) -> None:
             _wrong(where, f"field {name!r} is missing or of another type")
     if value["kind"] == "refusal_mass" and not isinstance(value.get("threshold"), float):
         _wrong(where, "a judge by refusal mass needs a threshold")
+    if value["kind"] == "model" and not _says_of_what(value):
+        _wrong(where, "it does not say which model and which rubric it is of")
     try:
         tables = value["tables"]["cut"]["overall"]
         counts = [table[name] for table in tables.values() for name in _COUNTS]
@@ -65,6 +67,12 @@ def check_calibration(value: JSON, where: str) -> None:
         _wrong(where, "it does not say where its counts come from, and what is positive in each table")
     if not tables or any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < 10**9 for n in counts):
         _wrong(where, "its counts are not whole numbers of 0 or more")
+
+
+def _says_of_what(value: Mapping[str, JSON]) -> bool:
+    model = value.get("model")
+    digest = model.get("digest") if isinstance(model, Mapping) else None
+    return all(isinstance(text, str) for text in (digest, value.get("rubric"), value.get("rubric_sha256")))
 
 
 def _wrong(where: str, found: str) -> NoReturn:
