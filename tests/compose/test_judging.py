@@ -162,7 +162,8 @@ def test_verdicts_survive_an_endpoint_that_dies_and_are_not_asked_for_again(tmp_
         assert kept > 0
         endpoint.dead_after, before = None, len(endpoint.asked)
         judge_reference(judge, [path], out=tmp_path / "strict.json")
-        assert len(endpoint.asked) - before == 100 - kept + 1  # and one to find out who answers
+        # And one to find out who answers; what was on its way when it died may still arrive.
+        assert 0 <= len(endpoint.asked) - before - (100 - kept + 1) <= 8
 
 
 def test_an_error_that_was_measured_of_another_judge_is_refused(tmp_path):
