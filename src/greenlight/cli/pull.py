@@ -10,7 +10,11 @@ import typer
 from greenlight.cli.app import AsJson, Ref, emit, verb
 
 
-@verb("pull", examples="greenlight pull smollm2\n\ngreenlight pull hf:owner/name@main:model.Q4_0.gguf")
+@verb(
+    "pull",
+    examples="greenlight pull smollm2\n\ngreenlight pull hf:owner/name@main:model.Q4_0.gguf\n\n"
+    "greenlight pull data:xstest",
+)
 def pull(
     ref: Ref,
     source: Annotated[
@@ -18,13 +22,30 @@ def pull(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a model, check its digest, keep it in the cache."""
+    """Fetch a model or a data set (data:NAME), check its digest, keep it in the cache."""
     from greenlight import hub
     from greenlight.cli.view import TerminalView
 
+    if ref.startswith(hub.DATA_PREFIX):
+        _pull_data(ref, source, as_json=as_json)
+        return
     with TerminalView("pull", quiet=as_json) as view:
         path = hub.pull(hub.parse_reference(ref), source_file=source, progress=view.pulling)
     emit({"reference": ref, "path": str(path)}, as_json=as_json, text=lambda: f"{ref}  {path}")
+
+
+def _pull_data(ref: str, source: Path | None, *, as_json: bool) -> None:
+    from greenlight import hub
+    from greenlight.cli.view import TerminalView
+    from greenlight.errors import UsageError
+
+    if source is not None:
+        raise UsageError("--from is for models", do="let GREENLIGHT_DATA name the folder that holds your copy")
+    with TerminalView("pull", quiet=as_json) as view:
+        pulled = hub.pull_data(ref, progress=view.pulling)
+    lines = [f"{pulled.name}  {pulled.folder}{'  (your own copy, left as it is)' if pulled.own else ''}"]
+    lines += [f"licence  {pulled.licence}", *(f"{digest[:16]}  {file}" for file, digest in pulled.sha256.items())]
+    emit({**pulled._asdict(), "folder": str(pulled.folder)}, as_json=as_json, text=lambda: "\n".join(lines))
 
 
 @verb("list", examples="greenlight list --json")

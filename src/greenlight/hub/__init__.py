@@ -2,6 +2,8 @@
 
 from greenlight.hub.cache import Cached, cached, find, remove
 from greenlight.hub.catalog import Entry, catalog
+from greenlight.hub.datasets import PREFIX as DATA_PREFIX
+from greenlight.hub.datasets import DataSet, Pulled, datasets, pull_data
 from greenlight.hub.digests import digest, file_digests
 from greenlight.hub.pull import Progress, pull, resolve
 from greenlight.hub.reference import (
@@ -14,21 +16,26 @@ from greenlight.hub.reference import (
 )
 
 __all__ = [
+    "DATA_PREFIX",
     "Cached",
     "CatalogReference",
+    "DataSet",
     "EndpointReference",
     "Entry",
     "HubReference",
     "PathReference",
     "Progress",
+    "Pulled",
     "Reference",
     "cached",
     "catalog",
+    "datasets",
     "digest",
     "file_digests",
     "find",
     "parse_reference",
     "pull",
+    "pull_data",
     "remove",
     "resolve",
 ]
