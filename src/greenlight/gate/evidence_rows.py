@@ -51,6 +51,11 @@ class RunEvidence:
         )
         self._instrument = cache(self._read_instrument)
 
+    @property
+    def all_labels(self) -> Mapping[Answers, Mapping[str, tuple[Mapping[str, JSON], ...]]]:
+        """What people and tools said of answers, by whose they are and item."""
+        return self._labels
+
     def rows(self, policy: Policy) -> list[dict[str, JSON]]:
         """Every row with a number, in the policy's order."""
         by_name = {row["row"]: row for name in policy.assessments() for row in self._assessment(policy, name)}

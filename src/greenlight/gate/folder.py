@@ -148,7 +148,9 @@ def read_judgements(
 def read_labels(
     path: Path, lock_id: str, outputs: Mapping[Answers, Mapping[str, str]]
 ) -> dict[Answers, dict[str, tuple[Mapping[str, JSON], ...]]]:
-    """Labels by whose answers, suite and item: the last word of each labeller. Empty where there is no such file.
+    """Labels by whose answers, suite and item: the last word of each labeller, and what was settled on (`resolves`).
+
+    Empty where there is no such file.
 
     Args:
         path: the journal.
@@ -168,11 +170,12 @@ def read_labels(
             found=f"lock {str(header.get('lock'))[:8]}, expected {lock_id[:8]}",
             do="remove the file, then label the answers of this run: greenlight label RUN",
         )
-    said: dict[Answers, dict[str, dict[str, Mapping[str, JSON]]]] = {}
+    said: dict[Answers, dict[str, dict[str | None, Mapping[str, JSON]]]] = {}
     for number, entry in enumerate(entries, start=2):
         whose = Answers(entry.get("reference"), entry["suite"])
         _check_label(entry, outputs.get(whose, {}).get(entry["item"]), f"{path}, line {number}")
-        said.setdefault(whose, {}).setdefault(entry["item"], {})[entry["labeller"]] = entry
+        by = None if entry.get("resolves") else entry["labeller"]
+        said.setdefault(whose, {}).setdefault(entry["item"], {})[by] = entry
     return {
         whose: {item: tuple(by_labeller.values()) for item, by_labeller in items.items()}
         for whose, items in said.items()
@@ -182,8 +185,15 @@ def read_labels(
 def _check_label(entry: Mapping[str, JSON], output: str | None, where: str) -> None:
     if not (entry["labeller"] and isinstance(entry["human"], bool) and isinstance(entry["label"], str)):
         raise EvidenceError("a label names no labeller, or not whether human", where=where, found=entry["item"])
+    if not isinstance(entry.get("resolves", True), bool):
+        raise EvidenceError("a label says neither that it resolves nor that it does not", where=where)
     if output is None:
-        raise EvidenceError("a label is about an item without an answer", where=where, found=repr(entry["item"]))
+        raise EvidenceError(
+            "a label is about an item without an answer",
+            where=where,
+            found=repr(entry["item"]),
+            do="remove this line; label answers of this run alone: greenlight label RUN",
+        )
     expected = sha256(output.encode())
     if entry.get("output_sha256") != expected:
         raise EvidenceError(

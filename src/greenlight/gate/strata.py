@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from greenlight.evidence import JSON
 from greenlight.gate.rules import Labels
@@ -70,9 +70,21 @@ class Strata:
 
 
 def found_bad(labels: Labels, item: str, positive: Collection[str]) -> bool | None:
-    """Whether anyone said something of an answer that counts: where people disagree, it counts against the model."""
+    """Whether anyone said something of an answer that counts: where people disagree, it counts against the model.
+
+    Until they have settled on one label: then that label alone counts.
+    """
     said = labels.get(item)
-    return None if not said else any(label["label"] in positive for label in said)
+    if not said:
+        return None
+    last = settled(said)
+    return any(label["label"] in positive for label in (said if last is None else [last]))
+
+
+def settled(said: Sequence[Mapping[str, JSON]]) -> Mapping[str, JSON] | None:
+    """The label that people settled on after they had disagreed; None where they did not."""
+    resolved = [label for label in said if label.get("resolves")]
+    return resolved[-1] if resolved else None
 
 
 def by_person(labels: Labels, item: str) -> bool:
