@@ -114,9 +114,9 @@ class _Merge:
                 files |= self._journal(f"{at}samples/{suite}.jsonl", "samples", suite)
                 for judge in self._lock.get("judges", ()):
                     files |= self._journal(f"{at}judgements/{judge}/{suite}.jsonl", "judgements", suite)
-            files |= self._timings(f"{at}timings.jsonl")
+            files |= self._union(f"{at}timings.jsonl", "timings")
             files |= self._instrument(f"{at}instrument.json")
-        files |= self._labels() | self._resources() | self._run()
+        files |= self._labels() | self._union("waivers.jsonl", "waivers") | self._resources() | self._run()
         self.samples = sum(data.count(b"\n") - 1 for name, data in files.items() if "samples/" in name)
         strange = {str(part / name) for part in self._parts for name in evidence_files(part) if name not in files}
         self.notes += sorted(f"left out: {path}" for path in strange if Path(path).name not in _DROPPED)
@@ -166,12 +166,13 @@ class _Merge:
             self.notes.append(f"{name}: asked in {len(there)} places, put into the exam's order")
         return {name: b"".join(line + b"\n" for line in longest)}
 
-    def _timings(self, name: str) -> dict[str, bytes]:
+    def _union(self, name: str, kind: str) -> dict[str, bytes]:
+        """Every line of a journal once, in the order of the parts."""
         lines: dict[bytes, None] = {}
         header = b""
         for part in self._parts:
             if (part / name).exists():
-                head, entries = read_lines(part / name, "timings")
+                head, entries = read_lines(part / name, kind)
                 header = canonical(head)
                 lines |= dict.fromkeys(canonical(entry) for entry in entries)
         return {name: b"".join(line + b"\n" for line in [header, *lines])} if header else {}
