@@ -104,6 +104,14 @@ def test_a_rehearsal_is_entered_as_what_it_is_and_spends_no_attempt(run, chat_mo
     assert kinds(book) == ["lock", "decision"]
     assert "0 attempts" in run("ledger", book)[1]
     assert "no attempt: rehearsal" in run("verify", folder, "--ledger", book)[1]
+    public = tmp_path / "public"
+    code, out, _ = run("explain", folder, "--ledger", book, "--out", public, "--redact", "bias.s_amb=ours to fix first")
+    assert code == 0, out
+    assert {path.name for path in public.iterdir()} == {"index.html", "feed.atom", "pages.json"}
+    assert "ours to fix first" in (public / "index.html").read_text()
+    assert run("explain", folder, "--ledger", book, "--out", public, "--redact", "bias.s_amb")[0] == 2
+    code, _, err = run("explain", folder, "--ledger", book, "--out", folder / "public")
+    assert (code, "inside the evidence" in err) == (1, True)
 
 
 def test_an_exam_that_no_ledger_counted_is_not_entered_afterwards(run, chat_model, policy, book, tmp_path):
