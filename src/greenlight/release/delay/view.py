@@ -107,6 +107,9 @@ class View(NamedTuple):
     deciders: tuple[str, ...]
     changed: tuple[str, ...]
     waivers: tuple[str, ...]
+    wished: tuple[RowLine, ...]
+    """Rows without which a release says a condition."""
+
     conditions: tuple[str, ...]
     not_assessed: tuple[str, ...]
     other: str
@@ -120,7 +123,7 @@ def view(material: Material) -> View:
     rows = {row["row"]: row for row in decision["rows"]}
     facts = decision["explanation"]
     gaps = {gap["row"]: gap for gap in facts["gaps"]}
-    holding = [rows[name] for name in (*facts["holds"], *facts["open"])]
+    holding = [rows[name] for name in (*facts["holds"], *facts["open"]) if rows[name]["level"] != "should"]
     opened = [rows[name] for name in facts["open"]]
 
     def line(row: Row) -> RowLine:
@@ -146,6 +149,7 @@ def view(material: Material) -> View:
             for waiver in decision.get("waivers", ())
             if waiver["row"] not in material.redacted
         ),
+        wished=tuple(line(row) for row in rows.values() if row["level"] == "should" and row["status"] != "PASS"),
         conditions=tuple(conditions([row for name, row in rows.items() if name not in material.redacted])),
         not_assessed=tuple(
             f"{title(row)}: {row['reason']}"
@@ -218,7 +222,7 @@ def _outside(dates: Dates, holding: list[Row]) -> str:
     if not dates.waiting:
         return ""
     if not holding:
-        return "the date has slipped, and no limit of the policy is broken or open"
+        return "the date has slipped, and no limit that a release needs is broken or open"
     return "the last slip was said to be for it" if dates.category == "outside the policy" else ""
 
 
@@ -235,7 +239,7 @@ def _review(material: Material) -> Iterator[str]:
         yield f"On {facts['next_review']} at the latest."
         yield facts["missed"]
     else:
-        yield "None is due: the policy is kept."
+        yield "None is due: the policy is kept." if material.decision["verdict"] == "go" else "No day is set."
     for reason in due(material.ledger, material.published[:10]):
         if not any(name in reason.why for name in material.redacted):
             yield f"Due since {reason.since}: {reason.why}."

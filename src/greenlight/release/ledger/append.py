@@ -25,12 +25,13 @@ class Appender:
         path: its file, which is locked.
         descriptor: the open file.
         model: the release that it must be about, and that it is begun for where it is empty; None for any there is.
+        begun: when it is begun, UTC; now by default.
 
     Raises:
         EvidenceError: the ledger is damaged, is of another model, or there is none and no model to begin one for.
     """
 
-    def __init__(self, path: Path, descriptor: int, model: str | None) -> None:
+    def __init__(self, path: Path, descriptor: int, model: str | None, begun: str | None = None) -> None:
         self._path, self._descriptor = path, descriptor
         data = read_bytes(path)
         self.torn_bytes = len(data) - (data.rfind(b"\n") + 1)
@@ -38,7 +39,7 @@ class Appender:
             # Half a line was never reported as entered; whatever follows it would be unreadable.
             os.ftruncate(descriptor, len(data) - self.torn_bytes)
         if len(data) == self.torn_bytes:
-            self._begin(model)
+            self._begin(model, begun)
         self.ledger = parse_ledger(read_bytes(path), path)
         if model is not None and self.ledger.model != model:
             raise EvidenceError(
@@ -48,14 +49,14 @@ class Appender:
                 do=f"name another file; or, for a candidate of that release, add --release-of {self.ledger.model}",
             )
 
-    def _begin(self, model: str | None) -> None:
+    def _begin(self, model: str | None, begun: str | None) -> None:
         if model is None:
             raise EvidenceError(
                 "there is no ledger yet, and it is not known which release it would be about",
                 where=str(self._path),
                 do="begin it with `greenlight lock … --ledger FILE`, or with --release-of NAME",
             )
-        self._write(canonical(first_line(model, now())) + b"\n", 0)
+        self._write(canonical(first_line(model, begun or now())) + b"\n", 0)
 
     def enter(self, kind: EntryKind, body: Mapping[str, JSON], *, at: str | None = None) -> Entry:
         """Add an entry; when this returns, it is on the disk.
@@ -102,8 +103,13 @@ class Appender:
 
 
 @contextlib.contextmanager
-def appending(path: Path, model: str | None = None) -> Iterator[Appender]:
+def appending(path: Path, model: str | None = None, *, begun: str | None = None) -> Iterator[Appender]:
     """Hold a ledger for this process; it is begun where there is none.
+
+    Args:
+        path: its file.
+        model: the release that it must be about, and that it is begun for; None for any there is.
+        begun: when it is begun, UTC; now by default.
 
     Raises:
         EvidenceError: another process holds it for long, it is damaged, of another model, or cannot be written.
@@ -123,7 +129,7 @@ def appending(path: Path, model: str | None = None) -> Iterator[Appender]:
         )
     try:
         _wait(lambda: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB), path)
-        yield Appender(path, descriptor, model)
+        yield Appender(path, descriptor, model, begun)
     finally:
         os.close(descriptor)  # which lets go of it, too
 
