@@ -258,3 +258,17 @@ def test_their_tables_are_read_strictly(old, new, message):
     with pytest.raises(PolicyError) as error:
         policy([("hierarchy", "pass", "limit = 0.5")], HEAD.replace(old, new))
     assert message in str(error.value)
+
+
+def test_pairs_beside_a_reference_are_joined_on_both_sides():
+    from greenlight.gate.partners import Partners
+
+    def answer(pushed, own, theirs):
+        key = {"pair": "p", **({"pushed": "1"} if pushed else {})}
+        return {"key": key, "answer": own, "reference": {"key": key, "answer": theirs}}
+
+    partners = Partners()
+    assert partners.add(answer(True, "b", "d")) == []
+    [joined] = partners.add(answer(False, "a", "c"))
+    assert (joined["partner"]["answer"], joined["answer"]) == ("a", "b")
+    assert (joined["reference"]["partner"]["answer"], joined["reference"]["answer"]) == ("c", "d")

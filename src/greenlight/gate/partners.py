@@ -21,4 +21,7 @@ class Partners:
             self._waiting[sample["key"]["pair"]] = sample
             return []
         swayed, plain = (sample, first) if "pushed" in sample["key"] else (first, sample)
-        return [{**swayed, "partner": plain}]
+        joined = {**swayed, "partner": plain}
+        if "reference" in swayed:  # the reference's two answers belong together as well
+            joined["reference"] = {**swayed["reference"], "partner": plain["reference"]}
+        return [joined]

@@ -36,43 +36,35 @@ function stirlingError(z) {
   return less + series;
 }
 
-// x^a y^b / B(a, b), where y = 1 - x; its log is a sum of deviations from the mode, so that large ones do not cancel.
-function betaKernel(a, b, x, y) {
-  const s = a + b;
-  const u = (x * s - a) / a, v = (y * s - b) / b;
-  const logs = a * log1pmx(u) + b * log1pmx(v) + stirlingError(s) - stirlingError(a) - stirlingError(b);
-  return Math.exp(logs) * Math.sqrt(a * b / (2 * Math.PI * s));
+// x^a y^b / B(a, b), where y = 1 - x and off = (a + b) x - a; its log is a sum of deviations from the mean, so that large
+// ones do not cancel.
+function betaKernel(a, b, x, y, off) {
+  const s = a + b, term = (ratio, u) => Math.abs(u) > 0.5 ? Math.log(ratio) - u : log1pmx(u);
+  const logs = a * term(x * s / a, off / a) + b * term(y * s / b, -off / b);
+  return Math.exp(logs + stirlingError(s) - stirlingError(a) - stirlingError(b)) * Math.sqrt(a * b / (2 * Math.PI * s));
 }
 
-// The continued fraction of the incomplete beta function (DLMF 8.17.22), by Lentz's method.
-function betaFraction(a, b, x) {
-  const tiny = 1e-300, s = a + b;
-  const safe = (value) => Math.abs(value) < tiny ? tiny : value;
-  let c = 1, d = 1 / safe(1 - s * x / (a + 1)), found = d;
-  for (let m = 1; m < 2000; m++) {
-    const even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
-    const odd = -(a + m) * (s + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-    let step = 1;
-    for (const part of [even, odd]) {
-      d = 1 / safe(1 + part * d);
-      c = safe(1 + part / c);
-      found *= c * d;
-      step = c * d;
-    }
-    if (Math.abs(step - 1) < 1e-16) break;
+// What the kernel is multiplied by below the mean: a continued fraction (Didonato and Morris 1992, doi:10.1145/131766.131776,
+// eq. 9), by Lentz's method; under = a - (a + b) x is at least 0.
+function betaFraction(a, b, x, y, under) {
+  let below = a / (a + 1) * (under + 1), c = below, d = 0, found = below;
+  for (let n = 1; n < 5000; n++) {
+    const top = (a + n - 1) * (a + b + n - 1) * n * (b - n) * x * x / (a + 2 * n - 1) ** 2;
+    below = n + n * (b - n) * x / (a + 2 * n - 1) + (a + n) / (a + 2 * n + 1) * (under + 1 + n * (1 + y));
+    d = 1 / (below + top * d);
+    c = below + top / c;
+    found *= c * d;
+    if (Math.abs(c * d - 1) < 1e-16) break;
   }
-  return found;
+  return 1 / found;
 }
 
-// Both tails of Beta(a, b) at x, each as exact as the smaller one, and the density.
-function beta(a, b, x, y) {
-  const kernel = betaKernel(a, b, x, y);
-  if (x < (a + 1) / (a + b + 2)) {
-    const below = kernel * betaFraction(a, b, x) / a;
-    return { below, above: 1 - below, density: kernel / (x * y) };
-  }
-  const above = kernel * betaFraction(b, a, y) / b;
-  return { below: 1 - above, above, density: kernel / (x * y) };
+// Both tails of Beta(a, b) at x, the smaller one exact, and the density.
+function beta(a, b, x) {
+  const y = 1 - x, off = x <= 0.5 ? x * (a + b) - a : b - y * (a + b), kernel = betaKernel(a, b, x, y, off);
+  const part = kernel * (off <= 0 ? betaFraction(a, b, x, y, -off) : betaFraction(b, a, y, x, off));
+  const [below, above] = off <= 0 ? [part, 1 - part] : [1 - part, part];
+  return { below, above, density: kernel / (x * y) };
 }
 
 // Where Beta(a, b) has probability p below: Newton's steps, halving where one leaves what is still possible.
@@ -81,7 +73,7 @@ function betaQuantile(a, b, p) {
   if (p >= 1) return 1;
   let low = 0, high = 1, x = a / (a + b);
   for (let step = 0; step < 200; step++) {
-    const at = beta(a, b, x, 1 - x);
+    const at = beta(a, b, x);
     const excess = p <= 0.5 ? at.below - p : (1 - p) - at.above;
     if (excess > 0) high = x; else low = x;
     let next = x - excess / at.density;
@@ -104,9 +96,12 @@ function upperBound(hits, n, alpha) {
 
 const lowerBound = (hits, n, alpha) => 1 - upperBound(n - hits, n, alpha);
 
-// Student's t with so many degrees of freedom, at probability 1 - alpha, from a quantile of Beta(1/2, df/2).
+// Student's t with so many degrees of freedom, at probability 1 - alpha: t^2 / (df + t^2) is a quantile of Beta(1/2,
+// df/2), and 1 minus it of Beta(df/2, 1/2); the smaller of the two is the exact one.
 function studentQuantile(df, alpha) {
-  const p = 1 - alpha; // as it is rounded
-  const share = betaQuantile(0.5, df / 2, 1 - 2 * (1 - p));
-  return Math.sqrt(df * share / (1 - share));
+  const tail = 2 * (1 - (1 - alpha)); // as 1 - alpha is rounded
+  const share = betaQuantile(0.5, df / 2, 1 - tail);
+  if (share < 0.5) return Math.sqrt(df * share / (1 - share));
+  const rest = betaQuantile(df / 2, 0.5, tail);
+  return Math.sqrt(df * (1 - rest) / rest);
 }
