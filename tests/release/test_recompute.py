@@ -115,6 +115,10 @@ assess = "calibrate"
 metric = "ece"
 why = "a test"
 [[disclose]]
+assess = "calibrate"
+metric = "aurc"
+why = "a test"
+[[disclose]]
 assess = "over_refuse"
 metric = "discrimination"
 why = "a test"

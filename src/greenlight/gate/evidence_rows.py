@@ -75,8 +75,8 @@ class RunEvidence:
         criteria = [criterion for criterion in policy.rows_of(name) if criterion.track == track]
         if track.reference is not None and whose not in self._suites:
             return [_not_run(criterion, policy.row_alpha) for criterion in criteria]
-        if why := self._not_possible(whose, track):
-            n = self._suites[Answers(None, name)].facts.n
+        if why := self.why_not(name, track):
+            n = self.facts(name).n
             return [_not_possible(criterion, policy.row_alpha, n, why) for criterion in criteria]
         suite = self.suite(name, track)
         follower = watch(policy, name, suite.facts, self._calibrations, track)
@@ -88,10 +88,10 @@ class RunEvidence:
             n_finished={criterion.name: suite.finished(criterion.metric) for criterion in criteria},
         )
 
-    def _not_possible(self, whose: Answers, track: Track) -> str | None:
+    def why_not(self, name: str, track: Track) -> str | None:
         """Why a track cannot be followed with these models; None where it can. A model may not weigh given texts."""
         judge = self._lock.get("judges", {}).get(track.judge, {})
-        if self._suites[Answers(None, whose.suite)].facts.kind != "choice" and judge.get("kind") != "refusal_mass":
+        if self.facts(name).kind != "choice" and judge.get("kind") != "refusal_mass":
             return None
         everyone = dict.fromkeys((None, track.reference))
         return next((why for name in everyone if (why := cannot(self._lock, "choice", name))), None)
@@ -110,6 +110,10 @@ class RunEvidence:
         said = read_judgements(self._folder, judge, suite, self._lock["id"], reference=whose.reference)
         return suite.read_by(said)
 
+    def facts(self, name: str) -> SuiteFacts:
+        """What is known of a suite's items."""
+        return self._suites[Answers(None, name)].facts
+
     def labels(self, name: str, track: Track) -> LabelsOf:
         """What people said of the answers that a track reads."""
         own, other = (self._labels.get(Answers(whose, name), {}) for whose in (None, track.reference))
@@ -122,7 +126,7 @@ class RunEvidence:
 
     def checks(self, name: str, track: Track) -> Sequence[Check]:
         """What was checked of a suite's instrument beside the answers."""
-        kind, reference = self._suites[Answers(None, name)].facts.kind, track.reference
+        kind, reference = self.facts(name).kind, track.reference
         checks = instrument_checks(self._instrument(None), name, kind)
         if reference is not None:
             checks += [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from greenlight.evidence import JSON, read_json
 from greenlight.gate.criterion import Criterion, Track
-from greenlight.gate.evidence_rows import RunEvidence
+from greenlight.gate.evidence_rows import RunEvidence, cannot
 from greenlight.gate.folder import SuiteEvidence, read_optional
 from greenlight.gate.judging import confusion
 from greenlight.gate.lock import policy_of
@@ -29,26 +29,46 @@ def values_of(folder: Path) -> dict[str, JSON]:
     """
     lock = read_json(folder / "lock.json", "lock")
     policy, evidence = policy_of(lock), RunEvidence(folder, lock)
-    suites = {entry["suite"] for entry in lock["suites"]}
-    references = set(lock.get("references", ()))
-    resources = read_optional(folder / "resources.json", "resources")
+    resources = None if cannot(lock, "resources") else read_optional(folder / "resources.json", "resources")
+    asked = [(name, track) for name in policy.suites() for track in policy.tracks(name) if _asked(lock, name, track)]
+    answered = [(name, track) for name, track in asked if evidence.why_not(name, track) is None]
     return {
         "format": FORMAT,
         "kind": lock["kind"],
         "alpha": policy.row_alpha,
-        "rows": [criterion.name for criterion in policy.criteria],
-        "tracks": [
-            _track(policy, evidence, name, track)
-            for name in policy.suites()
-            if name in suites
-            for track in policy.tracks(name)
-            if track.reference is None or track.reference in references
-        ],
+        "tracks": [_track(policy, evidence, name, track) for name, track in answered],
         "figures": [
             _figure(criterion, resources, policy.row_alpha)
             for criterion in policy.criteria
             if criterion.metric.kind == "resource"
         ],
+        "absent": [
+            {**_head(criterion), "n_planned": evidence.facts(name).n if (name, track) in asked else 0}
+            for name in policy.suites()
+            for track in policy.tracks(name)
+            if (name, track) not in answered
+            for criterion in _rows_of(policy, name, track)
+        ],
+    }
+
+
+def _asked(lock: Mapping[str, JSON], name: str, track: Track) -> bool:
+    """Whether a track is part of the exam."""
+    known = {None, *lock.get("references", ())}
+    return track.reference in known and any(entry["suite"] == name for entry in lock["suites"])
+
+
+def _rows_of(policy: Policy, name: str, track: Track) -> list[Criterion]:
+    return [criterion for criterion in policy.rows_of(name) if criterion.track == track]
+
+
+def _head(criterion: Criterion) -> dict[str, JSON]:
+    """What the policy says of a row."""
+    return {
+        "row": criterion.name,
+        "level": criterion.level,
+        "direction": criterion.direction,
+        "limit": criterion.limit,
     }
 
 
@@ -58,7 +78,7 @@ def _track(policy: Policy, evidence: RunEvidence, name: str, track: Track) -> di
     items, labels = suite.facts.items, evidence.labels(name, track)
     answers = [suite.samples.get(place) for place in range(len(items))]
     grades = [None if sample is None else str(sample["grade"]["label"]) for sample in answers]
-    rows = [criterion for criterion in policy.rows_of(name) if criterion.track == track]
+    rows = _rows_of(policy, name, track)
     return {
         "suite": name,
         "reference": track.reference,
@@ -98,12 +118,9 @@ def _row(
     read = criterion.as_read().metric
     counted = [int(metric.counts(item)) for item in items]
     row: dict[str, JSON] = {
-        "row": criterion.name,
+        **_head(criterion),
         "metric": metric.name,
         "kind": metric.kind,
-        "level": criterion.level,
-        "direction": criterion.direction,
-        "limit": criterion.limit,
         "compare": criterion.compare,
         "low": read.low,
         "high": read.high,
@@ -177,11 +194,7 @@ def _judged(
 def _figure(criterion: Criterion, resources: Mapping[str, JSON] | None, alpha: float) -> dict[str, JSON]:
     """The rounds of one figure of the machine."""
     return {
-        "row": criterion.name,
-        "metric": criterion.metric.name,
-        "level": criterion.level,
-        "direction": criterion.direction,
-        "limit": criterion.limit,
+        **_head(criterion),
         "needed": rounds_needed(criterion, alpha),
         "rounds": figures_of(criterion.metric.name, resources),
     }

@@ -58,6 +58,36 @@ function balanceBounds(sums, alpha) {
   return [Math.max(-1, t[0]), Math.min(1, t[1])];
 }
 
+// Losses of yes-or-no values that go either way, and McNemar's exact two-sided p of them.
+const discordant = (losses) => ({ worse: losses.filter((loss) => loss > 0).length, better: losses.filter((loss) => loss < 0).length });
+
+function mcnemar({ worse, better }) {
+  const n = worse + better, least = Math.min(worse, better);
+  return n ? Math.min(1, 2 * beta(least + 1, n - least, 0.5).above) : 1;
+}
+
+// Bounds of a mean loss over all items: cluster t where many clusters differ, exact where few do.
+function lossBounds(losses, groups, width, alpha) {
+  const sums = byGroup(losses, groups), ternary = width === 1 && losses.every(Number.isInteger);
+  const differ = sums.totals.filter((total) => total !== 0).length;
+  if (differ >= MIN_LEANING && standardError(sums) !== 0) {
+    const t = clusterT(sums, alpha);
+    return [Math.max(-width, t[0]), Math.min(width, t[1])];
+  }
+  if (ternary && sums.totals.length === losses.length) return discordantBounds(discordant(losses), losses.length, alpha);
+  if (ternary) return balanceBounds(sums, alpha);
+  return fixedBounds(sums.totals.map((total, g) => total / sums.sizes[g]), -width, width, alpha);
+}
+
+// Of independent items: the share that differs, times how much more of those get worse than get better.
+function discordantBounds({ worse, better }, n, alpha) {
+  const total = worse + better, way = alpha * 0.9;
+  if (total === 0) return [-upperBound(0, n, alpha), upperBound(0, n, alpha)];
+  const most = upperBound(total, n, alpha - way), least = lowerBound(total, n, alpha - way);
+  const up = 2 * upperBound(worse, total, way) - 1, down = 2 * lowerBound(worse, total, way) - 1;
+  return [down * (down > 0 ? least : most), up * (up > 0 ? most : least)];
+}
+
 // The generator PCG64 (O'Neill 2014) as numpy seeds it with 20210909: the draws that Python made are made again.
 const PCG = { state: 0x824c9ed92113ff7754c465f91411c47en, inc: 0x8aafffc5995e68f38fb311ed178814c3n, factor: 0x2360ED051FC65DA44385DF649FCCF645n };
 const MASK_128 = (1n << 128n) - 1n, MASK_64 = (1n << 64n) - 1n;

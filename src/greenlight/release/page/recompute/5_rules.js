@@ -1,7 +1,7 @@
 // How does a row reach its verdict? One rule per kind of row (gate/rules.py, judging.py, judging_pairs.py, worst.py).
 // A rule takes the places of counted answers in the exam's order; `verdict` is what is certain, `finding` the number.
 
-const DISPLAY_ALPHA = 0.05, LOOK_EVERY = 25;
+const DISPLAY_ALPHA = 0.05, LOOK_EVERY = 25, EARLY = 0.2;
 
 const INVALID = { status: "INVALID", value: null, bounds: null };
 
@@ -28,6 +28,46 @@ class MeanRule {
   finding() {
     const n = this.sequence.n;
     return { status: this.verdict ?? "INCONCLUSIVE", value: n ? this.total / n : null, bounds: this.sequence.bounds(this.alpha) };
+  }
+}
+
+// A mean of differences from a reference: bets while answers come, one look by paired bounds when all are there
+// (gate/pairs.py, measure/statistics/paired.py). A loss is above 0 where the candidate did worse.
+class PairedMeanRule {
+  constructor(row, track, places, alpha) {
+    const bad = row.direction === "max" ? 1 : -1, margin = row.limit * bad;
+    Object.assign(this, { row, track, alpha, bad, margin, planned: places.length, losses: [], groups: [], last: null });
+    this.sequence = new GroupedSequence(row.low, row.high, places.length, groupsIn(track, places), [[margin, 1], [margin, -1]]);
+  }
+
+  add(place) {
+    const value = this.bad * this.row.values[place];
+    this.losses.push(value);
+    this.groups.push(this.track.clusters[place]);
+    this.sequence.add(this.track.clusters[place], value);
+    if (this.losses.length === this.planned) this.last = lossBounds(this.losses, this.groups, this.row.high, this.alpha * (1 - EARLY));
+  }
+
+  shown(side) {
+    return this.sequence.shown(this.margin, side, this.alpha * EARLY);
+  }
+
+  get verdict() {
+    if (this.shown(-1) || (this.last && this.last[1] < this.margin)) return "PASS";
+    return this.shown(1) || (this.last && this.last[0] > this.margin) ? "FAIL" : null;
+  }
+
+  bounds() {
+    let [lower, upper] = this.sequence.bounds(this.alpha * EARLY);
+    if (this.last) [lower, upper] = [Math.max(lower, this.last[0]), Math.min(upper, this.last[1])];
+    return this.bad > 0 ? [lower, upper] : [-upper, -lower];
+  }
+
+  finding() {
+    const n = this.losses.length, split = discordant(this.losses);
+    const value = n ? this.bad * this.losses.reduce((total, loss) => total + loss, 0) / n : null;
+    const details = n ? { worse: split.worse, better: split.better, mcnemar_p: mcnemar(split) } : {};
+    return { status: this.verdict ?? "INCONCLUSIVE", value, bounds: this.bounds(), details };
   }
 }
 

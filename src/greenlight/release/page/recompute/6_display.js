@@ -90,6 +90,25 @@ function binned(gaps) {
   return total / n;
 }
 
+// The area under the risk-coverage curve (measure/statistics/selective.py): equal confidences enter together.
+function riskArea(groups, row) {
+  const pairs = picksOf(groups, row).reverse();
+  return (counts) => {
+    let answered = 0, wrong = 0, area = 0;
+    for (let start = 0, end = 0; start < pairs.length; start = end) {
+      let size = 0, errors = 0;
+      for (; end < pairs.length && pairs[end].pick[0] === pairs[start].pick[0]; end++) {
+        size += counts[pairs[end].group];
+        errors += counts[pairs[end].group] * (1 - pairs[end].pick[1]);
+      }
+      for (let k = 1; k <= size; k++) area += (wrong + errors / size * k) / (answered + k);
+      answered += size;
+      wrong += errors;
+    }
+    return answered ? area / answered : null;
+  };
+}
+
 // Share refused where unsafe minus share refused where safe.
 function contrast(groups, row) {
   const table = groups.map((places) => places.reduce((halves, place) => {
@@ -115,7 +134,7 @@ function lean(groups, row) {
   };
 }
 
-const STATISTICS = { ece: calibrationError, contrast };
+const STATISTICS = { ece: calibrationError, aurc: riskArea, contrast };
 
 // One figure of the machine: the median of its rounds, their extremes, and a verdict where there are rounds enough.
 function figureRow({ rounds, limit, direction, needed, ...figure }, alpha) {

@@ -39,7 +39,8 @@ function ruleOf(row, track, places, alpha) {
   if (row.kind === "judged") return new (row.compare === null ? JudgedRule : PairedJudgedRule)(row, track, places, alpha);
   if (row.kind === "worst") return new WorstRule(row, track, places, alpha);
   if (row.kind === "balance") return new BalanceRule(row, track, places, alpha);
-  return row.kind === "mean" ? new MeanRule(row, track, places, alpha) : new UnknownRule();
+  if (row.kind !== "mean") return new UnknownRule();
+  return new (row.compare === null ? MeanRule : PairedMeanRule)(row, track, places, alpha);
 }
 
 // A row of a kind that came after this page: said to be left out, never guessed at.

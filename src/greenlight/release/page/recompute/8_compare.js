@@ -8,7 +8,11 @@ function* deriveRows(evidence, limits = new Map()) {
   const moved = (row) => limits.has(row.row) ? { ...row, limit: limits.get(row.row) } : row;
   for (const track of evidence.tracks) yield examine({ ...track, rows: track.rows.map(moved) }, evidence.alpha);
   yield evidence.figures.map((figure) => figureRow(moved(figure), evidence.alpha));
+  yield evidence.absent.map((row) => ({ ...NOTHING, ...moved(row), alpha: evidence.alpha }));
 }
+
+// A row that is not part of the exam, or cannot be measured of this model.
+const NOTHING = { status: "NOT RUN", value: null, lower: null, upper: null, n_used: 0, n_finished: 0, clusters: 0, absent: true };
 
 const byName = (rows) => new Map(rows.map((row) => [row.row, row]));
 
@@ -63,7 +67,7 @@ function compare(decision, evidence, rows) {
   };
   for (const stored of decision.rows) {
     if (stored.metric === "statement") continue;
-    const derived = rows.get(stored.row) ?? (stored.n_planned === 0 && stored.status === "NOT RUN" ? absent(stored) : null);
+    const derived = rows.get(stored.row) ?? null;
     if (derived === null || derived.underived) report.underived.push(stored.row);
     else for (const [path, left, right] of comparisons(stored, derived)) told(`${stored.row}: ${path}`, left, right);
   }
@@ -79,11 +83,6 @@ function statuses(decision, rows) {
   const derived = (row) => (rows.has(row.row) && !rows.get(row.row).underived ? rows.get(row.row) : row);
   const waivable = ["FAIL", "INCONCLUSIVE", "NOT RUN"];
   return decision.rows.map((row) => (row.waived && waivable.includes(derived(row).status) ? { ...derived(row), status: "WAIVED" } : derived(row)));
-}
-
-// A row whose assessment is not part of the exam: there is nothing to derive, and nothing but that to say.
-function absent({ row, level, limit, alpha }) {
-  return { row, level, limit, alpha, status: "NOT RUN", n_used: 0, n_finished: 0, n_planned: 0, clusters: 0 };
 }
 
 // How far a limit is missed: from the limit to the near end of the interval, and as estimated.
