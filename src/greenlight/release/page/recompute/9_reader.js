@@ -87,7 +87,8 @@ class Trial {
   }
 
   offer(article, row) {
-    if (!row || row.limit === null || (this.report.rows.get(row.row)?.absent ?? true)) return;
+    const derived = this.report.rows.get(row?.row);
+    if (!derived || derived.absent || derived.underived || row.limit === null) return;
     const id = `${article.id}-limit`, input = element("input", { id, type: "number", step: "any", value: String(row.limit), inputmode: "decimal" });
     const back = element("button", { type: "button", hidden: "" }, "Back to the locked limit"), output = element("output", { for: id });
     const label = element("label", { for: id }, "compare" in row ? "Try another margin (signed)" : "Try another limit");
