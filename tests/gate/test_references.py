@@ -47,7 +47,7 @@ def test_a_model_like_its_reference_is_shown_to_be_no_worse_and_one_that_lost_mu
     row = evaluate(criterion, same, facts, rules.row_alpha)
     assert row["status"] == "PASS"
     assert (row["value"], row["compare"]) == (0, "base")
-    assert "beside base, -0.100 or more is allowed" in row["reason"]
+    assert "beside base, -0.1000 or more is allowed" in row["reason"]
     facts, worse = beside("hierarchy", wrong_at(0.8), wrong_at(0.2))
     row = evaluate(criterion, worse, facts, rules.row_alpha)
     assert row["status"] == "FAIL"
