@@ -170,7 +170,7 @@ def test_ids_are_unique_and_every_reference_has_its_aim(outline):
 def test_no_status_is_told_by_colour_alone(page):
     for found in re.finditer(r'<span class="status [^"]*">(.*?)</span>', page):
         assert re.fullmatch(
-            r'<svg class="shape".*</svg>(PASS|FAIL|INCONCLUSIVE|INVALID|NOT RUN|DISCLOSED)', found.group(1)
+            r'<svg class="shape".*</svg>(PASS|FAIL|INCONCLUSIVE|INVALID|NOT RUN|WAIVED|DISCLOSED)', found.group(1)
         )
 
 
