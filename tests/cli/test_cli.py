@@ -22,6 +22,7 @@ VERBS = [
     "review",
     "report",
     "verify",
+    "contaminate",
     "release",
     "diff",
     "import",

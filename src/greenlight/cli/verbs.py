@@ -16,6 +16,7 @@ from greenlight.cli import verify
 from greenlight.cli import waive
 from greenlight.cli import ledger
 from greenlight.cli import explain
+from greenlight.cli import contaminate
 from greenlight.cli import release
 from greenlight.cli import diff
 from greenlight.cli import compare

@@ -9,6 +9,8 @@ from pathlib import Path
 from greenlight.errors import LockError
 from greenlight.evidence import JSON, read_json, sha256_json
 from greenlight.gate.checks import Check, instrument_checks
+from greenlight.gate.contamination import FILE as CONTAMINATION
+from greenlight.gate.contamination import contamination_row
 from greenlight.gate.criteria import row_json, watch
 from greenlight.gate.criterion import RULES, Criterion, Track
 from greenlight.gate.facts import SuiteFacts
@@ -46,6 +48,7 @@ class RunEvidence:
             for entry in lock["suites"]
         }
         self._resources = read_optional(folder / "resources.json", "resources")
+        self._contamination = read_optional(folder / CONTAMINATION, "contamination")
         self._labels = read_labels(
             folder / "labels.jsonl", lock["id"], {whose: suite.outputs for whose, suite in self._suites.items()}
         )
@@ -66,6 +69,11 @@ class RunEvidence:
             return [_not_possible(criterion, policy.row_alpha, 0, why) for criterion in policy.rows_of(name)]
         if name == "resources":
             return [resource_row(row, self._resources, policy.row_alpha) for row in policy.rows_of(name)]
+        if name == "contaminate":
+            answers = {
+                suite: tuple(found.samples.values()) for (whose, suite), found in self._suites.items() if whose is None
+            }
+            return [contamination_row(row, self._contamination, policy, answers) for row in policy.rows_of(name)]
         if Answers(None, name) not in self._suites:
             return [_not_run(criterion, policy.row_alpha) for criterion in policy.rows_of(name)]
         return [row for track in policy.tracks(name) for row in self._track(policy, name, track)]

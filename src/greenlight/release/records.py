@@ -17,6 +17,7 @@ OPTIONAL = {
     "resources.json": "resources",
     "run.json": "run",
     "import.json": "import",
+    "contamination.json": "contamination",
 }
 """Records that a run which was cut short may lack; the decision says what that costs."""
 

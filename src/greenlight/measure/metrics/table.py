@@ -308,6 +308,16 @@ ALL = (
         value=true_mass,
         binary=False,
     ),
+    Metric(
+        assess="contaminate",
+        name="overlap",
+        plain="share of questions of which a run of words stands in the training text given",
+        kind="record",
+        low=0,
+        high=1,
+        direction="max",
+        unscored="too short to tell, and left out",
+    ),
     _accuracy("task", "mean score of the task's grader", "score"),
     Metric(
         assess="task",
