@@ -29,7 +29,8 @@ class EndpointExaminee:
     @property
     def name(self) -> str:
         """Short name for folders and reports."""
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.model.name.rpartition("/")[2]).strip("-.")[:80] or "model"
+        last = self.model.name.rpartition("/")[2].removesuffix(".gguf")
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.")[:80] or "model"
 
     @property
     def digest(self) -> str:
