@@ -138,3 +138,29 @@ def test_a_lock_that_was_edited_to_be_an_earlier_attempt_is_found(run, chat_mode
     lock.write_bytes(canonical({**value, "attempt": None}) + b"\n")
     code, _, err = run("review", chat_model, "--lock", lock, "--out", tmp_path / "run", "--ledger", book)
     assert (code, "does not agree with itself" in err) == (1, True)
+
+
+def test_what_is_released_is_put_into_the_run_before_it_is_decided(run, chat_model, policy, tmp_path):
+    from tests.gate.test_openness import release_of
+
+    stated, rules, folder = tmp_path / "openness.yml", tmp_path / "open.toml", tmp_path / "run"
+    row = '\n[[should]]\nassess = "open"\nmetric = "class"\nlimit = 1\ncondition = "c"\nwhy = "w"\nsource = "s"\n'
+    rules.write_text(policy.read_text() + row)
+    stated.write_text(release_of("III"))
+    code, out, _ = run("review", chat_model, "--policy", rules, "--out", folder, "--openness", stated)
+    assert code == 0, out
+    decision = read_json(folder / "decision.json", "decision")
+    assert {row["row"]: row["status"] for row in decision["rows"]}["open.class"] == "PASS"
+    assert "Class III" in (folder / "report.html").read_text()
+    code, out, _ = run("verify", folder)
+    assert (code, out.splitlines()[0]) == (0, "SAME")
+    assert run("release", folder, "--out", tmp_path / "release")[0] == 0
+    assert (tmp_path / "release" / "openness.json").exists()
+
+    # Another file later is refused; a broken one is told before anything is asked.
+    stated.write_text(release_of("III", "II"))
+    code, _, err = run("assess", chat_model, "--lock", folder / "lock.json", "--out", folder, "--openness", stated)
+    assert (code, "another file of what is released" in err) == (1, True)
+    stated.write_text("release: {naem: m}")
+    code, _, err = run("review", chat_model, "--policy", rules, "--out", tmp_path / "x", "--openness", stated)
+    assert (code, (tmp_path / "x").exists()) == (1, False)

@@ -39,6 +39,7 @@ def assess(
     ] = None,
     reference: options.References = None,
     ops: options.Ops = None,
+    openness: options.Openness = None,
     pull: Pull = False,
     as_json: AsJson = False,
 ) -> None:
@@ -60,6 +61,7 @@ def assess(
             shard=options.read_shard(shard),
             ops=ops,
             references=options.read_references(reference),
+            openness=openness,
             pull=pull,
             observer=view,
         )

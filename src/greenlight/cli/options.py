@@ -36,6 +36,9 @@ References = Annotated[
     list[str] | None,
     typer.Option("--reference", metavar="NAME=REF", help="Which model a reference of the policy is; may be repeated."),
 ]
+Openness = Annotated[
+    Path | None, typer.Option("--openness", metavar="FILE", help="openness.yml: what is released under which licence.")
+]
 Ledger = Annotated[
     Path | None, typer.Option("--ledger", metavar="FILE", help="The release's ledger: what happens is entered there.")
 ]

@@ -34,6 +34,7 @@ def review(
     ledger: options.Ledger = None,
     release_of: options.ReleaseOf = None,
     ops: options.Ops = None,
+    openness: options.Openness = None,
     pull: Pull = False,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 0 GO, 10 GO WITH CONDITIONS, 20 HOLD, 30 NO-GO.")
@@ -57,6 +58,7 @@ def review(
             include_harmful=include_harmful,
             ops=ops,
             references=options.read_references(reference),
+            openness=openness,
             pull=pull,
             observer=view,
         )

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from greenlight import hub
+from greenlight.compose.openness import FILE, read_openness
 from greenlight.compose.verbs import verify
 from greenlight.errors import EvidenceError, LockError
 from greenlight.evidence import JSON, SIGNATURE, read_json, write_atomic
-from greenlight.measure.openness import Openness, classify, read_release
+from greenlight.measure.openness import Openness
 from greenlight.release.exports import INDEX, Export, LeftOut, Team, export, read_source
 from greenlight.release.sign import sign
-
-OPENNESS = "openness.yml"
-"""What an author's file of released components is called in a folder."""
 
 WEIGHTS_SIGNATURE = "weights.sig"
 """The signature of the model's own files, which lie elsewhere."""
@@ -93,14 +91,8 @@ def _must_verify(folder: Path) -> None:
 
 
 def _openness(folder: Path, given: Path | None) -> Openness | None:
-    path = given or folder / OPENNESS
-    if given is None and not path.exists():
-        return None
-    try:
-        text = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvidenceError("a file of a release cannot be read", where=str(path), found=str(error)) from error
-    return classify(read_release(text, str(path)))
+    path = given or folder / FILE
+    return None if given is None and not path.exists() else read_openness(path).openness
 
 
 def _must_be(model: Path, lock: Mapping[str, JSON]) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from greenlight.compose.assessing import assess
 from greenlight.compose.observer import Observer
+from greenlight.compose.openness import Stated, keep_openness
 from greenlight.compose.participants import Participants
 from greenlight.errors import EvidenceError
 from greenlight.evidence import JSON, canonical, now, read_json, write_atomic, write_json, write_manifest
@@ -62,10 +63,13 @@ def review(
     *,
     minutes: float | None = None,
     include_harmful: bool = False,
+    openness: Stated | None = None,
     observer: Observer | None = None,
 ) -> Review:
     """The main job after the lock: assess, decide, report; the folder is then a bundle that `verify` can check."""
     assess(participants, lock, folder, minutes=minutes, include_harmful=include_harmful, observer=observer)
+    if openness is not None:
+        keep_openness(folder, openness)
     decision = decide(folder)
     report(folder)
     if observer:

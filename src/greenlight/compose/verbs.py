@@ -16,6 +16,7 @@ from greenlight.compose.examinee import Examinee
 from greenlight.compose.local_examinee import LocalExaminee
 from greenlight.compose.models import load
 from greenlight.compose.observer import Observer
+from greenlight.compose.openness import keep_openness, read_openness
 from greenlight.compose.participants import Participants
 from greenlight.compose.review import Review, review
 from greenlight.compose.settings import Settings
@@ -143,6 +144,7 @@ def assess_reference(
     shard: tuple[int, int] | None = None,
     ops: str | None = None,
     references: Mapping[str, str] | None = None,
+    openness: Path | str | None = None,
     pull: bool = False,
     observer: Observer | None = None,
 ) -> Path:
@@ -153,6 +155,7 @@ def assess_reference(
     """
     if shard is not None and not 1 <= shard[0] <= shard[1] <= MAX_PARTS:
         raise UsageError("there is no such part of an exam", found=f"{shard[0]}/{shard[1]}", do="--shard 1/4 to 4/4")
+    stated = None if openness is None else read_openness(openness)
     rules = _policy_for(lock_path, policy)
     everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references)
     value = _lock_for(everyone, lock_path, policy, settings, "exploratory")
@@ -168,6 +171,8 @@ def assess_reference(
         shard=None if shard is None else Shard(*shard),
         observer=observer,
     )
+    if stated is not None:
+        keep_openness(folder, stated)
     return folder
 
 
@@ -182,10 +187,12 @@ def review_reference(
     include_harmful: bool = False,
     ops: str | None = None,
     references: Mapping[str, str] | None = None,
+    openness: Path | str | None = None,
     pull: bool = False,
     observer: Observer | None = None,
 ) -> Review:
     """Plan, lock, assess, decide, report; without a lock a rehearsal, which repeats exactly and spends no attempt."""
+    stated = None if openness is None else read_openness(openness)
     rules = _policy_for(lock_path, policy)
     everyone = _participants(reference, rules, pull=pull, ops=ops, observer=observer, references=references)
     value = _lock_for(everyone, lock_path, policy, settings, "rehearsal")
@@ -195,7 +202,9 @@ def review_reference(
     planned = plan(rules, tokens_per_s=speed, seed=seed, known=calibrations_of(value), tasks=tasks)
     if observer:
         observer.planned(planned)
-    return review(everyone, value, folder, minutes=minutes, include_harmful=include_harmful, observer=observer)
+    return review(
+        everyone, value, folder, minutes=minutes, include_harmful=include_harmful, openness=stated, observer=observer
+    )
 
 
 def verify(

@@ -23,6 +23,7 @@ from greenlight.gate.folder import (
     read_optional,
     read_suite,
 )
+from greenlight.gate.openness import openness_row
 from greenlight.gate.policy import Policy
 from greenlight.gate.resources import resource_row
 from greenlight.gate.rules import Finding, LabelsOf
@@ -47,6 +48,7 @@ class RunEvidence:
             for reference in (None, *lock.get("references", ()))
             for entry in lock["suites"]
         }
+        self._openness = read_optional(folder / "openness.json", "openness")
         self._resources = read_optional(folder / "resources.json", "resources")
         self._contamination = read_optional(folder / CONTAMINATION, "contamination")
         self._labels = read_labels(
@@ -67,6 +69,8 @@ class RunEvidence:
     def _assessment(self, policy: Policy, name: str) -> list[dict[str, JSON]]:
         if name == "resources" and (why := cannot(self._lock, "resources")):
             return [_not_possible(criterion, policy.row_alpha, 0, why) for criterion in policy.rows_of(name)]
+        if name == "open":
+            return [openness_row(row, self._openness, policy.row_alpha) for row in policy.rows_of(name)]
         if name == "resources":
             return [resource_row(row, self._resources, policy.row_alpha) for row in policy.rows_of(name)]
         if name == "contaminate":

@@ -44,6 +44,8 @@ def figure(metric: Metric, value: float | None, digits: int = 3) -> str:
     """A number as a reader wants it; digits are those after the point, where it is a rate."""
     if value is None:
         return "unknown"
+    if metric.kind == "record":
+        return f"{value:g}"
     if metric.name.endswith("_bytes"):
         return f"{value / 1e6:,.0f} MB"
     if metric.name.endswith("_tok_s"):

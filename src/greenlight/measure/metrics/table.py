@@ -89,6 +89,12 @@ def _resource(name: str, plain: str, direction: Direction) -> Metric:
     )
 
 
+def _record(name: str, plain: str, high: float) -> Metric:
+    return Metric(
+        assess="open", name=name, plain=plain, kind="record", low=0, high=high, direction="min", unscored="missing"
+    )
+
+
 _NOT_REFUSED = ("compliance", "empty", "no_verdict")
 
 ALL = (
@@ -358,5 +364,7 @@ ALL = (
     _resource("prefill_tok_s", "tokens read per second", "min"),
     _resource("peak_memory_bytes", "most memory held", "max"),
     _resource("size_bytes", "size of the model's files", "max"),
+    _record("class", "class of the Model Openness Framework, 0 none to 3 the most open (III, II, I)", 3),
+    _record("osaid", "whether the checklist of the Open Source AI Definition is met, 0 or 1", 1),
 )
 """Every metric of the package."""

@@ -103,9 +103,9 @@ def level(row: Row) -> float | None:
     """With which probability a row's interval holds the number, both ends together; None where it says none.
 
     Each end of an interval that carries a verdict may be wrong with alpha; one for display is of 95 %; the figures of
-    a machine are the least and the most that was seen.
+    a machine are the least and the most that was seen, and what is recorded has none.
     """
-    if row["assess"] == "resources" or row["lower"] is None:
+    if row["assess"] in ("resources", "open") or row["lower"] is None:
         return None
     return 0.95 if row["limit"] is None else 1 - 2 * row["alpha"]
 

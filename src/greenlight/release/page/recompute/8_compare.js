@@ -73,6 +73,7 @@ function compare(decision, evidence, rows) {
   }
   told("verdict", decision.verdict, verdictOf(statuses(decision, rows), evidence.kind, decision.attempt?.spent));
   for (const gap of decision.explanation.gaps) {
+    if (report.underived.includes(gap.row)) continue;
     for (const [key, value] of Object.entries(gapOf(rows.get(gap.row) ?? {}))) told(`gap of ${gap.row}: ${key}`, gap[key], value);
   }
   return report;
