@@ -308,3 +308,33 @@ def test_every_colour_of_text_has_contrast_enough_in_light_dark_and_print(page):
 def test_labels_by_people_are_told(built):
     assert read_lines(built / "labels.jsonl", "labels")[1]
     assert "by a person" in (built / "report.html").read_text()
+
+
+def test_a_newcomer_reads_why_how_sure_and_what_next_under_the_verdict(page):
+    head = page.partition("<header")[2].partition("</header>")[0]
+    for part in (
+        "<dt>Why</dt>", "refuse: non-refusal: share of harmful requests answered without declining: at least",
+        "<dt>How sure</dt>", "but for a chance of 5 in 100", "<dt>What next</dt>", "looked at again by 2025-06-15",
+    ):  # fmt: skip
+        assert part in head, part
+
+
+def test_every_picture_has_its_table(outline, page):
+    pictures = [attrs["id"] for attrs in outline.all("div") if attrs.get("class") == "picture"]
+    assert pictures == ["picture-limits", "picture-reliability-calibrate", "picture-risk-calibrate"]
+    for part in page.split('<div class="picture"')[1:]:
+        body = part.partition("</details>")[0]
+        assert body.count('<svg class="figure"') == body.count("<table>") == 1
+
+
+def test_the_picture_of_all_limits_says_each_row_with_its_status(page):
+    figure = page.partition('id="picture-limits"')[2].partition("</svg>")[0]
+    for name, status in (
+        ("refuse: non-refusal", "FAIL"),
+        ("over refuse: full refusal", "PASS"),
+        ("hierarchy: pass", "PASS"),
+        ("calibrate: brier", "INCONCLUSIVE"),
+    ):
+        assert f">{name}</text>" in figure
+        assert f">{status}</text>" in figure
+        assert f"{name}: {status.lower()}" in figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
@@ -22,11 +22,12 @@ WIDTH, HEIGHT = 340, 74
 _MARGIN = 14
 _HEADROOM = 20  # where the limit is named
 _BAR_Y, _AXIS_Y = 0.50, 0.24
-_TEXT_PX = 11
+TEXT_PX = 11
 
 # matplotlib knows no CSS variables: each role is drawn in a colour of its own and given its name afterwards.
-_ROLES = {"#000001": "--ink", "#000002": "--rule", "#000003": "--band", "#000004": "--status", "#000005": "--muted"}
-_INK, _RULE, _BAND, _STATUS, _MUTED = _ROLES
+_NAMES = ("--ink", "--rule", "--band", "--status", "--muted", "--red", "--green", "--amber", "--blue")
+_ROLES = {f"#{number:06x}": name for number, name in enumerate(_NAMES, start=1)}
+INK, RULE, BAND, STATUS, MUTED, RED, GREEN, AMBER, BLUE = _ROLES
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -93,26 +94,42 @@ def interval_figure(row: Mapping[str, JSON], low: float, high: float, words: Wor
         high: greatest.
         words: what it is called and says.
     """
+    scale = scale_of(row, low, high)
+    pad = scale.whole * _MARGIN / (WIDTH - 2 * _MARGIN)
+
+    def draw(axes: Axes) -> None:
+        axes.set_xlim(scale.low - pad, scale.high + pad)
+        axes.set_ylim(0, 1)
+        _draw(axes, row, scale, closed=(low, high), limit=words.limit)
+
+    return drawing(draw, HEIGHT, words, top=0 if words.limit else _HEADROOM)
+
+
+def drawing(draw: Callable[[Axes], None], height: int, words: Words, *, top: int = 0) -> Markup:
+    """What a function draws, as a part of the page.
+
+    Args:
+        draw: draws on axes that fill the picture and are without a scale until it gives them one.
+        height: in CSS pixels; the width is WIDTH.
+        words: what it is called and says.
+        top: pixels to leave out above.
+    """
     from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.figure import Figure
 
     with rc_context():
         rcdefaults()
         rcParams.update(
-            {"svg.hashsalt": "greenlight", "svg.fonttype": "none", "font.size": _TEXT_PX, "path.simplify": False}
+            {"svg.hashsalt": "greenlight", "svg.fonttype": "none", "font.size": TEXT_PX, "path.simplify": False}
         )
-        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
+        figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
         figure.patch.set_visible(False)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
-        scale = scale_of(row, low, high)
-        pad = scale.whole * _MARGIN / (WIDTH - 2 * _MARGIN)
-        axes.set_xlim(scale.low - pad, scale.high + pad)
-        axes.set_ylim(0, 1)
-        _draw(axes, row, scale, closed=(low, high), limit=words.limit)
+        draw(axes)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _for_page(buffer.getvalue(), words)
+    return _for_page(buffer.getvalue(), words, height, top)
 
 
 def _draw(axes: Axes, row: Mapping[str, JSON], scale: Scale, *, closed: tuple[float, float], limit: str) -> None:
@@ -121,7 +138,7 @@ def _draw(axes: Axes, row: Mapping[str, JSON], scale: Scale, *, closed: tuple[fl
         _limit(axes, row, scale, limit, both=_either_way(row, closed[0]))
     if row["lower"] is None or row["upper"] is None:
         return
-    colour = _INK if row["limit"] is None else _STATUS
+    colour = INK if row["limit"] is None else STATUS
     lower, upper = max(row["lower"], scale.low), min(row["upper"], scale.high)
     axes.plot([lower, upper], [_BAR_Y, _BAR_Y], color=colour, linewidth=3, solid_capstyle="butt", clip_on=False)
     for end, sign, edge in ((lower, -1, max(closed[0], scale.low)), (upper, 1, min(closed[1], scale.high))):
@@ -137,11 +154,11 @@ def _either_way(row: Mapping[str, JSON], low: float) -> bool:
 
 
 def _axis(axes: Axes, scale: Scale) -> None:
-    axes.plot([scale.low, scale.high], [_AXIS_Y, _AXIS_Y], color=_RULE, linewidth=1, clip_on=False)
+    axes.plot([scale.low, scale.high], [_AXIS_Y, _AXIS_Y], color=RULE, linewidth=1, clip_on=False)
     for tick in _ticks(scale):
-        axes.plot([tick, tick], [_AXIS_Y, _AXIS_Y - 0.05], color=_RULE, linewidth=1, clip_on=False)
+        axes.plot([tick, tick], [_AXIS_Y, _AXIS_Y - 0.05], color=RULE, linewidth=1, clip_on=False)
         align = "left" if tick == scale.low else "right" if tick == scale.high else "center"
-        _text(axes, tick, 0.02, f"{tick:,.4g}".replace("-", "\u2212"), _MUTED, align)
+        write(axes, tick, 0.02, f"{tick:,.4g}".replace("-", "\u2212"), MUTED, align)
 
 
 def _ticks(scale: Scale) -> list[float]:
@@ -153,14 +170,14 @@ def _limit(axes: Axes, row: Mapping[str, JSON], scale: Scale, words: str, *, bot
     ceiling = row["direction"] == "max"
     allowed = (-limit if both else scale.low, limit) if ceiling else (limit, scale.high)
     left, right = allowed
-    axes.fill([left, right, right, left], [_AXIS_Y, _AXIS_Y, 0.74, 0.74], color=_BAND, linewidth=0, clip_on=False)
+    axes.fill([left, right, right, left], [_AXIS_Y, _AXIS_Y, 0.74, 0.74], color=BAND, linewidth=0, clip_on=False)
     for place in (-limit, limit) if both else (limit,):
-        axes.plot([place, place], [_AXIS_Y, 0.80], color=_INK, linewidth=1.25, linestyle=(0, (3, 2)), clip_on=False)
+        axes.plot([place, place], [_AXIS_Y, 0.80], color=INK, linewidth=1.25, linestyle=(0, (3, 2)), clip_on=False)
     middle = scale.low + scale.whole / 2
     place = middle if both else limit
     near_left, near_right = place < middle - scale.whole / 4, place > middle + scale.whole / 4
     align = "left" if near_left else "right" if near_right else "center"
-    _text(axes, place, 0.86, words, _INK, align)
+    write(axes, place, 0.86, words, INK, align)
 
 
 def _end(axes: Axes, end: float, pixel: float, colour: str, *, arrow: bool) -> None:
@@ -179,29 +196,29 @@ def _diamond(axes: Axes, value: float, pixel: float, colour: str) -> None:
         [value - dx, value, value + dx, value],
         [_BAR_Y, _BAR_Y + dy, _BAR_Y, _BAR_Y - dy],
         facecolor=colour,
-        edgecolor=_BAND,
+        edgecolor=BAND,
         linewidth=1,
         clip_on=False,
         zorder=5,
     )
 
 
-def _text(axes: Axes, x: float, y: float, text: str, colour: str, align: str) -> None:
+def write(axes: Axes, x: float, y: float, text: str, colour: str, align: str) -> None:
+    """Text at a place, which is its baseline's left end, middle or right end."""
     # The baseline is given, never measured: a drawing must not depend on the fonts of the machine.
-    axes.text(x, y, text, color=colour, ha=align, va="baseline", fontsize=_TEXT_PX, clip_on=False)
+    axes.text(x, y, text, color=colour, ha=align, va="baseline", fontsize=TEXT_PX, clip_on=False)
 
 
-def _for_page(svg: str, words: Words) -> Markup:
+def _for_page(svg: str, words: Words, height: int, top: int) -> Markup:
     """Matplotlib's file as a part of the page: no ids, no fonts, no background, colours by name, words for a reader."""
     root = ElementTree.fromstring(svg)  # noqa: S314 (made by matplotlib a moment ago)
     shapes = Markup("").join(
         _shape(element) for element in root.iter() if element.tag in (f"{_SVG}path", f"{_SVG}text")
     )
-    top = 0 if words.limit else _HEADROOM
     return Markup(
         '<svg class="figure" viewBox="0 {} {} {}" role="img" aria-labelledby="{name}-t {name}-d">'
         '<title id="{name}-t">{}</title><desc id="{name}-d">{}</desc>{}</svg>'
-    ).format(top, WIDTH, HEIGHT - top, words.title, words.description, shapes, name=words.name)
+    ).format(top, WIDTH, height - top, words.title, words.description, shapes, name=words.name)
 
 
 def _shape(element: ElementTree.Element) -> Markup:

@@ -18,8 +18,10 @@ from greenlight.release.explanation import tell
 from greenlight.release.figures import matplotlib_version
 from greenlight.release.order import VERDICTS, deciding, others, tally
 from greenlight.release.page.contents import Contents, read_contents
+from greenlight.release.page.pictures import confidence, differences, overview
 from greenlight.release.page.record import instrument_facts, instruments, judges, locked_facts, run_facts
 from greenlight.release.page.rows import RowView, both_policies, row_view
+from greenlight.release.page.short import short
 from greenlight.release.page.values import values_of
 from greenlight.release.text import visible
 
@@ -68,6 +70,9 @@ def _view(contents: Contents, values: JSON) -> dict[str, object]:
         "limits": [row for row in rest if row.level != "disclose"],
         "disclosures": [row for row in rest if row.level == "disclose" and not _is_plain(row)],
         "figures": [row for row in rest if _is_plain(row)],
+        "short": tuple(short(decision)),
+        "overview": overview(decision),
+        "pictures": [*differences(decision), *confidence(contents)],
         "parts_told": tell(decision, contents.lock),
         "files": contents.files,
         "data": sorted(contents.data.items()),
