@@ -25,7 +25,8 @@ def test_compare_prints_differences_flips_and_each_verdict(run, pair):
     assert "- pass" in out
     assert "+ overridden" in out
     assert "(withheld, prompt" in out
-    assert "not paired: calibrate.ece" in out
+    assert "not paired with tuned, a statistic of all answers together" in out
+    assert "should   calibrate.brier" in out
 
 
 def test_json_holds_every_flip(run, pair):

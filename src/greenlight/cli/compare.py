@@ -124,10 +124,24 @@ def _lines(found: RunComparison, flips: int, *, drift: bool) -> Iterator[str]:
     yield from _standings(found)
     for suite in found.flips:
         yield from _suite(suite, flips)
+    yield from _missing(found)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in found.unpaired:
+        reasons.setdefault((row.second, row.reason), []).append(row.row)
+    for (second, reason), rows_ in reasons.items():
+        yield f"  not paired with {second}, {reason}: {', '.join(rows_)}"
+
+
+def _missing(found: RunComparison) -> Iterator[str]:
+    first = found.standings[0].name
     for second, missing in found.missing:
-        told = [f"{first.name} alone {_some(missing.only_first)}", f"{second} alone {_some(missing.only_second)}"]
-        yield f"  unpaired in {missing.suite}: {', '.join(told)}, neither {missing.neither:,}"
-    yield from (f"  not paired: {row.row} ({row.second}): {row.reason}" for row in found.unpaired)
+        if missing.only_first or missing.only_second:
+            told = [f"{first} alone {_some(missing.only_first)}", f"{second} alone {_some(missing.only_second)}"]
+            yield f"  missing in {missing.suite}: {', '.join(told)}, neither {missing.neither:,}"
+        elif missing.neither == missing.n:
+            yield f"  {missing.suite}: asked of neither {first} nor {second}"
+        else:
+            yield f"  missing in {missing.suite}: {missing.neither:,} in both"
 
 
 def _regressions(found: RunComparison, *, drift: bool) -> Iterator[str]:
@@ -163,7 +177,7 @@ def _table(found: RunComparison, rows: Sequence[PairedRow]) -> Iterator[str]:
 
 
 def _standings(found: RunComparison) -> Iterator[str]:
-    from greenlight.cli.view import VERDICTS
+    from greenlight.cli.view import VERDICTS, number
 
     yield f"\n  under {found.policy}: " + ", ".join(
         f"{standing.name} {VERDICTS[standing.verdict]}"
@@ -171,9 +185,9 @@ def _standings(found: RunComparison) -> Iterator[str]:
         for standing in found.standings
     )
     for rows in zip(*(standing.rows for standing in found.standings), strict=True):
-        if rows[0]["level"] != "disclose":
-            statuses = "  ".join(f"{row['status']:<13}" for row in rows)
-            yield f"  {rows[0]['level']:<8}{rows[0]['row']:<32}{statuses}".rstrip()
+        if any(row["value"] is not None for row in rows) or rows[0]["level"] != "disclose":
+            cells = (f"{row['status'].lower():<13} {number(row['metric'], row['value']):<10}" for row in rows)
+            yield f"  {rows[0]['level']:<9}{rows[0]['row']:<32}{'  '.join(cells)}".rstrip()
     yield from (f"  better for this policy: {one.sentence}" for one in found.ahead)
 
 

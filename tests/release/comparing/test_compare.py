@@ -174,7 +174,7 @@ def test_other_questions_are_refused_with_how_many_are_shared(run, monkeypatch):
 
 def test_other_settings_are_refused_by_name_and_compared_across_when_asked(run, monkeypatch):
     one = run("a")
-    monkeypatch.setitem(planted.FIXED, "settings", {"system": "Be brief."})
+    monkeypatch.setitem(planted.FIXED, "settings", {**planted.FIXED["settings"], "system": "Be brief."})
     other = run("b")
     with pytest.raises(EvidenceError, match="different settings") as error:
         compare_runs([one, other])

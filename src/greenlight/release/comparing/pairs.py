@@ -79,6 +79,8 @@ class Missing(NamedTuple):
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
     neither: int
+    n: int
+    """Items of the suite."""
 
 
 def missing_of(first: Side, second: Side, suite: str) -> Missing | None:
@@ -93,5 +95,6 @@ def missing_of(first: Side, second: Side, suite: str) -> Missing | None:
         tuple(item for item in order if item in ours and item not in theirs),
         tuple(item for item in order if item in theirs and item not in ours),
         sum(item not in ours and item not in theirs for item in order),
+        len(order),
     )
     return found if found.only_first or found.only_second or found.neither else None
