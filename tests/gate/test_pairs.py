@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.pairs import PairedMeanRule
@@ -41,7 +42,7 @@ def said(right):
 
 
 def sample(item, own, other):
-    return {**item, **said(own), "reference": {**item, **said(other)}}
+    return {**item, **said(own), "item": item["id"], "reference": {**item, **said(other)}}
 
 
 def play(pairs, group_size=1):
@@ -63,7 +64,17 @@ def test_a_model_that_never_differs_passes_before_the_end():
     found = play([(True, True)] * 400).finding(NO_LABELS)
     assert found.status == "PASS"
     assert found.bounds.lower > -0.1
-    assert found.details == {"worse": 0, "better": 0, "mcnemar_p": 1.0}
+    assert found.details == {"worse": 0, "better": 0, "worse_items": [], "better_items": [], "mcnemar_p": 1.0}
+
+
+def test_a_row_names_the_items_that_changed_and_tests_them_only_where_they_are_independent():
+    pairs = [(False, True)] * 6 + [(True, False)] + [(True, True)] * 53
+    details = play(pairs).finding(NO_LABELS).details
+    assert (details["worse"], details["better"]) == (6, 1)
+    assert details["worse_items"] == [f"i{i}" for i in range(6)]
+    assert details["better_items"] == ["i6"]
+    assert details["mcnemar_p"] == pytest.approx(binomtest(6, 7).pvalue)
+    assert play(pairs, group_size=3).finding(NO_LABELS).details["mcnemar_p"] is None
 
 
 def test_a_model_that_lost_half_fails_within_a_few_items():

@@ -7,16 +7,20 @@ bounds that a comparison shows.
 
 from __future__ import annotations
 
+from greenlight.evidence import JSON
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.policy import Criterion
 from greenlight.gate.rules import Finding, LabelsOf, Status
-from greenlight.measure.metrics import Sample
+from greenlight.measure.metrics import Sample, metric_of
 from greenlight.measure.statistics.paired import Loss, discordant, loss
 from greenlight.measure.statistics.proportions import Interval
 from greenlight.measure.statistics.sequence import GroupedSequence
 
 EARLY = 0.2
 """Share of alpha for looks while answers come."""
+
+LISTED = 20
+"""Items that got worse, or better, which a row names; all of them are counted."""
 
 
 class PairedMeanRule:
@@ -35,6 +39,8 @@ class PairedMeanRule:
         self._bad = 1 if criterion.direction == "max" else -1
         self._margin = criterion.limit * self._bad
         self._n_planned, self._n_groups = len(facts.counted(metric)), facts.groups(metric)
+        self._binary = metric_of(metric.assess, metric.name).binary
+        self._items: list[str] = []
         self._losses: list[float] = []
         self._groups: list[str] = []
         self._sequence = GroupedSequence(
@@ -49,6 +55,7 @@ class PairedMeanRule:
     def add(self, sample: Sample) -> None:
         """Take the next counted answer, joined with the reference's."""
         value = self._bad * self._metric.value(sample)
+        self._items.append(sample["item"])
         self._losses.append(value)
         self._groups.append(sample["cluster"])
         self._sequence.add(sample["cluster"], value)
@@ -71,14 +78,27 @@ class PairedMeanRule:
     def finding(self, labels: LabelsOf) -> Finding:
         """The number as it stands."""
         n = len(self._losses)
-        split = discordant(self._losses)
         return Finding(
             status=self.verdict or "INCONCLUSIVE",
             value=self._bad * sum(self._losses) / n if n else None,
             bounds=self._bounds(),
             method=self._method(),
-            details={"worse": split.worse, "better": split.better, "mcnemar_p": split.p} if n else {},
+            details=self._flips() if n else {},
         )
+
+    def _flips(self) -> dict[str, JSON]:
+        """Items that got worse and better, and how unlikely so uneven a split is if neither model is worse."""
+        split = discordant(self._losses)
+        flips = [(item, value) for item, value in zip(self._items, self._losses, strict=True) if value]
+        # McNemar's exact test asks after yes or no, and takes items for independent.
+        holds = self._binary and self._n_groups == self._n_planned
+        return {
+            "worse": split.worse,
+            "better": split.better,
+            "worse_items": [item for item, value in flips if value > 0][:LISTED],
+            "better_items": [item for item, value in flips if value < 0][:LISTED],
+            "mcnemar_p": split.p if holds else None,
+        }
 
     def _bounds(self) -> Interval:
         """What neither the bets nor the last look exclude, in the metric's own direction."""
