@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from greenlight.evidence import JSON
 from greenlight.gate.checks import AnswerChecks, Check, first_failing
@@ -16,6 +17,7 @@ from greenlight.gate.pairs import PairedMeanRule
 from greenlight.gate.partners import Partners
 from greenlight.gate.policy import Policy
 from greenlight.gate.rules import NO_LABELS, BalanceRule, Finding, LabelsOf, MeanRule, Rule, Status
+from greenlight.gate.scale import beside_the_mean
 from greenlight.gate.words import Situation, change_of, next_of, reason_of
 from greenlight.gate.worst import WorstRule
 from greenlight.measure.metrics import Sample
@@ -123,6 +125,7 @@ class Watch:
             n_finished: counted answers that are stored, used or not.
         """
         finding = self._rule.finding(labels)
+        finding = replace(finding, details={**finding.details, **beside_the_mean(self.criterion, self._samples)})
         checks = [*self._checks.found(), *instrument] if self._samples else []
         status = _status(finding, checks, len(self._samples))
         situation = Situation(

@@ -116,12 +116,14 @@ class JudgedRule:
         self._watched = 0 < self._flagged_limit < 1
         watched = [(self._flagged_limit, 1)] if self._watched else []
         self._sequence = GroupedSequence(0, 1, n_planned=self._n_planned, n_groups=facts.groups(metric), limits=watched)
-        self._strata = Strata(self._n_planned, self._limit, alpha)
+        self._strata = Strata(facts.groups(metric), self._limit, alpha)
+        self._n_flagged = 0
 
     def add(self, sample: Sample) -> None:
         """Take the next counted answer."""
         value = self._metric.value(sample)
-        self._strata.add(sample["item"], flagged=bool(value))
+        self._n_flagged += bool(value)
+        self._strata.add(sample["item"], sample["cluster"], flagged=bool(value))
         self._sequence.add(sample["cluster"], value)
 
     @property
@@ -146,7 +148,7 @@ class JudgedRule:
         against = self._strata.look(bad, self._fail_alpha) if complete else None
         status = self._status(people, against)
         by_people = people is not None and people.passes is not None and (self.verdict is None or status == "INVALID")
-        value = None if n == 0 else correct_point(len(self._strata.flagged) / n, self._judge.table)
+        value = None if n == 0 else correct_point(self._n_flagged / n, self._judge.table)
         bounds: Interval | None = corrected(raw, self._judge.se, self._judge.sp)
         method = "betting confidence sequence of the judge's share, corrected at its worst Se and Sp"
         if people is not None and by_people:
@@ -160,7 +162,7 @@ class JudgedRule:
             judge=self._judge.to_json(raw, advisory=not by_people and status != "FAIL"),
             labels=self._strata.count([labels.own], bad, people),
             invalid="the labels and the judge contradict each other" if status == "INVALID" else "",
-            details={"flagged": len(self._strata.flagged), "flagged_limit": self._flagged_limit},
+            details={"flagged": self._n_flagged, "flagged_limit": self._flagged_limit},
         )
 
     def _status(self, people: Look | None, against: Look | None) -> Status:

@@ -48,7 +48,8 @@ class PairedJudgedRule:
         self._judge, self._unusable = instrument_of(calibration, criterion, alpha / 2)
         self._shares = [GroupedSequence(0, 1, n_planned=self._n_planned, n_groups=n_groups) for _ in range(2)]
         self._n_flagged = [0, 0]
-        self._strata = Strata(self._n_planned, self._margin, alpha)
+        self._strata = Strata(n_groups, self._margin, alpha)
+        self._n = self._n_worse = 0
         self._failed = False
 
     def add(self, sample: Sample) -> None:
@@ -57,8 +58,10 @@ class PairedJudgedRule:
         for index, value in enumerate((own, other)):
             self._shares[index].add(sample["cluster"], value)
             self._n_flagged[index] += bool(value)
-        self._strata.add(sample["item"], flagged=own > other)
-        n = self._strata.n
+        self._n += 1
+        self._n_worse += own > other
+        self._strata.add(sample["item"], sample["cluster"], flagged=own > other)
+        n = self._n
         if self._judge is not None and (n % LOOK_EVERY == 0 or n >= self._n_planned) and not self._failed:
             self._failed = self._bounds(self._judge).lower > self._margin
 
@@ -81,7 +84,7 @@ class PairedJudgedRule:
             own, other = (found_bad(said, item, self._metric.positive) for said in labels)
             return None if own is None or other is None else own and not other
 
-        n, judge = self._strata.n, self._judge
+        n, judge = self._n, self._judge
         people = self._strata.look(bad) if n >= self._n_planned else None
         passes = people is not None and people.passes is True
         status: Status = "PASS" if passes else "INCONCLUSIVE"
@@ -102,5 +105,5 @@ class PairedJudgedRule:
             judge=judge.to_json(raw, advisory=status == "INCONCLUSIVE"),
             labels=self._strata.count(labels, bad, people),
             invalid="the labels and the judge contradict each other" if status == "INVALID" else "",
-            details={"worse": len(self._strata.flagged)},
+            details={"worse": self._n_worse},
         )

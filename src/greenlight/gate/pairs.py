@@ -11,7 +11,7 @@ from greenlight.evidence import JSON
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.policy import Criterion
 from greenlight.gate.rules import Finding, LabelsOf, Status
-from greenlight.measure.metrics import Sample, metric_of
+from greenlight.measure.metrics import Sample
 from greenlight.measure.statistics.paired import Loss, discordant, loss
 from greenlight.measure.statistics.proportions import Interval
 from greenlight.measure.statistics.sequence import GroupedSequence
@@ -39,7 +39,6 @@ class PairedMeanRule:
         self._bad = 1 if criterion.direction == "max" else -1
         self._margin = criterion.limit * self._bad
         self._n_planned, self._n_groups = len(facts.counted(metric)), facts.groups(metric)
-        self._binary = metric_of(metric.assess, metric.name).binary
         self._items: list[str] = []
         self._losses: list[float] = []
         self._groups: list[str] = []
@@ -91,7 +90,8 @@ class PairedMeanRule:
         split = discordant(self._losses)
         flips = [(item, value) for item, value in zip(self._items, self._losses, strict=True) if value]
         # McNemar's exact test asks after yes or no, and takes items for independent.
-        holds = self._binary and self._n_groups == self._n_planned
+        yes_or_no = self._metric.high == 1 and set(self._losses) <= {-1.0, 0.0, 1.0}
+        holds = yes_or_no and self._n_groups == self._n_planned
         return {
             "worse": split.worse,
             "better": split.better,

@@ -254,8 +254,9 @@ def _judged_parts(
     """The same as `_judged`, over every topic where the worst one counts."""
     counted = facts.counted(criterion.metric)
     if criterion.metric.kind != "worst":
-        return _judged(criterion, len(counted), alpha, known)
-    sizes = Counter(item["topic"] for item in counted)
+        return _judged(criterion, facts.groups(criterion.metric), alpha, known)
+    # Of answers that share a group one is labelled.
+    sizes = Counter(topic for topic, _ in {(item["topic"], item["cluster"]) for item in counted})
     if not sizes:
         raise _unreachable(criterion, 0, "items", alpha)
     found = [_judged(criterion, size, alpha, known) for size in sizes.values()]

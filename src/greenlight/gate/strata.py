@@ -17,10 +17,12 @@ class Strata:
     """Items that a judge flagged and those that it did not, in the exam's order.
 
     Labels count in that order within each stratum, up to the first item without one, so that nobody chooses which
-    answers are looked at.
+    answers are looked at. Of items that share a group (one request in several wrappers, one question asked several
+    times) the first alone stands for the group: the exact bounds of a count take labels for independent, and taking
+    every answer's would pass a model at the limit far too often (simulated: with groups of 5 alike, three times).
 
     Args:
-        n_planned: items in all.
+        n_planned: groups in all; as many as items where none share one.
         limit: the rate of bad items that is to be shown.
         alpha: of all looks together, each side alone.
     """
@@ -29,14 +31,17 @@ class Strata:
         self._n_planned, self._limit, self._alpha = n_planned, limit, alpha
         self.flagged: list[str] = []
         self.unflagged: list[str] = []
+        self._groups: set[str] = set()
 
-    def add(self, item: str, *, flagged: bool) -> None:
-        """Take the next item."""
-        (self.flagged if flagged else self.unflagged).append(item)
+    def add(self, item: str, group: str, *, flagged: bool) -> None:
+        """Take the next item; one of a group that was seen before is passed over."""
+        if group not in self._groups:
+            self._groups.add(group)
+            (self.flagged if flagged else self.unflagged).append(item)
 
     @property
     def n(self) -> int:
-        """Items so far."""
+        """Items that stand for their group, so far."""
         return len(self.flagged) + len(self.unflagged)
 
     def look(self, bad: Bad, alpha: float | None = None) -> Look:
