@@ -19,7 +19,7 @@ class Strata:
     Labels count in that order within each stratum, up to the first item without one, so that nobody chooses which
     answers are looked at. Of items that share a group (one request in several wrappers, one question asked several
     times) the first alone stands for the group: the exact bounds of a count take labels for independent, and taking
-    every answer's would pass a model at the limit far too often (simulated: with groups of 5 alike, three times).
+    every answer's would pass a model at the limit far too often (simulated with groups of 5 alike: 20 %, not 5).
 
     Args:
         n_planned: groups in all; as many as items where none share one.

@@ -14,12 +14,13 @@ from greenlight.measure.statistics.clusters import (
     effective_size,
     standard_error,
 )
+from greenlight.measure.statistics.guards import UndercoverageError
 from greenlight.measure.statistics.proportions import clopper_pearson, upper_bound
 
 
 def test_groups_of_one_give_the_ordinary_t_interval():
-    values = [0.2, 0.9, 0.4, 0.4, 0.7, 0.1]
-    sums = by_group(values, list("abcdef"))
+    values = [0.2, 0.9, 0.4, 0.4, 0.7, 0.1] * 4
+    sums = by_group(values, [str(i) for i in range(24)])
     witness = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
     assert cluster_t(sums, 0.025) == pytest.approx(witness)
 
@@ -32,8 +33,16 @@ def test_the_clustered_error_is_the_formula_written_out():
     assert standard_error(by_group(values, groups)) == pytest.approx(expected)
 
 
-def test_one_group_says_nothing():
-    assert cluster_t(by_group([1, 0, 1], ["a"] * 3), 0.05) == (-math.inf, math.inf)
+def test_t_from_few_groups_is_refused_where_it_would_cover_too_little():
+    """Eight skewed groups: by the formula, 95 % would cover well below 94."""
+    rng, covered, runs, rate = np.random.default_rng(8), 0, 2000, 0.1
+    for hits in grouped(rate, 8, 10, 0.3, runs, rng):
+        mean, error = hits.sum() / 80, standard_error(GroupSums(hits, np.full(8, 10.0)))
+        covered += abs(mean - rate) <= stats.t.ppf(0.975, 7) * error
+    assert covered / runs < 0.93
+    with pytest.raises(UndercoverageError, match="bootstrap"):
+        cluster_t(GroupSums(np.ones(8), np.full(8, 10.0)), 0.025)
+    assert standard_error(by_group([1, 0, 1], ["a"] * 3)) == math.inf
 
 
 def test_a_proportion_without_groups_is_exact():

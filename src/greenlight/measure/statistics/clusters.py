@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from greenlight.measure.statistics.guards import undercovers
 from greenlight.measure.statistics.proportions import Interval, lower_bound, upper_bound
 from greenlight.measure.statistics.sequence import fixed_bounds
 
@@ -63,11 +64,15 @@ def standard_error(sums: GroupSums) -> float:
 
 
 def cluster_t(sums: GroupSums, alpha: float) -> Interval:
-    """Mean plus and minus t (G - 1 degrees of freedom) standard errors; each bound alone at alpha."""
-    error = standard_error(sums)
-    if not math.isfinite(error):
-        return Interval(-math.inf, math.inf)
-    half = float(stdtrit(len(sums.totals) - 1, 1 - alpha)) * error
+    """Mean plus and minus t (G - 1 degrees of freedom) standard errors; each bound alone at alpha.
+
+    Raises:
+        UndercoverageError: there are fewer than MIN_GROUPS groups.
+    """
+    n_groups = len(sums.totals)
+    if n_groups < MIN_GROUPS:
+        raise undercovers("cluster-robust t", f"{n_groups} groups, fewer than {MIN_GROUPS}", "bootstrap, for display")
+    half = float(stdtrit(n_groups - 1, 1 - alpha)) * standard_error(sums)
     return Interval(sums.mean - half, sums.mean + half)
 
 

@@ -72,7 +72,16 @@ DISCORDANT = 0.10
 
 
 def p_no_worse(
-    n: int, n_groups: int, margin: float, width: float, alpha: float, early: float, runs: int = 200
+    n: int,
+    n_groups: int,
+    margin: float,
+    width: float,
+    alpha: float,
+    early: float,
+    runs: int = 200,
+    *,
+    worse: float = DISCORDANT / 2,
+    better: float = DISCORDANT / 2,
 ) -> float:
     """How often a model as good as its reference is shown to be no worse by more than a margin, by seeded simulation.
 
@@ -86,11 +95,13 @@ def p_no_worse(
         alpha: of the claim.
         early: share of it for looks before the end.
         runs: simulated comparisons.
+        worse: share of items that only the reference gets right.
+        better: share of items that only the candidate gets right.
     """
     size = n // n_groups
     raw = np.random.PCG64(n).random_raw(runs * n_groups * size)
     chance = (raw >> np.uint64(11)).astype(np.float64).reshape(runs, n_groups, size) * 2.0**-53
-    losses = width * (np.where(chance < DISCORDANT, 1.0, 0.0) - 2 * np.where(chance < DISCORDANT / 2, 1.0, 0.0))
+    losses = width * (np.where(chance < worse + better, 1.0, 0.0) - 2 * np.where(chance < better, 1.0, 0.0))
     # In [0, 1] of the range from -width to width: no difference is one half.
     bets = peaks(0.5 + losses[:, :, 0] / (2 * width), 0.5 + margin / (2 * width), -1)
     weight = 1.0 if size == 1 else max(0.5, n_groups / n)

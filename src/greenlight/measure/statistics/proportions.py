@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtri
 
+from greenlight.measure.statistics.guards import FEWEST_FOR_WILSON, undercovers
+
 
 class Interval(NamedTuple):
     """Two bounds; what level they hold at, and each alone or both together, is said where it is made."""
@@ -46,9 +48,13 @@ def clopper_pearson(hits: float, n: float, alpha: float) -> Interval:
 
 
 def wilson(hits: float, n: float, alpha: float = 0.05) -> Interval:
-    """Interval for display, honest near 0 and 1 (Wilson 1927, doi:10.2307/2276774); two-sided at 1 - alpha."""
-    if n == 0:
-        return Interval(0.0, 1.0)
+    """Interval for display, honest near 0 and 1 (Wilson 1927, doi:10.2307/2276774); two-sided at 1 - alpha.
+
+    Raises:
+        UndercoverageError: there are fewer than 30 answers.
+    """
+    if n < FEWEST_FOR_WILSON:
+        raise undercovers("Wilson's interval", f"{n:g} answers, fewer than {FEWEST_FOR_WILSON}", "clopper_pearson")
     z = float(ndtri(1 - alpha / 2))
     p, spread = hits / n, z**2 / n
     centre = (p + spread / 2) / (1 + spread)
