@@ -89,15 +89,12 @@ class PairedMeanRule:
         """Items that got worse and better, and how unlikely so uneven a split is if neither model is worse."""
         split = discordant(self._losses)
         flips = [(item, value) for item, value in zip(self._items, self._losses, strict=True) if value]
-        # McNemar's exact test asks after yes or no, and takes items for independent.
-        yes_or_no = self._metric.high == 1 and set(self._losses) <= {-1.0, 0.0, 1.0}
-        holds = yes_or_no and self._n_groups == self._n_planned
         return {
             "worse": split.worse,
             "better": split.better,
             "worse_items": [item for item, value in flips if value > 0][:LISTED],
             "better_items": [item for item, value in flips if value < 0][:LISTED],
-            "mcnemar_p": split.p if holds else None,
+            "mcnemar_p": split.p,
         }
 
     def _bounds(self) -> Interval:

@@ -104,13 +104,16 @@ class BalanceRule {
   }
 }
 
-// Items that a judge flagged and those that it did not; labels count up to the first item without one.
+// Items that a judge flagged and those that it did not; labels count up to the first item without one. Of items that
+// share a group the first alone stands for it; `planned` counts groups.
 class Strata {
   constructor(row, planned, limit, alpha) {
-    Object.assign(this, { row, planned, limit, alpha, parts: [[], []] });
+    Object.assign(this, { row, planned, limit, alpha, parts: [[], []], groups: new Set() });
   }
 
-  add(place, flagged) {
+  add(place, group, flagged) {
+    if (this.groups.has(group)) return;
+    this.groups.add(group);
     this.parts[flagged ? 0 : 1].push(place);
   }
 
@@ -160,13 +163,16 @@ class JudgedRule {
     if (this.judge) this.flaggedLimit = flaggedAt(row.limit, this.judge);
     this.watched = this.flaggedLimit > 0 && this.flaggedLimit < 1;
     const limits = this.watched ? [[this.flaggedLimit, 1]] : [];
-    this.sequence = new GroupedSequence(0, 1, this.planned, groupsIn(track, places), limits);
-    this.strata = new Strata(row, this.planned, row.limit, alpha);
+    const groups = groupsIn(track, places);
+    this.sequence = new GroupedSequence(0, 1, this.planned, groups, limits);
+    this.strata = new Strata(row, groups, row.limit, alpha);
+    this.flagged = 0;
   }
 
   add(place) {
     const value = this.row.values[place];
-    this.strata.add(place, value !== 0);
+    this.flagged += value !== 0 ? 1 : 0;
+    this.strata.add(place, this.track.clusters[place], value !== 0);
     this.sequence.add(this.track.clusters[place], value);
   }
 
@@ -176,7 +182,7 @@ class JudgedRule {
 
   finding() {
     if (!this.judge) return INVALID;
-    const n = this.sequence.n, complete = n >= this.planned, flagged = this.strata.parts[0].length;
+    const n = this.sequence.n, complete = n >= this.planned, flagged = this.flagged;
     const raw = this.sequence.bounds(this.failAlpha * SPLIT_P);
     const people = complete ? this.strata.look() : null, against = complete ? this.strata.look(this.failAlpha) : null;
     const status = this.status(people, against);
@@ -205,7 +211,8 @@ class PairedJudgedRule {
     Object.assign(this, { row, track, alpha, planned: places.length, flagged: [0, 0], failed: false });
     this.judge = instrumentOf(row.judge, alpha / 2);
     this.shares = [0, 1].map(() => new GroupedSequence(0, 1, this.planned, groups));
-    this.strata = new Strata(row, this.planned, row.limit, alpha);
+    this.strata = new Strata(row, groups, row.limit, alpha);
+    this.n = this.worse = 0;
   }
 
   add(place) {
@@ -214,8 +221,10 @@ class PairedJudgedRule {
       this.shares[whose].add(this.track.clusters[place], value);
       this.flagged[whose] += value !== 0 ? 1 : 0;
     });
-    this.strata.add(place, own > other);
-    const due = this.strata.n % LOOK_EVERY === 0 || this.strata.n >= this.planned;
+    this.n += 1;
+    this.worse += own > other ? 1 : 0;
+    this.strata.add(place, this.track.clusters[place], own > other);
+    const due = this.n % LOOK_EVERY === 0 || this.n >= this.planned;
     if (this.judge && due && !this.failed) this.failed = this.bounds()[0] > this.row.limit;
   }
 
@@ -230,7 +239,7 @@ class PairedJudgedRule {
 
   finding() {
     if (!this.judge) return INVALID;
-    const n = this.strata.n, people = n >= this.planned ? this.strata.look() : null;
+    const n = this.n, people = n >= this.planned ? this.strata.look() : null;
     const passes = people?.passes === true, points = this.flagged.map((count) => correctPoint(count / n, this.judge));
     const byPeople = passes && people.bounds !== null;
     return {
@@ -239,7 +248,7 @@ class PairedJudgedRule {
       bounds: byPeople ? [-1, people.bounds[1]] : this.bounds(),
       judge: { se: this.judge.se, sp: this.judge.sp, raw: this.shares[0].bounds(this.alpha / 2 * SPLIT_P) },
       labels: this.strata.count(people),
-      details: { worse: this.strata.parts[0].length },
+      details: { worse: this.worse },
     };
   }
 }

@@ -18,6 +18,9 @@ const byName = (rows) => new Map(rows.map((row) => [row.row, row]));
 
 const FIELDS = ["status", "value", "lower", "upper", "n_used", "n_finished", "n_planned", "clusters", "limit", "alpha"];
 
+// What details say in words or beside the row's own number; nothing of it is derived here.
+const SAID = new Set(["headroom", "worse_items", "better_items", "asked_again", "variance_within_items"]);
+
 // [path, stored, derived] for every number of a row; those that this script does not derive are marked.
 function* comparisons(stored, derived) {
   const pick = (row, keys) => keys.map((key) => [key, row?.[key] ?? null]);
@@ -35,6 +38,7 @@ function* comparisons(stored, derived) {
   yield* lists("topics", stored.topics ?? [], derived.topics ?? [], ["topic", "n", "value"]);
   const details = derived.details ?? {};
   for (const key of new Set([...Object.keys(stored.details ?? {}), ...Object.keys(details)])) {
+    if (SAID.has(key)) continue;
     const left = stored.details?.[key] ?? null, right = details[key] ?? null;
     if (Array.isArray(left) || Array.isArray(right)) yield* lists(key, left ?? [], right ?? [], Object.keys((left ?? right)[0] ?? {}));
     else yield [key, left, right];
