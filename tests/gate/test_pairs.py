@@ -74,6 +74,7 @@ def test_a_row_names_the_items_that_changed():
     assert details["worse_items"] == [f"i{i}" for i in range(6)]
     assert details["better_items"] == ["i6"]
     assert details["mcnemar_p"] == pytest.approx(binomtest(6, 7).pvalue)
+    assert play(pairs, group_size=3).finding(NO_LABELS).details["mcnemar_p"] is None  # it takes items for independent
 
 
 def test_a_model_that_lost_half_fails_within_a_few_items():

@@ -88,13 +88,15 @@ class PairedMeanRule:
     def _flips(self) -> dict[str, JSON]:
         """Items that got worse and better, and how unlikely so uneven a split is if neither model is worse."""
         split = discordant(self._losses)
+        # McNemar's exact test asks after yes or no, and takes items for independent.
+        yes_or_no = self._metric.high == 1 and set(self._losses) <= {-1.0, 0.0, 1.0}
         flips = [(item, value) for item, value in zip(self._items, self._losses, strict=True) if value]
         return {
             "worse": split.worse,
             "better": split.better,
             "worse_items": [item for item, value in flips if value > 0][:LISTED],
             "better_items": [item for item, value in flips if value < 0][:LISTED],
-            "mcnemar_p": split.p,
+            "mcnemar_p": split.p if yes_or_no and self._n_groups == self._n_planned else None,
         }
 
     def _bounds(self) -> Interval:

@@ -35,8 +35,8 @@ class MeanRule {
 // (gate/pairs.py, measure/statistics/paired.py). A loss is above 0 where the candidate did worse.
 class PairedMeanRule {
   constructor(row, track, places, alpha) {
-    const bad = row.direction === "max" ? 1 : -1, margin = row.limit * bad;
-    Object.assign(this, { row, track, alpha, bad, margin, planned: places.length, losses: [], groups: [], last: null });
+    const bad = row.direction === "max" ? 1 : -1, margin = row.limit * bad, alone = groupsIn(track, places) === places.length;
+    Object.assign(this, { row, track, alpha, bad, margin, alone, planned: places.length, losses: [], groups: [], last: null });
     this.sequence = new GroupedSequence(row.low, row.high, places.length, groupsIn(track, places), [[margin, 1], [margin, -1]]);
   }
 
@@ -66,7 +66,8 @@ class PairedMeanRule {
   finding() {
     const n = this.losses.length, split = discordant(this.losses);
     const value = n ? this.bad * this.losses.reduce((total, loss) => total + loss, 0) / n : null;
-    const details = n ? { worse: split.worse, better: split.better, mcnemar_p: mcnemar(split) } : {};
+    const holds = this.alone && this.row.high === 1 && this.losses.every((loss) => loss === 0 || Math.abs(loss) === 1);
+    const details = n ? { worse: split.worse, better: split.better, mcnemar_p: holds ? mcnemar(split) : null } : {};
     return { status: this.verdict ?? "INCONCLUSIVE", value, bounds: this.bounds(), details };
   }
 }
