@@ -61,8 +61,18 @@ def _placeholders(text: str) -> int:
 
 
 def _bullets(text: str) -> int:
-    lines = [line.strip() for line in text.split("\n")]
-    return sum(line.startswith("-") or (line.startswith("*") and line[1:2] not in ("", "*")) for line in lines)
+    """Lines that begin with - or a single *; as in the authors' pattern, a bare * takes the next line with it."""
+    lines, count, taken = text.split("\n"), 0, False
+    for number, line in enumerate(lines):
+        bare = line.lstrip()
+        count += bare.startswith("-")
+        if taken or not bare.startswith("*"):
+            taken = False
+            continue
+        follows = bare[1:2] or ("\n" if number < len(lines) - 1 else "")
+        count += follows not in ("", "*")
+        taken = follows == "\n"
+    return count
 
 
 def _highlights(text: str) -> int:
