@@ -1,4 +1,4 @@
-"""IFEval's checkers in lm-evaluation-harness say the same of an answer, kind by kind, where no library decides there."""
+"""IFEval's checkers in lm-evaluation-harness say the same of an answer, kind by kind, where no library decides."""
 
 from __future__ import annotations
 
