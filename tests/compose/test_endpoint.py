@@ -111,6 +111,36 @@ def test_what_cannot_be_measured_there_is_not_run_and_says_why(reviewed):
     assert lock["model"]["cannot"]["choice"] in found["bias.s_amb"]["reason"]
 
 
+def test_the_next_command_names_the_endpoint(reviewed):
+    folder, url, _ = reviewed
+    assert rows(folder)["hierarchy.pass"]["next"].startswith(f"greenlight review {url}#scripted ")
+
+
+def test_what_cannot_be_measured_is_said_before_anything_is_asked(afar, tmp_path):
+    class Listener(compose.Observer):
+        rows = ()
+
+        def unmeasured(self, rows):
+            self.rows = rows
+            raise KeyboardInterrupt
+
+    endpoint, listener = Endpoint(says_no), Listener()
+    with serving(endpoint) as url, pytest.raises(KeyboardInterrupt):
+        compose.review_reference(url, policy=afar, out=tmp_path / "run", observer=listener)
+    assert listener.rows == ("bias.s_amb", "resources.first_token_s")
+    assert len(endpoint.asked) == 1
+
+
+def test_a_replay_asks_the_endpoint_again(afar, tmp_path):
+    endpoint = Endpoint(says_no)
+    with serving(endpoint) as url:
+        compose.review_reference(url, policy=afar, out=tmp_path / "run")
+        assert compose.replay(tmp_path / "run", size=3, seed=1).same
+        endpoint.script = lambda _body: "something else"
+        found = compose.replay(tmp_path / "run", size=3, seed=1)
+    assert (found.same, found.exact, found.difference.field) == (False, False, "output")
+
+
 def test_that_equal_answers_are_not_promised_is_said_with_how_often_they_were(reviewed):
     folder, *_ = reviewed
     batch = next(check for check in rows(folder)["hierarchy.pass"]["checks"] if check["check"] == "batch")

@@ -52,7 +52,9 @@ def _text(found: Replay) -> str:
     head = (
         f"{'SAME' if found.same else 'DIFFERENT'}  {sum(found.asked.values()):,} answers ({asked}), seed {found.seed}"
     )
-    if not found.exact:
+    if found.ops == "endpoint":
+        head += "\n  note      an endpoint does not promise equal answers: a difference alone shows no other model"
+    elif not found.exact:
         head += f"\n  note      {found.ops} rounds by the shape of a batch: log-probabilities are compared to {CLOSE:g}"
     if found.difference is None:
         return head

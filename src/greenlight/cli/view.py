@@ -124,6 +124,11 @@ class TerminalView(Observer):
             f"a perfect model would get GO with probability {facts['p_go']:.2f}"
         )
 
+    def unmeasured(self, rows: Sequence[str]) -> None:
+        """Say it before anything is asked."""
+        shown = ", ".join(rows[:6]) + (f" and {len(rows) - 6} more" if len(rows) > 6 else "")
+        self._print(f"  not here    {shown}: cannot be measured of this model, and stays NOT RUN")
+
     def locked(self, lock: Mapping[str, JSON], folder: Path) -> None:
         """The headline: which policy, fixed before the first sample."""
         self._print(

@@ -19,8 +19,9 @@ from greenlight.compose.tasks import tasks_of
 from greenlight.errors import LockError, UsageError
 from greenlight.evidence import JSON, sha256_json
 from greenlight.gate.calibration import read_calibration
-from greenlight.gate.criterion import JudgeSpec
-from greenlight.gate.lock import Kind, draw_seed, make_lock
+from greenlight.gate.criterion import Criterion, JudgeSpec
+from greenlight.gate.evidence_rows import cannot
+from greenlight.gate.lock import Kind, draw_seed, make_lock, policy_of
 from greenlight.gate.plan import Plan, SuiteFacts, make_plan
 from greenlight.gate.policy import Policy, load_policy
 from greenlight.measure.refusal import calibration
@@ -250,6 +251,20 @@ def exams_of(lock_value: Mapping[str, JSON], tasks: Mapping[str, Suite] | None =
             )
         exams.append(exam)
     return exams
+
+
+def unmeasured(lock_value: Mapping[str, JSON], tasks: Mapping[str, Suite] | None = None) -> tuple[str, ...]:
+    """Rows that cannot be measured of a lock's models, as the lock says of each model what cannot."""
+    weighing = {exam.suite.name for exam in exams_of(lock_value, tasks) if exam.suite.kind == "choice"}
+    judges = lock_value.get("judges", {})
+
+    def impossible(row: Criterion) -> bool:
+        if row.assess == "resources":
+            return cannot(lock_value, "resources") is not None
+        weighs = row.assess in weighing or judges.get(row.judge, {}).get("kind") == "refusal_mass"
+        return weighs and any(cannot(lock_value, "choice", whose) for whose in dict.fromkeys((None, row.compare)))
+
+    return tuple(row.name for row in policy_of(lock_value).criteria if impossible(row))
 
 
 def redraw(

@@ -24,6 +24,9 @@ class Observer:
     def planned(self, plan: Plan) -> None:
         """The plan stands, before anything is asked."""
 
+    def unmeasured(self, rows: Sequence[str]) -> None:
+        """These rows cannot be measured of this model, however long one asks."""
+
     def locked(self, lock: Mapping[str, JSON], folder: Path) -> None:
         """The policy, the model and the exam are fixed; evidence goes to this folder."""
 

@@ -20,7 +20,7 @@ from greenlight.compose.verbs import find_examinee
 from greenlight.errors import EvidenceError, LockError, UsageError
 from greenlight.evidence import JSON, canonical, read_lines
 from greenlight.gate.folder import read_suite
-from greenlight.gate.lock import policy_of, read_lock
+from greenlight.gate.lock import model_reference, policy_of, read_lock
 from greenlight.ops import NAMES
 
 CLOSE = 1e-3
@@ -118,7 +118,7 @@ def replay(
     stored = _stored(folder, lock)
     number = secrets.randbelow(2**32) if seed is None else seed
     chosen = random.Random(f"{lock['id']}/{number}").sample(stored, min(size, len(stored)))  # noqa: S311
-    participants = _participants(lock, model or str(lock["model"]["name"]), ops, pull=pull, observer=observer)
+    participants = _participants(lock, model or model_reference(lock), ops, pull=pull, observer=observer)
     tasks = suites_of(locked_tasks(lock, places_of(folder, participants.policy)))
     exams = {exam.suite.name: exam for exam in exams_of(lock, tasks)}
     suites = [entry["suite"] for entry in lock["suites"]]

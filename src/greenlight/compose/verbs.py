@@ -11,7 +11,7 @@ from greenlight.assess.own import suites_of
 from greenlight.compose.asking import Shard
 from greenlight.compose.assessing import assess
 from greenlight.compose.entering import enter_lock, stands
-from greenlight.compose.exam import calibrations_of, lock, plan, redraw
+from greenlight.compose.exam import calibrations_of, lock, plan, redraw, unmeasured
 from greenlight.compose.examinee import Examinee
 from greenlight.compose.local_examinee import LocalExaminee
 from greenlight.compose.models import load
@@ -202,6 +202,8 @@ def review_reference(
     planned = plan(rules, tokens_per_s=speed, seed=seed, known=calibrations_of(value), tasks=tasks)
     if observer:
         observer.planned(planned)
+        if rows := unmeasured(value, tasks):
+            observer.unmeasured(rows)
     return review(
         everyone, value, folder, minutes=minutes, include_harmful=include_harmful, openness=stated, observer=observer
     )

@@ -9,7 +9,7 @@ from greenlight.errors import EvidenceError, LockError
 from greenlight.evidence import JSON, now
 from greenlight.gate.evidence_rows import RunEvidence
 from greenlight.gate.explanation import SENTENCES, conditions, explanation, statement_row
-from greenlight.gate.lock import NEVER_GO, policy_of, read_lock
+from greenlight.gate.lock import NEVER_GO, model_reference, policy_of, read_lock
 from greenlight.gate.policy import Policy, parse_policy
 from greenlight.gate.waivers import read_waivers, set_aside
 from greenlight.gate.words import WORDING
@@ -44,11 +44,11 @@ def decide(folder: Path, *, policy_text: str | None = None, decided: str | None 
     try:
         evidence = RunEvidence(folder, lock)
         rows, waivers = set_aside(
-            _rows(evidence, policy, str(lock["model"]["name"])), read_waivers(folder, lock["id"], policy), time[:10]
+            _rows(evidence, policy, model_reference(lock)), read_waivers(folder, lock["id"], policy), time[:10]
         )
         attempt = _attempt(lock, policy)
         other = None if policy_text is None else parse_policy(policy_text, "the other policy")
-        other_rows = None if other is None else _rows(evidence, other, str(lock["model"]["name"]))
+        other_rows = None if other is None else _rows(evidence, other, model_reference(lock))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise EvidenceError(
             "evidence has another shape than it should",

@@ -163,7 +163,7 @@ def _not_possible(criterion: Criterion, alpha: float, n_planned: int, why: str) 
     words = {
         "reason": f"not measured: {why}",
         "change": "the model's own files on this machine, under a new lock; or a policy without this row",
-        "next": "greenlight review ./MODEL.gguf",
+        "next": "greenlight review ./FILE.gguf",
     }
     finding = Finding(status="NOT RUN", value=None, bounds=None, method="none")
     counts = {"n_used": 0, "n_finished": 0, "n_planned": n_planned, "clusters": 0}

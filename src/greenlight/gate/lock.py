@@ -184,6 +184,12 @@ def check_lock(lock: Mapping[str, JSON]) -> str | None:
     return None if seed == lock["seed"] else f"seed is {lock['seed'][:8]}, derived {seed[:8]}"
 
 
+def model_reference(lock: Mapping[str, JSON]) -> str:
+    """What names the locked model on the command line: an endpoint's address, or the model's name."""
+    endpoint = lock["model"].get("endpoint")
+    return str(lock["model"]["name"]) if endpoint is None else f"{endpoint['url']}#{endpoint['model']}"
+
+
 def policy_of(lock: Mapping[str, JSON]) -> Policy:
     """The policy that a lock fixes."""
     return parse_policy(lock["policy"]["toml"], f"policy {lock['policy']['name']} in the lock")
