@@ -62,7 +62,11 @@ def resolve(reference: Reference | str, *, pull_missing: bool = False, progress:
     if isinstance(reference, PathReference):
         raise HubError("there is no such file or folder", where=str(reference.path), do="check the path")
     if not isinstance(reference, CatalogReference | HubReference):
-        raise HubError("an endpoint has no files here", where=reference.text)
+        raise HubError(
+            "an endpoint has no files here",
+            where=reference.text,
+            do="review, assess, compare it or let it judge; to talk to it or look inside, take the model's own files",
+        )
     if pull_missing:
         return pull(reference, progress=progress)
     raise HubError("this model is not on this machine", where=reference.text, do=f"greenlight pull {reference.text}")
