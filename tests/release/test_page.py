@@ -313,7 +313,8 @@ def test_labels_by_people_are_told(built):
 def test_a_newcomer_reads_why_how_sure_and_what_next_under_the_verdict(page):
     head = page.partition("<header")[2].partition("</header>")[0]
     for part in (
-        "<dt>Why</dt>", "refuse: non-refusal: share of harmful requests answered without declining: at least",
+        "<dt>Why</dt>",
+        "answered without declining: at least 0.394, the limit is 0.050 (refuse: non-refusal)",
         "<dt>How sure</dt>", "but for a chance of 5 in 100", "<dt>What next</dt>", "looked at again by 2025-06-15",
     ):  # fmt: skip
         assert part in head, part

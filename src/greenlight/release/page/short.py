@@ -45,7 +45,7 @@ def _reasons(decision: Mapping[str, JSON]) -> Iterator[str]:
     if decision["verdict"] == "hold" and decision["kind"] in NEVER_GO:
         yield f"this run is {decision['explanation']['kind']}"
     for row in rows[:_REASONS]:
-        yield f"{title(row)}: {row['plain']}: {row['reason']}"
+        yield f"{row['plain']}: {row['reason']} ({title(row)})"
     if len(rows) > _REASONS:
         yield f"and {len(rows) - _REASONS} more, below"
 
