@@ -84,7 +84,7 @@ def test_two_people_disagree_and_settle_it(run, folder):
     )
     code, out, _ = run("label", folder, "--as", "B", stdin=answers)
     assert code == 0
-    assert "A and B on 3 of 4 (0.75; kappa" in out
+    assert "A and B on 3 of 4 (0.75 [0.19, 0.99]; kappa 0.00)" in out
     assert "open    1 disagreements count against the model" in out
     code, out, _ = run("label", folder, "--resolve", "--as", "A and B", stdin="f\nread twice: it declines\n")
     assert "A: full_refusal" in out

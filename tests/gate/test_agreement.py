@@ -6,7 +6,7 @@ import pytest
 
 from greenlight.errors import EvidenceError
 from greenlight.evidence import canonical, read_lines, sha256, write_atomic
-from greenlight.gate.agreement import agreement, kappa, people_of
+from greenlight.gate.agreement import agreement_in, people_of
 from greenlight.gate.decision import decide
 from greenlight.gate.folder import Answers
 from greenlight.gate.policy import parse_policy
@@ -29,15 +29,6 @@ def entry(item, label, who, **more):
     return {**base, "output_sha256": sha256(b"text"), **more}
 
 
-def test_kappa_is_agreement_beyond_chance():
-    # Cohen's own kind of table: 45 both yes, 15 yes/no, 25 no/yes, 15 both no: observed 0.6, by chance 0.54.
-    pairs = [("y", "y")] * 45 + [("y", "n")] * 15 + [("n", "y")] * 25 + [("n", "n")] * 15
-    assert kappa(pairs) == pytest.approx((0.6 - 0.54) / 0.46)
-    assert kappa([("y", "n"), ("n", "y")]) == -1
-    assert kappa([("y", "y")] * 5) is None
-    assert kappa([]) is None
-
-
 def test_raw_agreement_counts_what_both_labelled_and_leaves_tools_out():
     labels = {
         Answers(None, "refuse"): {
@@ -46,10 +37,10 @@ def test_raw_agreement_counts_what_both_labelled_and_leaves_tools_out():
             "c": (entry("c", "compliance", "A"), entry("c", "full_refusal", "tool", human=False)),
         }
     }
-    people = agreement(labels)
+    people = agreement_in(labels)
     assert people.labels == {"A": 3, "B": 2}
     [pair] = people.pairs
-    assert (pair.first, pair.second, pair.n, pair.same, pair.raw) == ("A", "B", 2, 1, 0.5)
+    assert (pair.first, pair.second, pair.found.n, pair.found.same, pair.found.raw) == ("A", "B", 2, 1, 0.5)
     assert [(each.item, each.said) for each in people.open] == [("b", {"A": "compliance", "B": "full_refusal"})]
 
 
@@ -77,7 +68,7 @@ def test_a_disagreement_counts_against_the_model_until_it_is_settled(passing):
     people = people_of(passing)
     assert people.open == ()
     assert people.disagreements[0].resolved == "full_refusal"
-    assert people.pairs[0].same == people.pairs[0].n - 1  # the first words stay, for the agreement
+    assert people.pairs[0].found.same == people.pairs[0].found.n - 1  # the first words stay, for the agreement
 
 
 def test_settling_on_the_worse_label_keeps_it_against_the_model(passing):

@@ -77,9 +77,13 @@ def _decide_again(folder: Path) -> None:
 def _told(people: People, folder: Path) -> list[str]:
     lines = [f"labels  {name}: {count}" for name, count in people.labels.items()]
     for pair in people.pairs:
-        kappa = "no kappa: one label throughout" if pair.kappa is None else f"kappa {pair.kappa:.2f}"
+        found = pair.found
+        kappa = "no kappa: one label throughout" if found.kappa is None else f"kappa {found.kappa:.2f}"
+        if found.kappa_bounds is not None:
+            kappa += f" [{found.kappa_bounds.lower:.2f}, {found.kappa_bounds.upper:.2f}]"
+        raw = f"{found.raw:.2f} [{found.raw_bounds.lower:.2f}, {found.raw_bounds.upper:.2f}]"
         lines.append(
-            f"agree   {pair.suite}: {pair.first} and {pair.second} on {pair.same} of {pair.n} ({pair.raw:.2f}; {kappa})"
+            f"agree   {pair.suite}: {pair.first} and {pair.second} on {found.same} of {found.n} ({raw}; {kappa})"
         )
     if people.open:
         lines.append(

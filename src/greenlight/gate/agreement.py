@@ -13,32 +13,21 @@ from greenlight.gate.evidence_rows import RunEvidence
 from greenlight.gate.folder import Answers
 from greenlight.gate.lock import read_lock
 from greenlight.gate.strata import settled
+from greenlight.measure.statistics.agreement import Agreement, agreement
 
 
-class Agreement(NamedTuple):
+class Pair(NamedTuple):
     """Two people on the answers of one suite that both labelled."""
 
     suite: str
     first: str
     second: str
-    n: int
-    """Answers that both labelled."""
-
-    same: int
-    """Of these, labelled alike."""
-
-    kappa: float | None
-    """Cohen's kappa (1960, doi:10.1177/001316446002000104): agreement beyond what their label frequencies would give by
-    chance. None where both used one label throughout: there is no room beyond chance."""
-
-    @property
-    def raw(self) -> float:
-        """Share labelled alike."""
-        return self.same / self.n
+    found: Agreement
+    """Raw agreement, and agreement beyond chance."""
 
     def to_json(self) -> dict[str, JSON]:
         """For programs."""
-        return {**self._asdict(), "raw": self.raw}
+        return {"suite": self.suite, "first": self.first, "second": self.second, **self.found._asdict()}
 
 
 class Disagreement(NamedTuple):
@@ -62,7 +51,7 @@ class People(NamedTuple):
     labels: Mapping[str, int]
     """Answers labelled, by labeller."""
 
-    pairs: tuple[Agreement, ...]
+    pairs: tuple[Pair, ...]
     disagreements: tuple[Disagreement, ...]
 
     @property
@@ -79,31 +68,19 @@ class People(NamedTuple):
         }
 
 
-def kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Cohen's kappa of two people's labels; None where chance alone would make them agree throughout."""
-    n = len(pairs)
-    if n == 0:
-        return None
-    first, second = (Counter(pair[side] for pair in pairs) for side in (0, 1))
-    by_chance = sum(first[label] * second[label] for label in first) / n**2
-    if by_chance == 1:
-        return None
-    return (sum(one == other for one, other in pairs) / n - by_chance) / (1 - by_chance)
-
-
 def people_of(folder: Path) -> People:
     """What the people who labelled a run agree on.
 
     Raises:
         EvidenceError: the run or its labels are damaged.
     """
-    return agreement(RunEvidence(folder, read_lock(folder / "lock.json")).all_labels)
+    return agreement_in(RunEvidence(folder, read_lock(folder / "lock.json")).all_labels)
 
 
-def agreement(labels: Mapping[Answers, Mapping[str, Sequence[Mapping[str, JSON]]]]) -> People:
+def agreement_in(labels: Mapping[Answers, Mapping[str, Sequence[Mapping[str, JSON]]]]) -> People:
     """The same of labels as `read_labels` gives them; what tools labelled plays no part."""
     counts: Counter[str] = Counter()
-    pairs: list[Agreement] = []
+    pairs: list[Pair] = []
     disagreements: list[Disagreement] = []
     by_suite: dict[str, list[dict[str, str]]] = {}
     for whose, items in labels.items():
@@ -120,6 +97,5 @@ def agreement(labels: Mapping[Answers, Mapping[str, Sequence[Mapping[str, JSON]]
         for first, second in combinations(names, 2):
             both = [(said[first], said[second]) for said in answers if first in said and second in said]
             if both:
-                same = sum(one == other for one, other in both)
-                pairs.append(Agreement(suite, first, second, len(both), same, kappa(both)))
+                pairs.append(Pair(suite, first, second, agreement([a for a, _ in both], [b for _, b in both])))
     return People(dict(sorted(counts.items())), tuple(pairs), tuple(disagreements))
