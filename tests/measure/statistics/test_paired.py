@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest, chi2
 
+from greenlight.measure.statistics.clusters import MIN_LEANING, by_group, cluster_t
 from greenlight.measure.statistics.paired import Discordant, discordant, holm, loss
 
 
@@ -17,6 +18,14 @@ def test_mcnemar_is_the_exact_binomial_test_of_the_discordant_items(worse, bette
         return
     assert split.p == pytest.approx(binomtest(worse, worse + better).pvalue)
     assert split.p_worse == pytest.approx(binomtest(worse, worse + better, alternative="greater").pvalue)
+
+
+def test_approval_of_a_prime_minister_asked_twice():
+    """Agresti 2002, Categorical Data Analysis, table 10.1: 150 turned away and 86 came round of 1,600; z^2 = 17.36."""
+    split = Discordant(150, 86)
+    z_squared = (split.worse - split.better) ** 2 / (split.worse + split.better)
+    assert z_squared == pytest.approx(17.36, abs=0.005)
+    assert split.p == pytest.approx(float(chi2.sf(17.36, 1)), rel=0.3)  # the exact test beside the approximate one
 
 
 def test_holm_multiplies_by_what_is_left_and_never_falls():
@@ -105,3 +114,22 @@ def test_bounds_miss_a_real_difference_no_more_often_than_alpha(worse, better):
         missed[0] += bounds.lower > true
         missed[1] += bounds.upper < true
     assert max(missed) / 2000 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.0133])
+def test_a_model_that_only_ever_loses_passes_at_the_margin_in_at_most_alpha(alpha):
+    """Exact: every number of lost items weighed by its probability. Plain t would be wrong up to 1.8 times as often."""
+    plain = []
+    for n, margin in ((318, 0.15), (551, 0.08), (551, 0.1), (400, 0.12)):
+        groups, passes, by_plain_t = [str(i) for i in range(n)], 0.0, 0.0
+        for lost in range(int(n * margin)):
+            losses = [1.0] * lost + [0.0] * (n - lost)
+            chance = binom.pmf(lost, n, margin)
+            if chance < 1e-9:
+                continue
+            passes += chance * (loss(losses, groups, width=1, alpha=alpha, planned=None).bounds.upper < margin)
+            if lost >= MIN_LEANING:
+                by_plain_t += chance * (cluster_t(by_group(losses, groups), alpha).upper < margin)
+        assert passes <= alpha
+        plain.append(by_plain_t)
+    assert max(plain) > 1.3 * alpha

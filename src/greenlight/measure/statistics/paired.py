@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr, stdtr
 
-from greenlight.measure.statistics.clusters import MIN_LEANING, GroupSums, balance, by_group, cluster_t, standard_error
+from greenlight.measure.statistics.clusters import MIN_LEANING, GroupSums, balance, by_group, skewed_t, standard_error
 from greenlight.measure.statistics.proportions import Interval, lower_bound, upper_bound
 from greenlight.measure.statistics.sequence import GroupedSequence, final, fixed_bounds
 
@@ -114,7 +114,7 @@ def _by_t(sums: GroupSums, width: float, alpha: float) -> Loss | None:
     """By cluster-robust t, where enough clusters differ and they differ otherwise from one another."""
     if np.count_nonzero(sums.totals) < MIN_LEANING or standard_error(sums) == 0:
         return None
-    lower, upper = cluster_t(sums, alpha)
+    lower, upper = skewed_t(sums, alpha)
     return Loss(sums.mean, Interval(max(-width, lower), min(width, upper)), *_t_tests(sums), "cluster-robust t, paired")
 
 

@@ -28,6 +28,17 @@ function clusterT(sums, alpha) {
   return [sums.mean - half, sums.mean + half];
 }
 
+// Cluster t, widened by the skewness of the groups and by half a step of one of them.
+function skewedT(sums, alpha) {
+  const [lower, upper] = clusterT(sums, alpha), count = sums.totals.length;
+  const residuals = sums.totals.map((total, g) => total - sums.mean * sums.sizes[g]);
+  const spread = sum(residuals.map((r) => r ** 2)) / count, cubes = sum(residuals.map((r) => r ** 3)) / count;
+  const skewness = spread > 0 ? cubes / spread ** 1.5 : 0, t = studentQuantile(count - 1, alpha);
+  const shift = standardError(sums) * skewness * (1 + 2 * t ** 2) / (6 * Math.sqrt(count));
+  const step = Math.max(...sums.totals.map((total, g) => Math.abs(total / sums.sizes[g]))) / (2 * count);
+  return [lower + Math.min(0, shift) - step, upper + Math.max(0, shift) + step];
+}
+
 function effectiveSize(sums) {
   const error = standardError(sums), p = sums.mean;
   const found = error === 0 || !Number.isFinite(error) ? sums.n : Math.min(sums.n, Math.max(p * (1 - p) / error ** 2, 1));
@@ -71,7 +82,7 @@ function lossBounds(losses, groups, width, alpha) {
   const sums = byGroup(losses, groups), ternary = width === 1 && losses.every(Number.isInteger);
   const differ = sums.totals.filter((total) => total !== 0).length;
   if (differ >= MIN_LEANING && standardError(sums) !== 0) {
-    const t = clusterT(sums, alpha);
+    const t = skewedT(sums, alpha);
     return [Math.max(-width, t[0]), Math.min(width, t[1])];
   }
   if (ternary && sums.totals.length === losses.length) return discordantBounds(discordant(losses), losses.length, alpha);
