@@ -26,6 +26,9 @@ def ledger(
     due: Annotated[bool, typer.Option("--due", help="Show which decisions are due again, and why.")] = False,
     run: Annotated[str | None, typer.Option(help="With --due: the run decided last, for its policy.")] = None,
     on: Annotated[str | None, typer.Option(metavar="DATE", help="With --due: on this day; today by default.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="With --run: the policy as it is kept today; what it asks anew reopens.")
+    ] = None,
     head: Annotated[str | None, typer.Option(help="A head that was kept earlier: it must be in there.")] = None,
     note: Annotated[str | None, typer.Option(help="Enter a note.")] = None,
     timestamp: Annotated[Path | None, typer.Option(help="With --note: a signed timestamp over the head.")] = None,
@@ -39,7 +42,7 @@ def ledger(
     if note is not None:
         enter_note(path, note, _outside(timestamp, commit))
     if due:
-        found, reasons = due_again(path, run=run, on=on)
+        found, reasons = due_again(path, run=run, policy=policy, on=on)
         emit([reason._asdict() for reason in reasons], as_json=as_json, text=lambda: _due(found, reasons))
         return
     found = read_ledger(path)

@@ -117,8 +117,22 @@ def enter_reopening(path: Path | str, because: str, lock: str | None = None) -> 
         return book.enter("reopening", {"lock": found[-1], "because": because})
 
 
-def due_again(path: Path | str, *, run: Path | str | None = None, on: str | None = None) -> tuple[Ledger, list[Due]]:
-    """What is due again on a day; with the run of the last decision, its policy's dates are looked at, too."""
+def due_again(
+    path: Path | str,
+    *,
+    run: Path | str | None = None,
+    policy: Path | str | None = None,
+    on: str | None = None,
+) -> tuple[Ledger, list[Due]]:
+    """What is due again on a day.
+
+    Args:
+        path: the ledger.
+        run: the run of the last decision: its policy's dates are looked at, too.
+        policy: the policy as it is kept today: what it asks otherwise than the run's is looked at, too.
+        on: the day, YYYY-MM-DD; today by default.
+    """
     ledger = read_ledger(Path(path))
-    policy = None if run is None else policy_of(read_lock(Path(run) / "lock.json"))
-    return ledger, due(ledger, on or now()[:10], policy)
+    locked = None if run is None else policy_of(read_lock(Path(run) / "lock.json"))
+    current = None if policy is None else load_policy(policy)
+    return ledger, due(ledger, on or now()[:10], locked, current)

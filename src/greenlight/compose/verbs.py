@@ -233,8 +233,8 @@ def _in_ledger(found: Verification, folder: Path, ledger: Path) -> Verification:
         place = f"{error.where}: " if error.where else ""
         difference = f"{place}{error.what}" + (f" ({error.found})" if error.found else "")
         return found._replace(same=False, difference=difference)
-    # Who vouches for the time is the ledger's to say, where there is one.
-    notes = tuple(note for note in found.notes if note != AUTHOR)
+    # Who vouches for the time, and which attempt it is, is the ledger's to say where there is one.
+    notes = tuple(note for note in found.notes if note != AUTHOR and "give --ledger" not in note)
     return found._replace(checks=(*found.checks, *says.checks), notes=(*says.notes, *notes))
 
 

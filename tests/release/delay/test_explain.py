@@ -7,7 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenlight.errors import EvidenceError, UsageError
@@ -23,6 +23,7 @@ from tests.gate.test_waivers import RULE, TEXT
 from tests.release.ledger.build import delay_body
 
 POLICY = parse_policy(TEXT + RULE)
+EXPLAINED: dict[str, Material] = {}
 ATOM = "{http://www.w3.org/2005/Atom}"
 EVIL = "<script>alert(1)</script>&\"'\u202e]]>"
 
@@ -213,3 +214,19 @@ def test_pages_of_any_shape_are_read_or_refused(tmp_path_factory, page):
     with contextlib.suppress(EvidenceError):
         (folder / FILE).write_bytes(canonical({"format": "greenlight.pages/1", "pages": [{**rest, **page}]}) + b"\n")
         assert read_pages(folder)[0].verdict == "go"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 10_000), value=_ANY)
+def test_a_decision_of_any_shape_is_explained_or_refused(material, place, value):
+    whole = EXPLAINED.setdefault("material", material if isinstance(material, Material) else material(wrong_at(0.6)))
+    targets = [whole.decision, whole.decision["explanation"], *whole.decision["rows"]]
+    target = targets[place % len(targets)]
+    key = sorted(target)[place % len(target)]
+    kept = target[key]
+    target[key] = value
+    try:
+        with contextlib.suppress(EvidenceError):
+            assert explain(whole).files["index.html"]
+    finally:
+        target[key] = kept

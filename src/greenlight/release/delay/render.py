@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 from typing import NamedTuple
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
 from greenlight.errors import EvidenceError, UsageError
@@ -38,30 +39,23 @@ def explain(material: Material, pages: tuple[Snapshot, ...] = ()) -> Made:
         EvidenceError: the decision has another shape than it should.
     """
     _check_withheld(material)
+    ledger = material.ledger
     try:
         history, earlier = with_page(pages, Snapshot.of(material))
-        page = _page(_with_earlier(material, earlier))
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        return Made(
+            {
+                PAGE: _page(replace(material, earlier=earlier)),
+                FEED: feed(ledger.model, ledger.start, history),
+                FILE: canonical(to_json(history)) + b"\n",
+            }
+        )
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, TemplateError) as error:
         raise EvidenceError(
             "evidence has another shape than it should",
             where="decision.json",
             found=f"{type(error).__name__}: {str(error)[:160]}",
             do="it was changed after it was written; restore it, or decide again",
         ) from error
-    ledger = material.ledger
-    return Made(
-        {
-            PAGE: page,
-            FEED: feed(ledger.model, ledger.start, history),
-            FILE: canonical(to_json(history)) + b"\n",
-        }
-    )
-
-
-def _with_earlier(material: Material, earlier: Snapshot | None) -> Material:
-    from dataclasses import replace
-
-    return replace(material, earlier=earlier)
 
 
 def _check_withheld(material: Material) -> None:

@@ -21,7 +21,7 @@ class Due(NamedTuple):
     why: str
 
 
-def due(ledger: Ledger, on: str, policy: Policy | None = None) -> list[Due]:
+def due(ledger: Ledger, on: str, policy: Policy | None = None, current: Policy | None = None) -> list[Due]:
     """Why decisions are due again on a day.
 
     Only the last decision of the ledger can miss its review: an earlier one was followed by another look.
@@ -30,12 +30,15 @@ def due(ledger: Ledger, on: str, policy: Policy | None = None) -> list[Due]:
         ledger: what was decided.
         on: the day, YYYY-MM-DD.
         policy: the one of the last decision, whose dates are looked at, too.
+        current: the policy as it is kept today; a reference that it replaces, or an assessment that it adds, reopens.
     """
     decisions = ledger.of("decision")
     last = {entry.body["lock"]: entry for entry in decisions}
     found = [reason for entry in last.values() for reason in _of_decision(ledger, entry, on)]
     if decisions:
         found += _of_last(ledger, decisions[-1], on, policy)
+        if policy is not None and current is not None:
+            found += [Due(decisions[-1].body["lock"], on, why) for why in _replaced(policy, current)]
     return sorted(found, key=lambda reason: (reason.since, reason.why))
 
 
@@ -61,6 +64,18 @@ def _of_last(ledger: Ledger, decision: Entry, on: str, policy: Policy | None) ->
     for reopen in policy.reopen if policy else ():
         if reopen.on is not None and decision.body["decided"][:10] < reopen.on <= on:
             yield Due(lock, reopen.on, f"the policy reopens it: {reopen.when}")
+
+
+def _replaced(policy: Policy, current: Policy) -> Iterator[str]:
+    """What a newer policy asks otherwise of other models, or asks anew."""
+    now = {reference.name: (reference.model, reference.sha256) for reference in current.references}
+    for reference in policy.references:
+        if now.get(reference.name) != (reference.model, reference.sha256):
+            instead = now.get(reference.name, ("none", None))[0]
+            yield f"the reference {reference.name} is replaced: {reference.model}, now {instead}"
+    for name in current.assessments():
+        if name not in policy.assessments():
+            yield f"a new assessment is asked for: {name}"
 
 
 def events(policy: Policy) -> list[str]:

@@ -37,6 +37,12 @@ def _words(value: JSON) -> str:
     return "" if value == "" else _text(value)
 
 
+def _name(value: JSON) -> str:
+    """A file beside the ledger, by its name alone: nobody's ledger may make its reader open files elsewhere."""
+    bare = isinstance(value, str) and len(value) <= 255 and "/" not in value and value not in (".", "..")
+    return "" if bare and value.isprintable() else "the name of a file beside the ledger, or nothing"
+
+
 def _digest(value: JSON) -> str:
     return "" if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) else "a SHA-256 in lower-case hex"
 
@@ -112,7 +118,7 @@ def _list_of(check: Check) -> Check:
 
 _POLICY = _object({"name": _text, "sha256": _digest})
 
-OUTSIDE: Final = _object({"what": _text, "id": _words, "path": _words, "sha256": _maybe(_digest)})
+OUTSIDE: Final = _object({"what": _text, "id": _words, "path": _name, "sha256": _maybe(_digest)})
 """A word from outside about the entries before this one: a signed timestamp by path and digest, or a commit by its id.
 It is kept as given; nothing here can tell whether it is true."""
 
