@@ -84,7 +84,7 @@ def _page(material: Material) -> bytes:
         environment.get_template("delay.html")
         .render(
             generator=f"greenlight explain {EDITION}",
-            css=Markup(_part("page.css")),  # noqa: S704 (our own file)
+            css=Markup(_part("delay.css")),  # noqa: S704 (our own file)
             decision=decision,
             model=ledger.model,
             view=view(material),
@@ -106,5 +106,6 @@ def _shown(value: object) -> object:
 
 
 def _part(name: str) -> str:
-    package = "greenlight.release.delay" if name == "delay.html" else "greenlight.release.page"
+    # Its own style: a page that was published should not change because the report's style does.
+    package = "greenlight.release.delay" if name.startswith("delay.") else "greenlight.release.page"
     return files(package).joinpath(name).read_text(encoding="utf-8")
