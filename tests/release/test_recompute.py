@@ -12,7 +12,7 @@ from greenlight.evidence import read_json, write_atomic, write_json
 from greenlight.gate.decision import decide
 from greenlight.gate.policy import parse_policy
 from greenlight.release.page import render
-from tests.gate.planted import CLEAN, DECIDED, lines, plant, row, write_labels, wrong_at
+from tests.gate.planted import CLEAN, DECIDED, FIXED, MODEL, lines, plant, row, write_labels, wrong_at
 from tests.release.browser import Opened, browser
 from tests.release.conftest import COMMITTED
 
@@ -241,8 +241,36 @@ def test_a_forged_value_with_a_forged_digest_still_shows_in_the_numbers(opened, 
     (tmp_path / "report.html").write_text(f'{head}id="values" data-sha256="{again}">{forged}</script>{tail}')
     window = opened(tmp_path / "report.html")
     assert window.outcome == "differs"
-    assert "refuse.non_refusal: value is" in window.text("#differences")
+    assert "refuse.non_refusal: value: the decision says" in window.text("#differences")
     assert "SHA-256" not in window.text("#differences")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("<span>NO-GO</span></h1>", "<span>GO</span></h1>", "what this page shows as the verdict"),
+        ("FAIL</span>\n</div>", "PASS</span>\n</div>", "what this page shows as the status of refuse.non_refusal"),
+        ('class="reason">at least 0.39', 'class="reason">at least 0.03', "shows as the reason of refuse.non_refusal"),
+    ],
+)
+def test_a_page_that_shows_something_else_than_its_decision_is_told(opened, built, tmp_path, old, new, told):
+    text = (built / "report.html").read_text()
+    assert old in text
+    (tmp_path / "report.html").write_text(text.replace(old, new, 1))
+    window = opened(tmp_path / "report.html")
+    assert window.outcome == "differs"
+    assert told in window.text("#differences")
+
+
+def test_rows_that_cannot_be_measured_of_a_model_are_derived_as_not_run(opened, tmp_path, monkeypatch):
+    cannot = {"choice": "it weighs no given texts", "resources": "it runs elsewhere"}
+    monkeypatch.setitem(FIXED, "model", {**MODEL, "cannot": cannot})
+    decision = decided(tmp_path / "run", 0.1)
+    assert row(decision, "bias.s_amb")["status"] == "NOT RUN"
+    assert row(decision, "resources.decode_tok_s")["status"] == "NOT RUN"
+    window = opened(page_of(tmp_path / "run", tmp_path / "report.html"))
+    all_agree(window)
+    assert window.page.locator('[data-row="bias.s_amb"] input').count() == 0
 
 
 def with_limit(text: str, name: str, limit: str) -> str:

@@ -42,18 +42,32 @@ function readBlocks() {
   };
 }
 
+// What the page says in words where it should say what the decision says: the verdict, each row's status and reason.
+function* shownOtherwise(decision) {
+  const plain = (text) => text.replace(/\u27e8U\+[0-9A-F]+\u27e9/g, "").replace(/[^ -~]/g, "").trim();
+  const held = function* (where, stored, node) {
+    if (node && plain(node.textContent) !== plain(stored)) yield { where: `what this page shows as ${where}`, stored, derived: node.textContent };
+  };
+  yield* held("the verdict", VERDICTS[decision.verdict], document.querySelector("h1"));
+  for (const article of document.querySelectorAll("[data-row]")) {
+    const row = decision.rows.find((one) => one.row === article.dataset.row) ?? { row: article.dataset.row, status: "nothing", reason: "nothing" };
+    yield* held(`the status of ${row.row}`, row.status, article.querySelector(".row-head .status"));
+    yield* held(`the reason of ${row.row}`, row.reason, article.querySelector(".reason"));
+  }
+}
+
 // Everything that can be derived, held against everything that the decision says.
 async function recompute() {
   const told = readBlocks(), rows = await derive(told.values);
   const report = compare(told.decision, told.values, rows);
-  return { ...told, rows, underived: report.underived, agree: told.agree + report.agree, differences: [...told.differences, ...report.differences] };
+  return { ...told, rows, underived: report.underived, agree: told.agree + report.agree, differences: [...told.differences, ...shownOtherwise(told.decision), ...report.differences] };
 }
 
 function tell(report) {
   const count = report.agree + report.differences.length, fine = report.differences.length === 0;
   const text = `recomputed in this browser: ${report.agree.toLocaleString("en")} of ${count.toLocaleString("en")} numbers agree`;
   say("recomputed", fine ? "agrees" : "differs", fine ? "\u2713 " : "\u2717 ", fine ? text : `${text}; ${report.differences.length} differ`);
-  const differing = report.differences.map(({ where, stored, derived }) => element("li", {}, element("b", {}, where), ` is ${shown(stored)} in the decision, recomputed ${shown(derived)}`));
+  const differing = report.differences.map(({ where, stored, derived }) => element("li", {}, element("b", {}, where), `: the decision says ${shown(stored)}, found ${shown(derived)}`));
   const left = report.underived.map((row) => element("li", {}, element("b", {}, row), " is not derived by this script: greenlight verify does it"));
   block("differences").replaceChildren(...differing, ...left);
 }
