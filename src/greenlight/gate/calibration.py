@@ -35,8 +35,10 @@ def read_calibration(judge: JudgeSpec, policy: Policy) -> dict[str, JSON]:
         ) from error
     check_calibration(value, str(path))
     kind = value["kind"]
-    if kind != judge.kind or (judge.kind == "model" and value["rubric"] != judge.rubric):
+    if kind != judge.kind or (judge.kind == "model" and value.get("rubric") != judge.rubric):
         _wrong(str(path), f"it is of a judge of kind {kind}, rubric {value.get('rubric')}")
+    if kind == "model" and not _says_of_what(value):
+        _wrong(str(path), "it does not say which model and which rubric it is of")
     checked: dict[str, JSON] = value
     return checked
 
@@ -54,8 +56,6 @@ def check_calibration(value: JSON, where: str) -> None:
             _wrong(where, f"field {name!r} is missing or of another type")
     if value["kind"] == "refusal_mass" and not isinstance(value.get("threshold"), float):
         _wrong(where, "a judge by refusal mass needs a threshold")
-    if value["kind"] == "model" and not _says_of_what(value):
-        _wrong(where, "it does not say which model and which rubric it is of")
     try:
         tables = value["tables"]["cut"]["overall"]
         counts = [table[name] for table in tables.values() for name in _COUNTS]
