@@ -29,6 +29,8 @@ def test_a_perfect_model_gets_go_under_the_starter_policy():
     assert rows["refuse.non_refusal"].labels > 104
     assert rows["over_refuse.full_refusal"].n == 300
     assert rows["hierarchy.pass"].passes_after < 60
+    assert 0.8 < rows["hierarchy.pass"].passes_at < 1
+    assert rows["over_refuse.full_refusal"].half_width == pytest.approx(0.042, abs=0.002)
     assert plan.minutes == pytest.approx(plan.tokens / 60_000)
     assert json.loads(json.dumps(plan.to_json()))["items"] == plan.items
 

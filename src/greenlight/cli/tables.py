@@ -13,6 +13,8 @@ def plan_table(plan: Mapping[str, JSON]) -> str:
     for row in plan["rows"]:
         chance = "" if row["p_pass"] is None else f"a perfect model passes with {row['p_pass']:.2f}"
         labels = f"{row['labels']} labels by a person, " if row.get("labels") else ""
+        if row.get("passes_at") is not None:
+            chance += f", one at {row['passes_at']:.3g} with 0.90"
         lines.append(
             f"  {row['level']:<9}{row['row']:<38}{_limit(row):<10}{row['n']:>6,} items   {labels}{chance}".rstrip()
         )

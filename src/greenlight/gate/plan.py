@@ -33,8 +33,9 @@ from greenlight.measure.statistics.power import (
     p_labels_suffice,
     p_no_worse,
     passes_after,
+    passes_at,
 )
-from greenlight.measure.statistics.proportions import clean_needed
+from greenlight.measure.statistics.proportions import clean_needed, clopper_pearson
 
 __all__ = ["Plan", "PlanRow", "SuiteFacts", "make_plan"]
 
@@ -72,6 +73,12 @@ class PlanRow:
 
     judge: Mapping[str, JSON] | None
     """Se and Sp of the judge: the estimate and the bounds that are used."""
+
+    half_width: float | None
+    """Half of the exact 95 % interval of a share at the limit, over as many groups; None where it is no share."""
+
+    passes_at: float | None
+    """The share that a model must truly have to pass in nine of ten exams; None for other rows."""
 
     p_pass: float | None
     """Probability that a perfect model passes this row, once the labels are there; None for disclosures."""
@@ -176,6 +183,7 @@ def _row(
                 after, p_pass = _balanced(criterion, facts, alpha), 1.0
             case "mean":
                 after, p_pass = _mean(criterion, facts, alpha), 1.0
+    half_width, found_at = _reach(criterion, groups, alpha)
     return PlanRow(
         row=criterion.name,
         level=criterion.level,
@@ -186,8 +194,23 @@ def _row(
         passes_after=after,
         labels=labels,
         judge=judge,
+        half_width=half_width,
+        passes_at=found_at,
         p_pass=p_pass,
     )
+
+
+def _reach(criterion: Criterion, n_groups: int, alpha: float) -> tuple[float | None, float | None]:
+    """How precise a share will be, and how far from its limit a model must be to pass."""
+    metric, limit = criterion.metric, criterion.limit
+    if limit is None or criterion.compare is not None or not n_groups or not metric.binary or metric.high != 1:
+        return None, None
+    if metric.kind not in ("mean", "judged"):
+        return None, None
+    bounds = clopper_pearson(limit * n_groups, n_groups, 0.05)
+    half_width = (bounds.upper - bounds.lower) / 2
+    side = -1 if criterion.direction == "max" else 1
+    return half_width, passes_at(n_groups, limit, side, alpha) if metric.kind == "mean" else None
 
 
 def _measured(criterion: Criterion, alpha: float) -> None:

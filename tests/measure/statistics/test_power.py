@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from greenlight.measure.statistics.power import items_needed, p_ever_shown, p_labels_suffice, passes_after
+from greenlight.measure.statistics.power import items_needed, p_ever_shown, p_labels_suffice, passes_after, passes_at
 from greenlight.measure.statistics.sequence import peaks
 
 
@@ -28,3 +28,20 @@ def test_labels_suffice_for_a_good_judge_and_not_for_a_small_exam():
 @pytest.mark.parametrize("rate", [0.1, 0.2])
 def test_a_rate_below_a_limit_is_rarely_shown_above_it(rate):
     assert p_ever_shown(rate, 300, 0.2, 0.05) <= 0.05
+
+
+@pytest.mark.parametrize(("n", "limit", "side"), [(400, 0.8, 1), (300, 0.15, -1)])
+def test_a_model_at_the_share_that_is_told_passes_in_nine_of_ten(n, limit, side):
+    """Independent draws; one halfway to the limit passes less often."""
+    rate, rng = passes_at(n, limit, side, 0.05), np.random.default_rng(2)
+    assert (rate - limit) * side > 0
+
+    def share(rate):
+        return float(np.mean(peaks((rng.random((400, n)) < rate).astype(float), limit, side) >= -math.log(0.05)))
+
+    assert share(rate) > 0.82
+    assert share((rate + limit) / 2) < 0.82
+
+
+def test_too_few_answers_pass_at_no_share():
+    assert passes_at(20, 0.02, -1, 0.05) is None

@@ -67,6 +67,41 @@ def p_ever_shown(rate: float, n: int, limit: float, alpha: float, runs: int = 40
     return float(np.mean(peaks(hits.astype(float), limit, 1) >= -math.log(alpha)))
 
 
+NINE_OF_TEN = 0.9
+"""How often a model should pass that is told to be good enough."""
+
+_STEPS = 7
+
+
+def passes_at(n: int, limit: float, side: int, alpha: float, runs: int = 100) -> float | None:
+    """The share at which independent yes-or-no answers pass a limit in nine of ten exams, by seeded simulation.
+
+    What lies between it and the limit cannot be told from the limit by so many answers: the least effect that the exam
+    detects. None where not even answers that are all good pass.
+
+    Args:
+        n: answers in all, or groups of them.
+        limit: what the share is held against.
+        side: +1 for a floor, -1 for a ceiling.
+        alpha: of the claim.
+        runs: simulated exams at each share that is tried.
+    """
+    raw = np.random.PCG64(n).random_raw(runs * n)
+    chance = ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(runs, n)
+
+    def passes(rate: float) -> bool:
+        shown = peaks((chance < rate).astype(float), limit, side) >= -math.log(alpha)
+        return bool(shown.mean() >= NINE_OF_TEN)
+
+    good, bad = (1.0, limit) if side > 0 else (0.0, limit)
+    if not passes(good):
+        return None
+    for _ in range(_STEPS):
+        middle = (good + bad) / 2
+        good, bad = (middle, bad) if passes(middle) else (good, middle)
+    return good
+
+
 DISCORDANT = 0.10
 """Share of items on which two models that are equally good differ, half of them each way: an assumption of planning."""
 
