@@ -16,16 +16,19 @@ if TYPE_CHECKING:
     from greenlight.compose import lock_reference as lock
     from greenlight.compose import review_reference as review
     from greenlight.compose.conversation import Conversation
+    from greenlight.compose.explaining import explain_run as explain
     from greenlight.compose.importing import import_run
     from greenlight.compose.inspection import inspect
     from greenlight.compose.machine import diagnose as doctor
     from greenlight.compose.models import list_models
     from greenlight.compose.publish import release_run
     from greenlight.compose.replaying import replay
+    from greenlight.compose.waiving import waive
     from greenlight.engine import GenerateRequest, Generation, SamplingParams, Scored, ScoreRequest
     from greenlight.errors import GreenlightError
     from greenlight.hub import pull, remove
     from greenlight.release.diff import compare as diff
+    from greenlight.release.ledger import read_ledger
     from greenlight.release.merge import merge_runs as merge
 
 __version__ = "0.1.0"
@@ -46,6 +49,7 @@ _PLACES = {
     "compare": "greenlight.compose:compare_references",
     "decide": "greenlight.compose",
     "diff": "greenlight.release.diff:compare",
+    "explain": "greenlight.compose.explaining:explain_run",
     "doctor": "greenlight.compose.machine:diagnose",
     "import_run": "greenlight.compose.importing",
     "inspect": "greenlight.compose.inspection",
@@ -56,11 +60,13 @@ _PLACES = {
     "plan": "greenlight.compose",
     "pull": "greenlight.hub",
     "release_run": "greenlight.compose.publish",
+    "read_ledger": "greenlight.release.ledger",
     "remove": "greenlight.hub",
     "replay": "greenlight.compose",
     "report": "greenlight.compose",
     "review": "greenlight.compose:review_reference",
     "verify": "greenlight.compose",
+    "waive": "greenlight.compose.waiving",
 }
 
 __all__ = [
@@ -81,6 +87,7 @@ __all__ = [
     "decide",
     "diff",
     "doctor",
+    "explain",
     "import_run",
     "inspect",
     "list_models",
@@ -89,12 +96,14 @@ __all__ = [
     "merge",
     "plan",
     "pull",
+    "read_ledger",
     "release_run",
     "remove",
     "replay",
     "report",
     "review",
     "verify",
+    "waive",
 ]
 
 

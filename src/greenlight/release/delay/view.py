@@ -175,7 +175,7 @@ def _line(material: Material, row: Row, gap: Mapping[str, JSON] | None) -> RowLi
         value=number(row, row["value"]),
         interval=f"{number(row, row['lower'])} to {number(row, row['upper'])}" if bounds else "none",
         limit="" if row["limit"] is None else limit_words(row),
-        n=f"{row['n_used']:,} of {row['n_planned']:,} planned" if row["n_planned"] else f"{row['n_used']:,}",
+        n=f"{row['n_used']:,} of {row['n_planned']:,} planned" if row["n_planned"] else f"{row['n_used'] or 'none'}",
         gap=f"{number(row, gap['at_least'])} at least" if gap else "not known" if row["status"] != "PASS" else "none",
         reason=row["reason"],
         settle=_settle(material, row),
