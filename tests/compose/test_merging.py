@@ -1,6 +1,8 @@
 """Parts of one exam asked apart, and the run that comes of them beside the run asked in one place."""
 
+import contextlib
 import json
+import random
 import shutil
 
 import pytest
@@ -8,12 +10,14 @@ import pytest
 from greenlight import compose
 from greenlight.compose.asking import Shard
 from greenlight.compose.verbs import DEFAULT
-from greenlight.errors import EvidenceError, LockError, UsageError
+from greenlight.errors import EvidenceError, GreenlightError, LockError, UsageError
 from greenlight.evidence import canonical, read_lines
 from greenlight.gate.policy import load_policy
 from greenlight.release.merge import merge_runs
 from tests.compose.test_participants import MASS
 from tests.compose.test_participants import POLICY as BESIDE
+from tests.gate.planted import perfect, plant
+from tests.release.comparing.test_compare import POLICY as PLANTED
 
 SUITES = ("hierarchy", "bias", "compete.reading")
 
@@ -175,3 +179,23 @@ def test_references_and_judges_are_asked_in_parts_and_merged_too(chat_model, tmp
 def test_a_part_that_does_not_exist_is_refused(chat_model, policy, tmp_path, shard):
     with pytest.raises(UsageError, match="no such part"):
         compose.assess_reference(str(chat_model), policy=policy, shard=shard, out=tmp_path / "run")
+
+
+def test_a_damaged_part_is_refused_or_merged_and_raises_nothing_else(tmp_path):
+    """Bytes of one part changed at random: two parts that no longer agree are told, whatever was hit."""
+    for name in ("a", "b"):
+        plant(tmp_path / name, PLANTED, perfect)
+    rng = random.Random(8)
+    names = sorted(path.relative_to(tmp_path / "b") for path in (tmp_path / "b").rglob("*") if path.is_file())
+    for number in range(30):
+        part = shutil.copytree(tmp_path / "b", tmp_path / f"copy{number}")
+        path = part / rng.choice(names)
+        data = bytearray(path.read_bytes())
+        data[rng.randrange(len(data))] = rng.randrange(256)
+        path.write_bytes(data)
+        with contextlib.suppress(GreenlightError):
+            merge_runs([tmp_path / "a", part], tmp_path / f"out{number}")
+            for suite in ("hierarchy", "refuse", "calibrate"):
+                merged = tmp_path / f"out{number}" / "samples" / f"{suite}.jsonl"
+                assert merged.read_bytes() == (tmp_path / "a" / "samples" / f"{suite}.jsonl").read_bytes()
+        shutil.rmtree(part)
