@@ -98,8 +98,8 @@ def _from_folder(folder: SafetensorsFolder) -> Checkpoint:
     if model_type is None:
         raise FormatError("the config does not say what model it is", where=f"{where}, model_type")
     family = family_of_model_type(model_type, f"{where}, model_type")
-    _refuse_altered(fields)
     config = family.config_from_hf(fields)
+    _refuse_altered(fields)
     tensors = {name: t for name, t in folder.tensors.items() if not name.endswith(family.hf_extras)}
     if config.tied_head:
         _drop_tied_copy(where, tensors)
@@ -122,7 +122,8 @@ _ALTERING = (
     *("num_local_experts", "num_experts", "qk_norm", "use_qk_norm", "no_rope_layers", "layer_types"),
     *("query_pre_attn_scalar", "attention_chunk_size", "rope_interleaved", "alibi", "per_layer_config"),
 )
-"""Fields of other families, of custom code or of quantisers: a config that sets one computes something else."""
+"""Fields of custom code, of quantisers, or of some families: a config that sets one which its family does not read
+computes something else."""
 
 _BOOKKEEPING = frozenset(
     (
@@ -143,8 +144,10 @@ _BOOKKEEPING = frozenset(
 
 
 def _refuse_altered(fields: Fields) -> None:
+    unread = set(fields.unread())
     for name in _ALTERING:
-        fields.refuse_unless(name, False)
+        if name in unread:
+            fields.refuse_unless(name, False)
 
 
 def _drop_tied_copy(where: str, tensors: dict[str, Tensor]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from greenlight.errors import ConfigError
 from greenlight.model.rope import RopeConfig
-from greenlight.ops.protocol import Activation
+from greenlight.ops.protocol import Activation, QkNorm
+
+Placement: TypeAlias = Literal["pre", "post", "sandwich"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,11 +56,45 @@ class ModelConfig:
     tied_head: bool = False
     """Whether the embedding is also the output linear."""
 
-    attention_bias: bool = False
-    """Whether q, k, v and o projections have biases."""
+    qkv_bias: bool = False
+    """Whether q, k and v projections have biases."""
+
+    o_bias: bool = False
+    """Whether the o projection has one."""
 
     mlp_bias: bool = False
     """Whether gate, up and down projections have biases."""
+
+    norm_placement: Placement = "pre"
+    """Whether norms stand before each branch, behind it, or on both sides."""
+
+    norm_offset: float = 0.0
+    """Added to every norm's weights as they are stored: 1 where files keep w and 1 + w is meant."""
+
+    qk_norm: QkNorm | None = None
+    """Whether queries and keys are normed, each head by itself or the projection as a whole."""
+
+    attention_scale: float | None = None
+    """Factor on q·k; None is head_dim ** -0.5."""
+
+    attention_softcap: float | None = None
+    """Bound that scores are bent towards."""
+
+    final_softcap: float | None = None
+    """Bound that logits are bent towards."""
+
+    embedding_scale: float = 1.0
+    """Factor on rows of the embedding."""
+
+    windows: tuple[int | None, ...] = ()
+    """Newest positions that each layer sees, its own included; None sees all. Empty: all layers see all."""
+
+    local_rope: RopeConfig | None = None
+    """How positions enter layers with a window, where it differs."""
+
+    def window(self, layer: int) -> int | None:
+        """Newest positions that a layer sees; None: all."""
+        return self.windows[layer] if self.windows else None
 
     def __post_init__(self) -> None:
         for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "ffn_dim", "vocab_size", "max_seq_len"):
@@ -68,6 +105,16 @@ class ModelConfig:
                 "query heads cannot be shared out among kv heads",
                 found=f"n_heads {self.n_heads} is no multiple of n_kv_heads {self.n_kv_heads}",
             )
+        if self.windows and (len(self.windows) != self.n_layers or any(w is not None and w < 1 for w in self.windows)):
+            raise ConfigError(
+                "windows do not fit the layers",
+                found=f"{len(self.windows)} windows for {self.n_layers} layers, {self.windows}"[:200],
+                do="give each layer a number of 1 or more, or none",
+            )
+        for name in ("attention_softcap", "final_softcap", "attention_scale"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"{name} is {value}", do="use a number above 0, or leave it out")
         if self.head_dim % 2:
             raise ConfigError(f"head_dim is {self.head_dim}, but rotary positions turn pairs", do="use an even one")
         if not (math.isfinite(self.norm_eps) and self.norm_eps > 0):

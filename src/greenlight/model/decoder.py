@@ -29,7 +29,7 @@ class Decoder:
         head = embedding if config.tied_head else checkpoint["lm_head.weight"]
         self._embedding = ops.pack_embedding(embedding)
         self._blocks = [family.pack_block(ops, config, layer, checkpoint) for layer in range(config.n_layers)]
-        self._norm = ops.pack_norm(checkpoint["model.norm.weight"])
+        self._norm = ops.pack_norm(checkpoint["model.norm.weight"], config.norm_offset)
         self._head = ops.pack_linear([head], [None])
 
     def new_pages(self, n_pages: int) -> Pages:
@@ -40,7 +40,10 @@ class Decoder:
         """Logits of the rows that the batch asks for, (R, V); keys and values of all rows go to the pages."""
         ops, step = self.ops, self.ops.begin(batch, pages)
         x = self._last_hidden(step)
-        return ops.to_numpy(ops.norm_linear(step, x, self._norm, self.config.norm_eps, self._head))
+        logits = ops.norm_linear(step, x, self._norm, self.config.norm_eps, self._head)
+        if self.config.final_softcap is not None:
+            logits = ops.softcap(step, logits, self.config.final_softcap)
+        return ops.to_numpy(logits)
 
     def score(
         self, batch: Batch, pages: Pages, targets: NDArray[np.int32]
@@ -57,7 +60,7 @@ class Decoder:
         """
         ops, step = self.ops, self.ops.begin(batch, pages)
         x = ops.rms_norm(step, self._last_hidden(step), self._norm, self.config.norm_eps)
-        return ops.token_logprobs(step, x, self._head, targets)
+        return ops.token_logprobs(step, x, self._head, targets, self.config.final_softcap)
 
     def memory(self, context: int, sequences: int = 1) -> MemoryPlan:
         """Bytes that running `sequences` of `context` positions at once will take, predicted."""
@@ -65,7 +68,7 @@ class Decoder:
 
     def _last_hidden(self, step: Step) -> Array:
         """The blocks' output at the rows asked for, not yet normed, (R, C)."""
-        x = self.ops.embed(step, self._embedding)
+        x = self.ops.embed(step, self._embedding, self.config.embedding_scale)
         for block in self._blocks:
             x = block(self.ops, step, x)
         return self.ops.rows(step, x)

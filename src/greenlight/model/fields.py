@@ -30,6 +30,10 @@ class Fields:
         self._asked.add(self.prefix + name)
         return self._values.get(self.prefix + name)
 
+    def says(self, name: str) -> bool:
+        """Whether the file has the field at all, be it null."""
+        return self.prefix + name in self._values
+
     def integer(self, name: str, default: int | None = None) -> int:
         """A whole number ≥ 1; required where there is no default."""
         value = self._or_default(name, default)

@@ -40,11 +40,55 @@ def rope_from_hf(fields: Fields, max_seq_len: int) -> RopeConfig:
     params = new or old
     if params is None:
         return RopeConfig(rope_theta=theta)
-    original = fields.integer("original_max_position_embeddings", 0 or max_seq_len)
-    if fields.get("original_max_position_embeddings") is None:
-        original = params.integer("original_max_position_embeddings", max_seq_len)
-    else:
-        params.get("original_max_position_embeddings")
+    return _rope_of(params, theta, _original(fields, params, max_seq_len), max_seq_len)
+
+
+def ropes_from_hf(
+    fields: Fields, max_seq_len: int, *, theta: float, local_theta: float
+) -> tuple[RopeConfig, RopeConfig]:
+    """How positions enter layers that see everything, and layers with a window.
+
+    Read from `rope_parameters` by kind of layer (transformers 5), or from `rope_theta`, `rope_local_base_freq` and
+    `rope_scaling`, which is for the former alone (before).
+
+    Args:
+        fields: of config.json.
+        max_seq_len: positions the model was made for.
+        theta, local_theta: where the file says nothing.
+
+    Raises:
+        UnsupportedError, FormatError: as `rope_from_hf`.
+    """
+    theta = fields.number("rope_theta", theta)
+    local_theta = fields.number("rope_local_base_freq", local_theta)
+    fields.refuse_unless("partial_rotary_factor", 1.0, 1)
+    old, new = fields.group("rope_scaling"), fields.group("rope_parameters")
+    if new is None:
+        full = RopeConfig(rope_theta=theta)
+        if old is not None:
+            full = _rope_of(old, theta, _original(fields, old, max_seq_len), max_seq_len)
+        return full, RopeConfig(rope_theta=local_theta)
+    if old is not None:
+        raise FormatError("rope_scaling stands beside rope_parameters", where=fields.where, do="keep one of the two")
+    found = []
+    for kind, base in (("full_attention", theta), ("sliding_attention", local_theta)):
+        params = new.group(kind)
+        original = max_seq_len if params is None else _original(fields, params, max_seq_len)
+        found.append(
+            RopeConfig(rope_theta=base) if params is None else _rope_of(params, base, original, max_seq_len)
+        )
+    if unread := new.unread():
+        raise new.wrong(unread[0], new.get(unread[0]), "full_attention or sliding_attention")
+    return found[0], found[1]
+
+
+def _original(fields: Fields, params: Fields, max_seq_len: int) -> int:
+    """Positions before stretching: of the config itself, or of its rope parameters."""
+    inner = params.integer("original_max_position_embeddings", max_seq_len)
+    return fields.integer("original_max_position_embeddings", inner)
+
+
+def _rope_of(params: Fields, theta: float, original: int, max_seq_len: int) -> RopeConfig:
     kind = params.text("rope_type", params.text("type", "default"))
     theta = params.number("rope_theta", theta)
     params.refuse_unless("partial_rotary_factor", 1.0, 1)

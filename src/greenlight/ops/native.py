@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from greenlight.errors import ConfigError, FormatError, UnsupportedError
 from greenlight.formats.tensors import Tensor
-from greenlight.ops.protocol import Activation, AttentionSpec, Batch, KVSpec
+from greenlight.ops.protocol import NO_WEIGHTS, Activation, AttentionSpec, AttentionWeights, Batch, KVSpec
 
 if TYPE_CHECKING:
     from greenlight.ops._native import Array, Context, Embedding, Heads, Linear, Norm, Pages, Step
@@ -32,6 +32,9 @@ except ImportError as error:
     _why_not: str | None = str(error)
 else:
     _why_not = None
+
+_NORMS = {None: 0, "head": 1, "projection": 2}
+"""How queries and keys are normed, as the kernels call it."""
 
 VERSION = 1
 """Raised whenever the same inputs may give other bits than before."""
@@ -124,9 +127,9 @@ class NativeOps:
             )
         return _native.pack_gate_up(self._matrix(gate, biases[0], inputs), self._matrix(up, biases[1], inputs), inputs)
 
-    def pack_norm(self, weight: Tensor) -> Norm:
-        """A norm's weight, (C,)."""
-        return _native.pack_norm(self._floats(weight))
+    def pack_norm(self, weight: Tensor, offset: float = 0.0) -> Norm:
+        """A norm's weight plus offset, (C,)."""
+        return _native.pack_norm(self._floats(weight) + np.float32(offset))
 
     def pack_embedding(self, weight: Tensor) -> Embedding:
         """Embedding rows, (V, C), kept as the file's own bytes."""
@@ -173,11 +176,17 @@ class NativeOps:
         """activation(gate(x)) * up(x), (T, F)."""
         return self._context.gate_up(step, x, weight, activation)
 
-    def attention(self, step: Step, qkv: Array, layer: int, spec: AttentionSpec) -> Array:
-        """Rotate, write new keys and values to the pages, attend causally to all positions seen; (T, H·D)."""
+    def softcap(self, step: Step, x: Array, cap: float) -> Array:
+        """cap·tanh(x / cap), (T, N)."""
+        return self._context.softcap(step, x, cap)
+
+    def attention(
+        self, step: Step, qkv: Array, layer: int, spec: AttentionSpec, weights: AttentionWeights = NO_WEIGHTS
+    ) -> Array:
+        """Rotate, write new keys and values to the pages, attend causally to the positions seen; (T, H·D)."""
         known = self._heads.get(id(spec))
         heads = known[1] if known else self._new_heads(spec)
-        return self._context.attention(step, qkv, layer, heads)
+        return self._context.attention(step, qkv, layer, heads, weights.q_norm, weights.k_norm)
 
     def norm_linear(self, step: Step, x: Array, norm: Norm, eps: float, weight: Linear) -> Array:
         """linear(rms_norm(x)), (T, N), bit for bit."""
@@ -204,10 +213,10 @@ class NativeOps:
         return self._context.from_numpy(step, np.ascontiguousarray(x, np.float32))
 
     def token_logprobs(
-        self, step: Step, x: Array, head: Linear, targets: NDArray[np.int32]
+        self, step: Step, x: Array, head: Linear, targets: NDArray[np.int32], softcap: float | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Log-softmax of the head's logits at one target per row, and whether the target was the most likely token."""
-        values, greedy = self._context.token_logprobs(step, x, head, _int32(targets))
+        values, greedy = self._context.token_logprobs(step, x, head, _int32(targets), softcap or 0.0)
         return values, greedy.view(np.bool_)
 
     def argmax(self, x: Array) -> NDArray[np.int32]:
@@ -221,7 +230,10 @@ class NativeOps:
     def _new_heads(self, spec: AttentionSpec) -> Heads:
         rope = spec.rope
         frequencies, factor = (list(rope.inv_freq), rope.scale) if rope else ([], 1.0)
-        heads = _native.Heads(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.scale, frequencies, factor)
+        heads = _native.Heads(
+            *(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.scale, frequencies, factor),
+            *(spec.window or 0, spec.softcap or 0.0, _NORMS[spec.qk_norm], spec.norm_eps),
+        )
         self._heads[id(spec)] = (spec, heads)  # the spec itself too: its id stays taken
         return heads
 

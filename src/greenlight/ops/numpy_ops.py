@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import Tensor
-from greenlight.ops.protocol import PAGE_SIZE, Activation, AttentionSpec, Batch, KVSpec, RopeSpec
+from greenlight.ops.protocol import (
+    NO_WEIGHTS,
+    PAGE_SIZE,
+    Activation,
+    AttentionSpec,
+    AttentionWeights,
+    Batch,
+    KVSpec,
+    RopeSpec,
+)
 
 Floats = NDArray[np.float32]
 
@@ -94,9 +103,9 @@ class NumpyOps:
         """Gate above up, (2F, C)."""
         return self.pack_linear([gate, up], biases)
 
-    def pack_norm(self, weight: Tensor) -> Floats:
-        """A norm's weight, (C,)."""
-        return dequantize(weight).copy()
+    def pack_norm(self, weight: Tensor, offset: float = 0.0) -> Floats:
+        """A norm's weight plus offset, (C,)."""
+        return dequantize(weight) + np.float32(offset)
 
     def pack_embedding(self, weight: Tensor) -> Tensor:
         """The rows as they are: only those looked up are widened."""
@@ -133,9 +142,7 @@ class NumpyOps:
 
     def rms_norm(self, step: NumpyStep, x: Floats, weight: Floats, eps: float) -> Floats:
         """Rows x / sqrt(mean(x²) + eps) * weight, (T, C)."""
-        mean_square: Floats = np.mean(np.square(x), axis=-1, keepdims=True)
-        normed: Floats = weight * (x / np.sqrt(mean_square + np.float32(eps)))
-        return normed
+        return rms_norm(x, weight, eps)
 
     def linear(self, step: NumpyStep, x: Floats, weight: Linear) -> Floats:
         """Rows x @ weight.T + bias, (T, N)."""
@@ -151,10 +158,17 @@ class NumpyOps:
         gate, up = np.split(self.linear(step, x, weight), 2, axis=-1)
         return activate(gate, activation) * up
 
-    def attention(self, step: NumpyStep, qkv: Floats, layer: int, spec: AttentionSpec) -> Floats:
-        """Rotate, write new keys and values to the pages, attend causally to all positions seen, (T, H·D)."""
+    def softcap(self, step: NumpyStep, x: Floats, cap: float) -> Floats:
+        """cap·tanh(x / cap)."""
+        return softcap(x, cap)
+
+    def attention(
+        self, step: NumpyStep, qkv: Floats, layer: int, spec: AttentionSpec, weights: AttentionWeights = NO_WEIGHTS
+    ) -> Floats:
+        """Rotate, write new keys and values to the pages, attend causally to the positions seen, (T, H·D)."""
         H, K, D = spec.n_heads, spec.n_kv_heads, spec.head_dim
         q, k, v = np.split(qkv.reshape(len(qkv), H + 2 * K, D), [H, H + K], axis=1)  # (T, H | K | K, D)
+        q, k = normed_heads(q, weights.q_norm, spec), normed_heads(k, weights.k_norm, spec)
         if spec.rope is not None:
             q, k = self._rotate(step, q, spec.rope), self._rotate(step, k, spec.rope)
         batch, keys, values = step.batch, step.pages.keys[layer], step.pages.values[layer]
@@ -170,6 +184,8 @@ class NumpyOps:
                 keys[held].reshape(-1, K, D)[:seen],
                 values[held].reshape(-1, K, D)[:seen],
                 scale=spec.scale,
+                window=spec.window,
+                cap=spec.softcap,
             )
         return mixed
 
@@ -207,13 +223,15 @@ class NumpyOps:
         return x.copy()
 
     def token_logprobs(
-        self, step: NumpyStep, x: Floats, head: Linear, targets: NDArray[np.int32]
+        self, step: NumpyStep, x: Floats, head: Linear, targets: NDArray[np.int32], softcap: float | None = None
     ) -> tuple[Floats, NDArray[np.bool_]]:
         """Log-softmax of the head's logits at one target per row, and whether it was the most likely, (R,) each."""
         logprobs, greedy = np.empty(len(x), np.float32), np.empty(len(x), np.bool_)
         for start in range(0, len(x), _ROW_CHUNK):
             chunk = slice(start, start + _ROW_CHUNK)
             logits = self.linear(step, x[chunk], head)
+            if softcap is not None:
+                logits = self.softcap(step, logits, softcap)
             wanted = np.take_along_axis(logits, targets[chunk, None], axis=1)[:, 0]
             peak = logits.max(axis=1, keepdims=True)
             total = np.exp(logits - peak).sum(axis=1, dtype=np.float64)
@@ -222,7 +240,9 @@ class NumpyOps:
         return logprobs, greedy
 
 
-def attend(q: Floats, k: Floats, v: Floats, *, scale: float) -> Floats:
+def attend(
+    q: Floats, k: Floats, v: Floats, *, scale: float, window: int | None = None, cap: float | None = None
+) -> Floats:
     """Causal grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245).
 
     Args:
@@ -230,6 +250,8 @@ def attend(q: Floats, k: Floats, v: Floats, *, scale: float) -> Floats:
         k: keys of every position seen so far, (S, K, D); H is a multiple of K.
         v: values, (S, K, D).
         scale: factor on q·k, usually D ** -0.5.
+        window: newest positions that a query sees; None: all.
+        cap: softcap of scores; None: none.
 
     Returns:
         Mixed values, (T, H·D).
@@ -241,10 +263,38 @@ def attend(q: Floats, k: Floats, v: Floats, *, scale: float) -> Floats:
     for start in range(0, T, _QUERY_CHUNK):
         rows = slice(start, min(start + _QUERY_CHUNK, T))
         scores = (q[:, :, rows] @ k) * np.float32(scale)  # (K, H/K, rows, S)
+        if cap is not None:
+            scores = softcap(scores, cap)
         # The last query sees the last key: with a cache the mask hangs from the end, not from the start.
-        scores[..., ~np.tri(rows.stop - start, S, S - T + start, dtype=np.bool_)] = -np.inf
+        seen = np.tri(rows.stop - start, S, S - T + start, dtype=np.bool_)
+        if window is not None:
+            seen &= ~np.tri(rows.stop - start, S, S - T + start - window, dtype=np.bool_)
+        scores[..., ~seen] = -np.inf
         mixed[rows] = (softmax(scores) @ v).transpose(2, 0, 1, 3)
     return mixed.reshape(T, H * D)
+
+
+def rms_norm(x: Floats, weight: Floats, eps: float) -> Floats:
+    """Rows x / sqrt(mean(x²) + eps) * weight over the last axis."""
+    mean_square: Floats = np.mean(np.square(x), axis=-1, keepdims=True)
+    normed: Floats = weight * (x / np.sqrt(mean_square + np.float32(eps)))
+    return normed
+
+
+def normed_heads(x: Floats, weight: Floats | None, spec: AttentionSpec) -> Floats:
+    """Queries or keys, (T, heads, D), as their norm leaves them: head by head, or all heads of a row as one."""
+    if spec.qk_norm is None:
+        return x
+    assert weight is not None, "a spec with qk_norm comes with the norms' weights"
+    if spec.qk_norm == "head":
+        return rms_norm(x, weight, spec.norm_eps)
+    return rms_norm(x.reshape(len(x), -1), weight, spec.norm_eps).reshape(x.shape)
+
+
+def softcap(x: Floats, cap: float) -> Floats:
+    """cap·tanh(x / cap)."""
+    capped: Floats = np.float32(cap) * np.tanh(x / np.float32(cap))
+    return capped
 
 
 def softmax(scores: Floats) -> Floats:

@@ -32,6 +32,8 @@ PAGE_SIZE = 32
 
 Activation: TypeAlias = Literal["silu", "gelu", "gelu_tanh"]
 
+QkNorm: TypeAlias = Literal["head", "projection"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RopeSpec:
@@ -62,6 +64,34 @@ class AttentionSpec:
 
     rope: RopeSpec | None
     """How positions enter; None where they do not."""
+
+    window: int | None = None
+    """Newest positions that a query sees, its own among them (Beltagy et al. 2020, arXiv:2004.05150); None: all."""
+
+    softcap: float | None = None
+    """c in c·tanh(score / c), which keeps scores within ±c (Gemma 2, arXiv:2408.00118); None: as they are."""
+
+    qk_norm: QkNorm | None = None
+    """Queries and keys are normalised before they are rotated (Henry et al. 2020, arXiv:2010.04245): each head by
+    itself, or the whole projection at once."""
+
+    norm_eps: float = 0.0
+    """Of that norm."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class AttentionWeights:
+    """What a layer's attention has learned beside its projections."""
+
+    q_norm: Weight | None = None
+    """Packed norm of queries, (D,) or (H·D,)."""
+
+    k_norm: Weight | None = None
+    """Packed norm of keys, (D,) or (K·D,)."""
+
+
+NO_WEIGHTS = AttentionWeights()
+"""Most layers'."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,8 +151,8 @@ class Ops(Protocol):
     def pack_gate_up(self, gate: Tensor, up: Tensor, biases: tuple[Tensor | None, Tensor | None]) -> Weight:
         """Gate and up projections, each (F, C), for `gate_up`."""
 
-    def pack_norm(self, weight: Tensor) -> Weight:
-        """A norm's weight, (C,)."""
+    def pack_norm(self, weight: Tensor, offset: float = 0.0) -> Weight:
+        """A norm's weight, (C,), each plus offset: some families keep w where 1 + w is meant."""
 
     def pack_embedding(self, weight: Tensor) -> Weight:
         """Embedding rows, (V, C); may keep the file's own bytes."""
@@ -151,14 +181,20 @@ class Ops(Protocol):
     def gate_up(self, step: Step, x: Array, weight: Weight, activation: Activation) -> Array:
         """activation(gate(x)) * up(x), (T, F)."""
 
-    def attention(self, step: Step, qkv: Array, layer: int, spec: AttentionSpec) -> Array:
+    def softcap(self, step: Step, x: Array, cap: float) -> Array:
+        """cap·tanh(x / cap), (T, N)."""
+
+    def attention(
+        self, step: Step, qkv: Array, layer: int, spec: AttentionSpec, weights: AttentionWeights = NO_WEIGHTS
+    ) -> Array:
         """Rotate, write new keys and values to the pages, attend causally to all positions seen.
 
         Args:
             step: the pass.
             qkv: stacked projections, (T, (H + 2K)·D), q before k before v.
             layer: which layer's pages.
-            spec: heads, scale, rope.
+            spec: heads, scale, rope, window, softcap, norms.
+            weights: of those norms.
 
         Returns:
             Mixed values, (T, H·D).
@@ -180,7 +216,7 @@ class Ops(Protocol):
         """A copy of an array's values."""
 
     def token_logprobs(
-        self, step: Step, x: Array, head: Weight, targets: NDArray[np.int32]
+        self, step: Step, x: Array, head: Weight, targets: NDArray[np.int32], softcap: float | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Log-softmax of the head's logits at one target per row, without keeping all logits.
 
@@ -189,6 +225,7 @@ class Ops(Protocol):
             x: normed hidden states, (R, C).
             head: the output linear, (V, C).
             targets: one token id per row, (R,).
+            softcap: of the logits; None: none.
 
         Returns:
             Log-probabilities in nats, (R,), and whether the target was the most likely token (first of equals), (R,).

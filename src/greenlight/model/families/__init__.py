@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from greenlight.errors import UnsupportedError
-from greenlight.model.families.llama import LLAMA
+from greenlight.model.families.gemma import GEMMA, GEMMA2, GEMMA3
+from greenlight.model.families.llama import LLAMA, MISTRAL
+from greenlight.model.families.olmo import OLMO2, OLMO3
+from greenlight.model.families.qwen import QWEN2, QWEN3
 from greenlight.model.family import Family
 
-FAMILIES = (LLAMA,)
+FAMILIES = (LLAMA, MISTRAL, QWEN2, QWEN3, OLMO2, OLMO3, GEMMA, GEMMA2, GEMMA3)
 
 
 def family_of_model_type(model_type: str, where: str) -> Family:

@@ -1,0 +1,282 @@
+"""What are blocks made of? Attention and a gated feed-forward, and the three places where families put their norms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+
+from greenlight.model.config import ModelConfig, Placement
+from greenlight.model.family import Block, Weights
+from greenlight.model.rope import rope_spec
+from greenlight.ops.protocol import NO_WEIGHTS, Array, AttentionSpec, AttentionWeights, KVSpec, Ops, Step, Weight
+
+# Which tensors there are
+
+NORMS: dict[Placement, dict[str, str]] = {
+    "pre": {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"},
+    "post": {"post_attention_layernorm": "post_attention_norm", "post_feedforward_layernorm": "post_ffw_norm"},
+    "sandwich": {
+        "input_layernorm": "attn_norm",
+        "post_attention_layernorm": "post_attention_norm",
+        "pre_feedforward_layernorm": "ffn_norm",
+        "post_feedforward_layernorm": "post_ffw_norm",
+    },
+}
+"""A layer's norms: Hugging Face's name, and GGUF's. One name means another place in another family."""
+
+_GGUF_NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+
+
+def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Every tensor of the model by its Hugging Face name, and its shape."""
+    result: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config.vocab_size, config.dim)}
+    layer_shapes = _layer_shapes(config)
+    for layer in range(config.n_layers):
+        result |= {f"model.layers.{layer}.{name}": shape for name, shape in layer_shapes.items()}
+    result["model.norm.weight"] = (config.dim,)
+    if not config.tied_head:
+        result["lm_head.weight"] = (config.vocab_size, config.dim)
+    return result
+
+
+def _layer_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    dim, ffn_dim = config.dim, config.ffn_dim
+    q_dim, kv_dim = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+    linears = (
+        *(("self_attn.q_proj", (q_dim, dim), config.qkv_bias), ("self_attn.k_proj", (kv_dim, dim), config.qkv_bias)),
+        *(("self_attn.v_proj", (kv_dim, dim), config.qkv_bias), ("self_attn.o_proj", (dim, q_dim), config.o_bias)),
+        *(("mlp.gate_proj", (ffn_dim, dim), config.mlp_bias), ("mlp.up_proj", (ffn_dim, dim), config.mlp_bias)),
+        ("mlp.down_proj", (dim, ffn_dim), config.mlp_bias),
+    )
+    result: dict[str, tuple[int, ...]] = {f"{name}.weight": (dim,) for name in NORMS[config.norm_placement]}
+    for name, shape, biased in linears:
+        result[f"{name}.weight"] = shape
+        if biased:
+            result[f"{name}.bias"] = shape[:1]
+    if config.qk_norm is not None:
+        by_head = config.qk_norm == "head"
+        result["self_attn.q_norm.weight"] = (config.head_dim if by_head else q_dim,)
+        result["self_attn.k_norm.weight"] = (config.head_dim if by_head else kv_dim,)
+    return result
+
+
+def gguf_names(placement: Placement) -> Callable[[str], str]:
+    """From a tensor's Hugging Face name to its name in GGUF files."""
+    known = _GGUF_NAMES | NORMS[placement]
+    return partial(_gguf_name, known)
+
+
+def _gguf_name(known: dict[str, str], name: str) -> str:
+    stem, kind = name.rsplit(".", 1)
+    if stem.startswith("model.layers."):
+        layer, stem = stem.removeprefix("model.layers.").split(".", 1)
+        return f"blk.{layer}.{known[stem]}.{kind}"
+    return f"{known[stem]}.{kind}"
+
+
+# The two parts
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One layer's packed attention, from its projections to mixed values."""
+
+    layer: int
+    spec: AttentionSpec
+    weights: AttentionWeights
+    qkv_proj: Weight
+    o_proj: Weight
+
+    def mix(self, ops: Ops, step: Step, qkv: Array) -> Array:
+        """From stacked projections to mixed values, (T, H·D)."""
+        return ops.attention(step, qkv, self.layer, self.spec, self.weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Mlp:
+    """One layer's packed feed-forward (Shazeer 2020, arXiv:2002.05202)."""
+
+    gate_up: Weight
+    down_proj: Weight
+
+
+class Packer:
+    """Packs the parts of one layer.
+
+    Args:
+        ops: what will compute it.
+        config: the model's facts.
+        layer: which block.
+        weights: the model's tensors by Hugging Face name, in its layout.
+    """
+
+    def __init__(self, ops: Ops, config: ModelConfig, layer: int, weights: Weights) -> None:
+        self._ops, self._config, self._layer, self._weights = ops, config, layer, weights
+        self._prefix = f"model.layers.{layer}."
+
+    def linear(self, *names: str) -> Weight:
+        """Linears stacked by rows, with the biases that there are."""
+        parts = [self._weights[f"{self._prefix}{name}.weight"] for name in names]
+        return self._ops.pack_linear(parts, [self._weights.get(f"{self._prefix}{name}.bias") for name in names])
+
+    def norm(self, name: str) -> Weight:
+        """A norm, with what the family adds to its weights."""
+        return self._ops.pack_norm(self._weights[f"{self._prefix}{name}.weight"], self._config.norm_offset)
+
+    def attention(self) -> Attention:
+        """The layer's attention."""
+        weights = NO_WEIGHTS
+        if self._config.qk_norm is not None:
+            weights = AttentionWeights(q_norm=self.norm("self_attn.q_norm"), k_norm=self.norm("self_attn.k_norm"))
+        return Attention(
+            layer=self._layer,
+            spec=attention_spec(self._config, self._config.window(self._layer)),
+            weights=weights,
+            qkv_proj=self.linear("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+            o_proj=self.linear("self_attn.o_proj"),
+        )
+
+    def mlp(self) -> Mlp:
+        """The layer's feed-forward."""
+        gate, up = (f"{self._prefix}mlp.{name}_proj" for name in ("gate", "up"))
+        biases = self._weights.get(f"{gate}.bias"), self._weights.get(f"{up}.bias")
+        gate_up = self._ops.pack_gate_up(self._weights[f"{gate}.weight"], self._weights[f"{up}.weight"], biases)
+        return Mlp(gate_up, self.linear("mlp.down_proj"))
+
+
+@cache
+def attention_spec(config: ModelConfig, window: int | None) -> AttentionSpec:
+    """The attention of all layers with this window: one object, so that ops prepare it once."""
+    rope = config.rope if window is None or config.local_rope is None else config.local_rope
+    return AttentionSpec(
+        n_heads=config.n_heads,
+        n_kv_heads=config.n_kv_heads,
+        head_dim=config.head_dim,
+        scale=config.head_dim**-0.5 if config.attention_scale is None else config.attention_scale,
+        rope=rope_spec(rope, config.head_dim),
+        window=window,
+        softcap=config.attention_softcap,
+        qk_norm=config.qk_norm,
+        norm_eps=config.norm_eps,
+    )
+
+
+def kv_layers(config: ModelConfig) -> tuple[KVSpec, ...]:
+    """What each layer keeps per position."""
+    return (KVSpec(n_kv_heads=config.n_kv_heads, head_dim=config.head_dim),) * config.n_layers
+
+
+# The three places of norms
+
+
+@dataclass(frozen=True, slots=True)
+class PreNormBlock:
+    """x + attention(norm(x)), then x + mlp(norm(x)): Llama's."""
+
+    config: ModelConfig
+    attention_norm: Weight
+    attention: Attention
+    mlp_norm: Weight
+    mlp: Mlp
+
+    def __call__(self, ops: Ops, step: Step, x: Array) -> Array:
+        """(T, C) to (T, C)."""
+        eps = self.config.norm_eps
+        qkv = ops.norm_linear(step, x, self.attention_norm, eps, self.attention.qkv_proj)
+        x = ops.linear_add(step, self.attention.mix(ops, step, qkv), self.attention.o_proj, x)
+        hidden = ops.norm_gate_up(step, x, self.mlp_norm, eps, self.mlp.gate_up, self.config.activation)
+        return ops.linear_add(step, hidden, self.mlp.down_proj, x)
+
+
+@dataclass(frozen=True, slots=True)
+class PostNormBlock:
+    """x + norm(attention(x)), then x + norm(mlp(x)): what enters a branch is as it is, what leaves it is normed."""
+
+    config: ModelConfig
+    attention: Attention
+    attention_norm: Weight
+    mlp: Mlp
+    mlp_norm: Weight
+
+    def __call__(self, ops: Ops, step: Step, x: Array) -> Array:
+        """(T, C) to (T, C)."""
+        eps = self.config.norm_eps
+        mixed = self.attention.mix(ops, step, ops.linear(step, x, self.attention.qkv_proj))
+        x = ops.add(step, x, ops.rms_norm(step, ops.linear(step, mixed, self.attention.o_proj), self.attention_norm, eps))
+        hidden = ops.gate_up(step, x, self.mlp.gate_up, self.config.activation)
+        return ops.add(step, x, ops.rms_norm(step, ops.linear(step, hidden, self.mlp.down_proj), self.mlp_norm, eps))
+
+
+@dataclass(frozen=True, slots=True)
+class SandwichBlock:
+    """x + norm(attention(norm(x))), then x + norm(mlp(norm(x)))."""
+
+    config: ModelConfig
+    attention_norm: Weight
+    attention: Attention
+    mixed_norm: Weight
+    mlp_norm: Weight
+    mlp: Mlp
+    hidden_norm: Weight
+
+    def __call__(self, ops: Ops, step: Step, x: Array) -> Array:
+        """(T, C) to (T, C)."""
+        eps = self.config.norm_eps
+        qkv = ops.norm_linear(step, x, self.attention_norm, eps, self.attention.qkv_proj)
+        mixed = ops.linear(step, self.attention.mix(ops, step, qkv), self.attention.o_proj)
+        x = ops.add(step, x, ops.rms_norm(step, mixed, self.mixed_norm, eps))
+        hidden = ops.norm_gate_up(step, x, self.mlp_norm, eps, self.mlp.gate_up, self.config.activation)
+        out = ops.linear(step, hidden, self.mlp.down_proj)
+        return ops.add(step, x, ops.rms_norm(step, out, self.hidden_norm, eps))
+
+
+def pre_norm_block(ops: Ops, config: ModelConfig, layer: int, weights: Weights) -> Block:
+    """Pack a block of Llama's arrangement."""
+    pack = Packer(ops, config, layer, weights)
+    return PreNormBlock(
+        config=config,
+        attention_norm=pack.norm("input_layernorm"),
+        attention=pack.attention(),
+        mlp_norm=pack.norm("post_attention_layernorm"),
+        mlp=pack.mlp(),
+    )
+
+
+def post_norm_block(ops: Ops, config: ModelConfig, layer: int, weights: Weights) -> Block:
+    """Pack a block that norms what leaves a branch."""
+    pack = Packer(ops, config, layer, weights)
+    return PostNormBlock(
+        config=config,
+        attention=pack.attention(),
+        attention_norm=pack.norm("post_attention_layernorm"),
+        mlp=pack.mlp(),
+        mlp_norm=pack.norm("post_feedforward_layernorm"),
+    )
+
+
+def sandwich_block(ops: Ops, config: ModelConfig, layer: int, weights: Weights) -> Block:
+    """Pack a block that norms what enters a branch and what leaves it."""
+    pack = Packer(ops, config, layer, weights)
+    return SandwichBlock(
+        config=config,
+        attention_norm=pack.norm("input_layernorm"),
+        attention=pack.attention(),
+        mixed_norm=pack.norm("post_attention_layernorm"),
+        mlp_norm=pack.norm("pre_feedforward_layernorm"),
+        mlp=pack.mlp(),
+        hidden_norm=pack.norm("post_feedforward_layernorm"),
+    )

@@ -1,0 +1,108 @@
+"""What is a Qwen? Llama's blocks with biases on q, k and v (2 and 2.5), or with every query and key head normed (3).
+
+Yang et al. 2024 (arXiv:2407.10671, arXiv:2412.15115) and 2025 (arXiv:2505.09388). GGUF files keep q and k rows as they
+are: llama.cpp rotates halves here, as Hugging Face does.
+"""
+
+from __future__ import annotations
+
+from greenlight.formats.tensors import Tensor
+from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
+from greenlight.model.config import ModelConfig
+from greenlight.model.family import Family, Weights
+from greenlight.model.fields import Fields
+from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
+from greenlight.model.sizes import all_read, biases_from_gguf, sizes_from_gguf, sizes_from_hf, windows_from_hf
+
+
+def qwen2_from_hf(fields: Fields) -> ModelConfig:
+    """config.json; what it may leave out has transformers' defaults (models/qwen2/configuration_qwen2.py)."""
+    fields.refuse_unless("hidden_act", "silu", "swish")
+    sizes = sizes_from_hf(fields, max_seq_len=32768, n_kv_heads=32)
+    return ModelConfig(
+        family="qwen2",
+        **sizes,
+        rope=rope_from_hf(fields, sizes["max_seq_len"]),
+        qkv_bias=True,
+        windows=_windows(fields, sizes["n_layers"]),
+    )
+
+
+def qwen3_from_hf(fields: Fields) -> ModelConfig:
+    """config.json; what it may leave out has transformers' defaults (models/qwen3/configuration_qwen3.py)."""
+    fields.refuse_unless("hidden_act", "silu", "swish")
+    sizes = sizes_from_hf(fields, max_seq_len=32768, n_kv_heads=32, head_dim=128)
+    biased = fields.flag("attention_bias", False)
+    return ModelConfig(
+        family="qwen3",
+        **sizes,
+        rope=rope_from_hf(fields, sizes["max_seq_len"]),
+        qkv_bias=biased,
+        o_bias=biased,
+        qk_norm="head",
+        windows=_windows(fields, sizes["n_layers"]),
+    )
+
+
+def _windows(fields: Fields, n_layers: int) -> tuple[int | None, ...]:
+    """Only where `use_sliding_window` says so: then in the layers from `max_window_layers` on."""
+    used, first = fields.flag("use_sliding_window", False), fields.get("max_window_layers")
+    if not used:
+        fields.get("sliding_window")
+        if any(kind == "sliding_attention" for kind in fields.get("layer_types") or ()):
+            raise fields.wrong("layer_types", "sliding_attention", "full_attention where use_sliding_window is false")
+        return ()
+    if first is not None and (isinstance(first, bool) or not isinstance(first, int) or first < 0):
+        raise fields.wrong("max_window_layers", first, "a whole number")
+    usual = [layer >= (28 if first is None else first) for layer in range(n_layers)]
+    return windows_from_hf(fields, n_layers, size=4096, usual=usual)
+
+
+def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
+    """qwen2.* or qwen3.* keys; biases from the tensors there are."""
+    fields.refuse_unless("attention.sliding_window", 0)
+    sizes = sizes_from_gguf(fields, tensors)
+    normed = "blk.0.attn_q_norm.weight" in tensors
+    config = ModelConfig(
+        family="qwen3" if normed else "qwen2",
+        **sizes,
+        rope=rope_from_gguf(fields, sizes["head_dim"], sizes["max_seq_len"], tensors.get("rope_freqs.weight")),
+        **biases_from_gguf(tensors),
+        qk_norm="head" if normed else None,
+    )
+    all_read(fields)
+    return config
+
+
+def as_it_is(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
+    """GGUF keeps Hugging Face's layout in this family."""
+    return tensor
+
+
+QWEN2 = Family(
+    name="qwen2",
+    hf_model_types=("qwen2",),
+    gguf_architectures=("qwen2",),
+    config_from_hf=qwen2_from_hf,
+    config_from_gguf=config_from_gguf,
+    shapes=shapes,
+    gguf_name=gguf_names("pre"),
+    from_gguf=as_it_is,
+    pack_block=pre_norm_block,
+    kv_layers=kv_layers,
+    gguf_extras=("rope_freqs.weight",),
+)
+
+QWEN3 = Family(
+    name="qwen3",
+    hf_model_types=("qwen3",),
+    gguf_architectures=("qwen3",),
+    config_from_hf=qwen3_from_hf,
+    config_from_gguf=config_from_gguf,
+    shapes=shapes,
+    gguf_name=gguf_names("pre"),
+    from_gguf=as_it_is,
+    pack_block=pre_norm_block,
+    kv_layers=kv_layers,
+    gguf_extras=("rope_freqs.weight",),
+)

@@ -1,0 +1,154 @@
+"""Which sizes do all families have, and where do files say them? In config.json and in GGUF keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from greenlight.errors import UnsupportedError
+from greenlight.model.family import Weights
+from greenlight.model.fields import Fields
+
+_ATTENTION_BIASES = ("attn_q.bias", "attn_k.bias", "attn_v.bias")
+
+
+class Sizes(TypedDict):
+    """What ModelConfig asks of every family."""
+
+    dim: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    ffn_dim: int
+    vocab_size: int
+    max_seq_len: int
+    norm_eps: float
+    tied_head: bool
+
+
+class Biases(TypedDict):
+    """Which linears have one."""
+
+    qkv_bias: bool
+    o_bias: bool
+    mlp_bias: bool
+
+
+def sizes_from_hf(
+    fields: Fields,
+    *,
+    max_seq_len: int,
+    n_kv_heads: int | None = None,
+    head_dim: int | None = None,
+    norm_eps: float = 1e-6,
+    tied_head: bool = False,
+) -> Sizes:
+    """Sizes of config.json.
+
+    Args:
+        fields: of config.json.
+        max_seq_len, n_kv_heads, head_dim, norm_eps, tied_head: what transformers takes where the file says nothing:
+            n_kv_heads as many as query heads, head_dim the model dim over the heads where they are None.
+    """
+    dim, n_heads = fields.integer("hidden_size"), fields.integer("num_attention_heads")
+    return Sizes(
+        dim=dim,
+        n_layers=fields.integer("num_hidden_layers"),
+        n_heads=n_heads,
+        n_kv_heads=fields.integer("num_key_value_heads", n_kv_heads or n_heads),
+        head_dim=fields.integer("head_dim", head_dim or dim // n_heads),
+        ffn_dim=fields.integer("intermediate_size"),
+        vocab_size=fields.integer("vocab_size"),
+        max_seq_len=fields.integer("max_position_embeddings", max_seq_len),
+        norm_eps=fields.number("rms_norm_eps", norm_eps),
+        tied_head=fields.flag("tie_word_embeddings", tied_head),
+    )
+
+
+def sizes_from_gguf(fields: Fields, tensors: Weights) -> Sizes:
+    """Sizes of a GGUF file: its keys, and a tied head from the tensors there are."""
+    for name in ("expert_count", "expert_used_count"):
+        fields.refuse_unless(name, 0)
+    dim, n_heads = fields.integer("embedding_length"), fields.integer("attention.head_count")
+    head_dim = fields.integer("attention.key_length", dim // n_heads)
+    fields.refuse_unless("attention.value_length", head_dim)
+    embedding = tensors.get("token_embd.weight")
+    return Sizes(
+        dim=dim,
+        n_layers=fields.integer("block_count"),
+        n_heads=n_heads,
+        n_kv_heads=fields.integer("attention.head_count_kv", n_heads),
+        head_dim=head_dim,
+        ffn_dim=fields.integer("feed_forward_length"),
+        vocab_size=fields.integer("vocab_size", embedding.shape[0] if embedding else None),
+        max_seq_len=fields.integer("context_length"),
+        norm_eps=fields.number("attention.layer_norm_rms_epsilon"),
+        tied_head="output.weight" not in tensors,
+    )
+
+
+def biases_from_gguf(tensors: Weights) -> Biases:
+    """Which linears have a bias, from the tensors there are."""
+    return Biases(
+        qkv_bias=any(name.endswith(_ATTENTION_BIASES) for name in tensors),
+        o_bias=any(name.endswith("attn_output.bias") for name in tensors),
+        mlp_bias=any(name.endswith(("ffn_gate.bias", "ffn_up.bias", "ffn_down.bias")) for name in tensors),
+    )
+
+
+def all_read(fields: Fields) -> None:
+    """Refuse a GGUF key of the family that nothing read.
+
+    Raises:
+        UnsupportedError: naming it.
+    """
+    if unread := fields.unread():
+        raise UnsupportedError(
+            f"{unread[0]} is not known in this family",
+            where=f"{fields.where}, {unread[0]}",
+            do="it may change what the model computes; use a file without it",
+        )
+
+
+def windows_from_hf(fields: Fields, n_layers: int, *, size: int, usual: Sequence[bool]) -> tuple[int | None, ...]:
+    """Windows of config.json: `sliding_window` in the layers that `layer_types` names, or in the family's usual ones.
+
+    Args:
+        fields: of config.json.
+        n_layers: of the model.
+        size: of the window where the file says nothing.
+        usual: whether each layer has one where the file says nothing.
+
+    Raises:
+        FormatError: a list of another length, or with a kind of layer that is not known.
+    """
+    types = fields.get("layer_types")
+    if types is not None:
+        known = {"sliding_attention": True, "full_attention": False}
+        if not isinstance(types, list) or len(types) != n_layers or any(kind not in known for kind in types):
+            raise fields.wrong("layer_types", types, f"{n_layers} of {', '.join(known)}")
+        usual = [known[kind] for kind in types]
+    if not any(usual):
+        fields.get("sliding_window")
+        return ()
+    window = fields.integer("sliding_window", size)
+    return tuple(window if local else None for local in usual)
+
+
+def windows_from_gguf(fields: Fields, n_layers: int, *, every: int, size: int | None = None) -> tuple[int | None, ...]:
+    """Windows of a GGUF file: a window in all layers but each `every`-th; 1 has none, 0 has it in all.
+
+    Args:
+        fields: of the file.
+        n_layers: of the model.
+        every: the family's pattern, which files seldom say.
+        size: where the file says nothing; None has no window then.
+    """
+    pattern = fields.get("attention.sliding_window_pattern")
+    if pattern is not None and (isinstance(pattern, bool) or not isinstance(pattern, int) or pattern != every):
+        raise fields.wrong("attention.sliding_window_pattern", pattern, f"{every}, as in this family")
+    if not fields.get("attention.sliding_window") and size is None:
+        return ()
+    window = fields.integer("attention.sliding_window", size)
+    return tuple(None if every and (layer + 1) % every == 0 else window for layer in range(n_layers))
