@@ -42,6 +42,15 @@ static void rotate(const float* x, const float* rope, int half, int head_dim, fl
     });
 }
 
+// The first n lanes of `instead`, the others of x.
+GL_INLINE F drop_first(F x, int n, F instead) {
+    float lanes[kLanes], other[kLanes];
+    store(lanes, x);
+    store(other, instead);
+    for (int i = 0; i < n && i < kLanes; ++i) lanes[i] = other[i];
+    return load(lanes);
+}
+
 template <class T>
 static void store_key(const float* key, int head_dim, T* column) {
     if constexpr (sizeof(T) == 4) {
@@ -72,6 +81,16 @@ static T* head_page(const AttentionJob& job, int sequence, int page, int kv_head
     return static_cast<T*>(job.pages) + id * job.page_stride + kv_head * job.head_stride;
 }
 
+// Queries or keys of one row as their norm leaves them; `out` has room for them.
+static const float* normed(const AttentionJob& job, const float* x, const float* weight, int heads, float* out) {
+    const int D = job.head_dim;
+    if (job.norm == HeadNorm::none) return x;
+    if (job.norm == HeadNorm::projection) rms_norm(x, weight, job.norm_eps, heads * D, out);
+    else
+        for (int h = 0; h < heads; ++h) rms_norm(x + h * D, weight, job.norm_eps, D, out + h * D);
+    return out;
+}
+
 template <class T>
 static void rope_and_store_as(const AttentionJob& job, int row) {
     const int D = job.head_dim, H = job.n_heads, K = job.n_kv_heads;
@@ -79,12 +98,15 @@ static void rope_and_store_as(const AttentionJob& job, int row) {
     const float* rope = job.rope + static_cast<int64_t>(position) * 2 * job.half;
     const float* x = job.qkv + static_cast<int64_t>(row) * (H + 2 * K) * D;
     float* q = job.q + static_cast<int64_t>(row) * H * D;
-    for (int h = 0; h < H; ++h) rotate(x + h * D, rope, job.half, D, job.scale, q + h * D);
+    const float* source = normed(job, x, job.q_norm, H, q);
+    for (int h = 0; h < H; ++h) rotate(source + h * D, rope, job.half, D, job.scale, q + h * D);
+    // The row's place in `out` is free until its values are mixed, and no narrower than its keys.
+    const float* keys = normed(job, x + H * D, job.k_norm, K, job.out + static_cast<int64_t>(row) * H * D);
     const int slot = position % kPage;
     for (int h = 0; h < K; ++h) {
         T* page = head_page<T>(job, sequence, position / kPage, h);
         float key[512];
-        rotate(x + (H + h) * D, rope, job.half, D, 1.0f, key);
+        rotate(keys + h * D, rope, job.half, D, 1.0f, key);
         store_key(key, D, page + slot);
         store_value(x + (H + K + h) * D, D, page + D * kPage + slot * kSlab);
     }
@@ -221,28 +243,36 @@ static void scores(const AttentionJob& job, const AttentionUnit& unit, int first
     else scores_of<float>(job, unit, first_page, last_page, scratch);
 }
 
+// A row's scores from position `first` on, which is a multiple of the lanes; before `seen` it sees nothing.
+static F lane_scores(const float* x, int i, int seen, int n) {
+    const F infinite = broadcast(-__builtin_inff());
+    F scores = load(x + i);
+    if (i + kLanes > n) scores = keep_first(scores, n - i, -__builtin_inff());
+    return i < seen ? drop_first(scores, seen - i, infinite) : scores;
+}
+
 static void softmax(const AttentionJob& job, const AttentionUnit& unit, int first_row, int last_row) {
     const int group = group_of(job);
     for (int row = first_row; row < last_row; ++row) {
         float* x = unit.scores + row * unit.stride;
         const int n = job.positions[unit.token + row / group] + 1;
-        const int whole = n / kLanes * kLanes;
+        const int begin = unit.first_page * kPage;
+        const int seen = job.window && n > job.window ? n - job.window : 0;
+        const int start = begin + (seen > begin ? (seen - begin) / kLanes * kLanes : 0);
+        if (job.softcap > 0.0f)
+            for (int i = start; i < n; i += kLanes) store(x + i, capped(load(x + i), job.softcap));
         F largest = broadcast(-__builtin_inff());
-        for (int i = 0; i < whole; i += kLanes) largest = max(largest, load(x + i));
-        if (whole < n) largest = max(largest, keep_first(load(x + whole), n - whole, -__builtin_inff()));
+        for (int i = start; i < n; i += kLanes) largest = max(largest, lane_scores(x, i, seen, n));
         const F shift = broadcast(max_lanes(largest));
         F sum = zero();
-        for (int i = 0; i < whole; i += kLanes) {
-            const F weight = exp_lanes(load(x + i) - shift);
+        for (int i = begin; i < start; i += kLanes) store(x + i, zero());
+        int i = start;
+        for (; i < n; i += kLanes) {
+            F weight = exp_lanes(lane_scores(x, i, seen, n) - shift);
+            if (i + kLanes > n) weight = keep_first(weight, n - i, 0.0f);
+            if (i < seen) weight = drop_first(weight, seen - i, zero());
             store(x + i, weight);
             sum = sum + weight;
-        }
-        int i = whole;
-        if (whole < n) {
-            const F weight = keep_first(exp_lanes(load(x + whole) - shift), n - whole, 0.0f);
-            store(x + whole, weight);
-            sum = sum + weight;
-            i += kLanes;
         }
         for (; i < unit.n_pages * kPage; i += kLanes) store(x + i, zero());
         unit.inverse[row] = 1.0f / sum_lanes(sum);
@@ -254,12 +284,12 @@ template <class T>
 static void mix_slab(const AttentionJob& job, const AttentionUnit& unit, int slab, const Panels& panels, float* mixed,
                      float* widened) {
     const int64_t start = job.head_dim * kPage + static_cast<int64_t>(slab) * kPage * kSlab;
-    for (int page = 0; page * kPage < unit.n_keys; ++page) {
+    for (int page = unit.first_page; page * kPage < unit.n_keys; ++page) {
         // Positions not written yet may hold anything: not even a weight of zero may meet them.
         const int left = unit.n_keys - page * kPage, n = left < kPage ? left : kPage;
         const float* weights = unit.scores + page * kPage;
         const T* source = head_page<T>(job, unit.sequence, page, unit.kv_head) + start;
-        const T* ahead = head_page<T>(job, unit.sequence, left > kPage ? page + 1 : 0, unit.kv_head) + start;
+        const T* ahead = head_page<T>(job, unit.sequence, left > kPage ? page + 1 : unit.first_page, unit.kv_head) + start;
         if (sizeof(T) == 4 || panels.count == 1) {
             value_panels(source, ahead, n, panels, weights, unit.stride, mixed);
         } else if constexpr (sizeof(T) == 2) {

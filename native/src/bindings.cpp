@@ -123,16 +123,19 @@ Step begin(Context& context, std::shared_ptr<Pages> pages, const Ints& tokens, c
                          static_cast<int>(tables.shape(1)), to_vector(outputs));
 }
 
-Array attention(Context& context, const Step& step, const Array& qkv, int layer, Heads& heads) {
+Array attention(Context& context, const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
+                const Norm* k_norm) {
     int64_t seen = 0;
     for (const int32_t position : step.positions) seen += position + 1;
-    return work(2 * seen * heads.n_heads * heads.head_dim, [&] { return context.attention(step, qkv, layer, heads); });
+    return work(2 * seen * heads.n_heads * heads.head_dim,
+                [&] { return context.attention(step, qkv, layer, heads, q_norm, k_norm); });
 }
 
-auto token_logprobs(Context& context, const Step& step, const Array& x, const Linear& head, const Ints& targets) {
+auto token_logprobs(Context& context, const Step& step, const Array& x, const Linear& head, const Ints& targets,
+                    float softcap) {
     const std::vector<int32_t> wanted = to_vector(targets);
     const Logprobs result = work(static_cast<int64_t>(x.rows) * head.n * head.k,
-                                 [&] { return context.token_logprobs(step, x, head, wanted); });
+                                 [&] { return context.token_logprobs(step, x, head, wanted, softcap); });
     return std::make_tuple(to_numpy(result.values.data(), {result.values.size()}),
                            to_numpy(result.greedy.data(), {result.greedy.size()}));
 }
@@ -143,8 +146,9 @@ void bind_handles(nb::module_& m) {
     nb::class_<Linear>(m, "Linear").def_ro("n", &Linear::n).def_ro("k", &Linear::k).def_ro("n_bytes", &Linear::n_bytes);
     nb::class_<Embedding>(m, "Embedding").def_ro("vocabulary", &Embedding::vocabulary).def_ro("dim", &Embedding::dim);
     nb::class_<Heads>(m, "Heads")
-        .def(nb::init<int, int, int, float, std::vector<float>, float>(), "n_heads"_a, "n_kv_heads"_a, "head_dim"_a,
-             "scale"_a, "inv_freq"_a, "rope_scale"_a);
+        .def(nb::init<int, int, int, float, std::vector<float>, float, int, float, int, float>(), "n_heads"_a,
+             "n_kv_heads"_a, "head_dim"_a, "scale"_a, "inv_freq"_a, "rope_scale"_a, "window"_a = 0, "softcap"_a = 0.0f,
+             "norm"_a = 0, "norm_eps"_a = 0.0f);
     nb::class_<Pages>(m, "Pages")
         .def_ro("n_pages", &Pages::n_pages)
         .def_prop_ro("n_bytes", &Pages::bytes)
@@ -224,7 +228,9 @@ void bind_context(nb::module_& m) {
             },
             "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a, "activation"_a)
         .def("add", &Context::add, "step"_a, "x"_a, "y"_a)
-        .def("attention", attention, "step"_a, "qkv"_a, "layer"_a, "heads"_a)
+        .def("softcap", &Context::softcap, "step"_a, "x"_a, "cap"_a)
+        .def("attention", attention, "step"_a, "qkv"_a, "layer"_a, "heads"_a, "q_norm"_a.none() = nb::none(),
+             "k_norm"_a.none() = nb::none())
         .def("rows", &Context::rows, "step"_a, "x"_a)
         .def(
             "to_numpy",
@@ -240,7 +246,7 @@ void bind_context(nb::module_& m) {
                 return c.from_floats(step, x.data(), static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)));
             },
             "step"_a, "x"_a)
-        .def("token_logprobs", token_logprobs, "step"_a, "x"_a, "head"_a, "targets"_a)
+        .def("token_logprobs", token_logprobs, "step"_a, "x"_a, "head"_a, "targets"_a, "softcap"_a = 0.0f)
         .def(
             "argmax",
             [](const Context& c, const Array& x) {

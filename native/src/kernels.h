@@ -21,10 +21,18 @@ struct LinearJob {
     bool wide;              // many rows: tiles are unpacked once and taken two at a time
 };
 
+enum class HeadNorm { none, head, projection };
+
 // One layer's attention over one ragged step.
 struct AttentionJob {
     int n_heads, n_kv_heads, head_dim, slabs, half;  // half: rotated pairs, 0 without rope
     float scale;
+    int window;                       // newest positions that a row sees, its own among them; 0: all
+    float softcap;                    // scores are bent towards plus and minus this; 0: as they are
+    HeadNorm norm;                    // of queries and keys, before they are rotated
+    float norm_eps;
+    const float* q_norm;              // (D) or (H·D)
+    const float* k_norm;              // (D) or (K·D)
     const float* rope;                // [position][cos half | sin half]
     const float* qkv;                 // (T, (H + 2K)·D)
     float* q;                         // rotated and scaled, (T, H, D)
@@ -42,8 +50,9 @@ struct AttentionJob {
 struct AttentionUnit {
     int sequence, kv_head;
     int token, n_tokens;  // first row of the step, count
-    int n_keys;           // seen by the last row
+    int n_keys;           // up to the last row's own
     int n_pages;          // that hold them
+    int first_page;       // before it no row sees anything
     size_t stride;        // between score rows: whole pages and a line, lest all rows fall into the same cache sets
     float* scores;        // [n_tokens * H/K][stride]
     float* inverse;       // 1 / sum of exponentials, per score row
@@ -65,6 +74,7 @@ struct Kernels {
 
     void (*dequantise)(Kind kind, const uint8_t* source, int64_t n, float scale, float* out);
     void (*add)(const float* x, const float* y, int64_t n, float* out);
+    void (*softcap)(const float* x, float cap, int64_t n, float* out);
     void (*rms_norm)(const float* x, const float* weight, float eps, int n, float* out);
     void (*quantise_row)(const float* x, int k, int row, int rows, int8_t* quant, float* meta);
     void (*float_row)(const float* x, int k, int row, int rows, float* panel);

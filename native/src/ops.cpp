@@ -161,6 +161,15 @@ Array Context::add(const Step& step, const Array& x, const Array& y) {
     return out;
 }
 
+Array Context::softcap(const Step& step, const Array& x, float cap) {
+    check(step);
+    check(x);
+    need(cap > 0.0f, "a softcap is above 0");
+    Array out = make(step, x.rows, x.columns);
+    kernels_.softcap(x.data(), cap, static_cast<int64_t>(x.rows) * x.columns, out.data());
+    return out;
+}
+
 Array Context::rows(const Step& step, const Array& x) {
     check(step);
     check(x);

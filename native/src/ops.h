@@ -79,12 +79,17 @@ class Pages {
 // One kind of attention and its table of rotations, which grows with the positions asked for.
 class Heads {
   public:
-    Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale);
+    Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale,
+          int window, float softcap, int norm, float norm_eps);
     const float* rope(int n_positions);
     int half() const { return static_cast<int>(inv_freq_.size()); }
 
     const int n_heads, n_kv_heads, head_dim;
     const float scale;
+    const int window;
+    const float softcap;
+    const HeadNorm norm;
+    const float norm_eps;
 
   private:
     std::vector<float> inv_freq_;
@@ -122,9 +127,12 @@ class Context {
     Array product(const Step& step, const Array& x, const Norm* norm, float eps, const Linear& weight,
                   const Array* residual, Glu glu);
     Array add(const Step& step, const Array& x, const Array& y);
-    Array attention(const Step& step, const Array& qkv, int layer, Heads& heads);
+    Array softcap(const Step& step, const Array& x, float cap);
+    Array attention(const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
+                    const Norm* k_norm);
     Array rows(const Step& step, const Array& x);
-    Logprobs token_logprobs(const Step& step, const Array& x, const Linear& head, const std::vector<int32_t>& targets);
+    Logprobs token_logprobs(const Step& step, const Array& x, const Linear& head, const std::vector<int32_t>& targets,
+                            float softcap);
 
     // A copy of somebody else's values as an array of this step.
     Array from_floats(const Step& step, const float* values, int rows, int columns) const;

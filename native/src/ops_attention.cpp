@@ -7,17 +7,23 @@
 
 namespace greenlight {
 
-Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale)
+Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale,
+             int window, float softcap, int norm, float norm_eps)
     : n_heads(n_heads),
       n_kv_heads(n_kv_heads),
       head_dim(head_dim),
       scale(scale),
+      window(window),
+      softcap(softcap),
+      norm(static_cast<HeadNorm>(norm)),
+      norm_eps(norm_eps),
       inv_freq_(std::move(inv_freq)),
       rope_scale_(rope_scale) {
     if (n_heads < 1 || n_kv_heads < 1 || n_heads % n_kv_heads) {
         throw std::invalid_argument("query heads must be a multiple of kv heads");
     }
     if (n_heads / n_kv_heads > kMostUnitRows) throw std::invalid_argument("too many query heads share one kv head");
+    if (window < 0 || softcap < 0.0f || norm < 0 || norm > 2) throw std::invalid_argument("no such attention");
     if (head_dim < 1 || head_dim > 512) throw std::invalid_argument("head_dim must be between 1 and 512");
     if (2 * half() > head_dim) throw std::invalid_argument("rope rotates more dims than a head has");
 }
@@ -45,7 +51,7 @@ namespace {
 // Rows that share widened keys: enough that widening costs little, few enough that their scores stay in the cache.
 constexpr int kUnitRows = 48;
 
-std::vector<AttentionUnit> cut(const Step& step, int n_kv_heads, int group) {
+std::vector<AttentionUnit> cut(const Step& step, int n_kv_heads, int group, int window) {
     std::vector<AttentionUnit> units;
     const int most = std::max(1, kUnitRows / group);
     for (int b = 0; b < step.n_sequences; ++b) {
@@ -55,8 +61,10 @@ std::vector<AttentionUnit> cut(const Step& step, int n_kv_heads, int group) {
             const int n_keys = step.positions[last - 1] + 1;
             const int n_pages = (n_keys + kPage - 1) / kPage;
             const size_t stride = static_cast<size_t>(n_pages) * kPage + kLanes;
+            // Of the first row, which sees furthest back.
+            const int seen = window ? std::max(0, step.positions[first] + 1 - window) : 0;
             for (int h = 0; h < n_kv_heads; ++h)
-                units.push_back({b, h, first, last - first, n_keys, n_pages, stride, nullptr, nullptr});
+                units.push_back({b, h, first, last - first, n_keys, n_pages, seen / kPage, stride, nullptr, nullptr});
         }
     }
     return units;
@@ -96,7 +104,7 @@ void Context::run_units(const AttentionJob& job, std::vector<AttentionUnit>& uni
         for (int i = first; i < last; ++i) {
             AttentionUnit unit = units[i];
             place(unit, group, scratch + attention_scratch_floats(unit.n_tokens * group, job.head_dim));
-            kernels_.scores(job, unit, 0, unit.n_pages, scratch);
+            kernels_.scores(job, unit, unit.first_page, unit.n_pages, scratch);
             kernels_.softmax(job, unit, 0, unit.n_tokens * group);
             kernels_.values(job, unit, 0, job.slabs, scratch);
         }
@@ -107,9 +115,9 @@ void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUni
     const int group = job.n_heads / job.n_kv_heads;
     // Pieces too small to share are done in one go by the caller.
     share_pieces(
-        units, 4, [](const AttentionUnit& unit) { return unit.n_pages; },
+        units, 4, [](const AttentionUnit& unit) { return unit.n_pages - unit.first_page; },
         [&](int thread, const AttentionUnit& unit, int first, int last) {
-            kernels_.scores(job, unit, first, last, own<float>(thread));
+            kernels_.scores(job, unit, unit.first_page + first, unit.first_page + last, own<float>(thread));
         });
     const bool short_rows = units.front().n_keys < 256;
     share_pieces(
@@ -122,7 +130,8 @@ void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUni
         });
 }
 
-Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& heads) {
+Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
+                         const Norm* k_norm) {
     check(step);
     check(qkv);
     const Pages& pages = *step.pages;
@@ -135,6 +144,12 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     const int H = heads.n_heads, K = heads.n_kv_heads, D = heads.head_dim, group = H / K;
     if (qkv.rows != step.n_rows || qkv.columns != (H + 2 * K) * D)
         throw std::invalid_argument("qkv must be (T, (H + 2K)·D)");
+    if (heads.norm != HeadNorm::none) {
+        const bool whole = heads.norm == HeadNorm::projection;
+        const size_t q_size = whole ? H * D : D, k_size = whole ? K * D : D;
+        if (!q_norm || !k_norm || q_norm->weight.size() != q_size || k_norm->weight.size() != k_size)
+            throw std::invalid_argument("the norms of queries and keys have another width than those");
+    }
     Array out = make(step, step.n_rows, H * D);
     Pool& pool = Pool::instance();
     std::lock_guard lock(pool.exclusive);
@@ -143,6 +158,10 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     job.n_heads = H, job.n_kv_heads = K, job.head_dim = D, job.half = heads.half();
     job.slabs = (D + kSlab - 1) / kSlab;
     job.scale = heads.scale;
+    job.window = heads.window, job.softcap = heads.softcap;
+    job.norm = heads.norm, job.norm_eps = heads.norm_eps;
+    job.q_norm = q_norm ? q_norm->weight.data() : nullptr;
+    job.k_norm = k_norm ? k_norm->weight.data() : nullptr;
     job.rope = heads.rope(*std::max_element(step.positions.begin(), step.positions.end()) + 1);
     job.qkv = qkv.data();
     job.q = queries_.at_least<float>(static_cast<size_t>(step.n_rows) * H * D);
@@ -153,7 +172,7 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     job.tables = step.tables.data(), job.table_width = step.table_width;
     job.sequence_of_row = step.sequence_of_row.data(), job.positions = step.positions.data();
 
-    std::vector<AttentionUnit> units = cut(step, K, group);
+    std::vector<AttentionUnit> units = cut(step, K, group, heads.window);
     size_t most_scratch = 0, most_scores = 0, all_scores = 0;
     for (const AttentionUnit& unit : units) {
         most_scratch = std::max(most_scratch, attention_scratch_floats(unit.n_tokens * group, D));

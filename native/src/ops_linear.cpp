@@ -115,7 +115,7 @@ Array Context::product(const Step& step, const Array& x, const Norm* norm, float
 }
 
 Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear& head,
-                                 const std::vector<int32_t>& targets) {
+                                 const std::vector<int32_t>& targets, float softcap) {
     check(step);
     check(x);
     if (x.columns != head.k || head.paired)
@@ -147,6 +147,8 @@ Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear&
                 });
                 pool.share(rows, 4, [&](int, int first, int last) {
                     for (int row = first; row < last; ++row) {
+                        float* strip = job.out + row * job.out_stride;
+                        if (softcap > 0.0f) kernels_.softcap(strip, softcap, columns, strip);
                         kernels_.logits(job.out + row * job.out_stride, columns, job.out_column, targets[start + row],
                                         states[row]);
                     }

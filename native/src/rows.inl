@@ -55,6 +55,18 @@ GL_INLINE F activate(Glu glu, F x) {
     return sigmoid_product(x, broadcast(1.59576912f) * x * inner);
 }
 
+// c tanh(x / c) is 2c times the sigmoid of 2x / c, less c.
+GL_INLINE F capped(F x, float cap) {
+    return sigmoid_product(broadcast(2.0f * cap), x * broadcast(2.0f / cap)) - broadcast(cap);
+}
+
+static void softcap(const float* x, float cap, int64_t n, float* out) {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(out + i, capped(load(x + i), cap));
+    const int left = static_cast<int>(n - i);
+    if (left) store_first(out + i, capped(load_first(x + i, left), cap), left);
+}
+
 GL_INLINE F load_kind(Kind kind, const uint8_t* source, int64_t index) {
     if (kind == Kind::F32) return load(reinterpret_cast<const float*>(source) + index);
     const uint16_t* halves = reinterpret_cast<const uint16_t*>(source) + index;

@@ -216,9 +216,11 @@ class PostNormBlock:
         """(T, C) to (T, C)."""
         eps = self.config.norm_eps
         mixed = self.attention.mix(ops, step, ops.linear(step, x, self.attention.qkv_proj))
-        x = ops.add(step, x, ops.rms_norm(step, ops.linear(step, mixed, self.attention.o_proj), self.attention_norm, eps))
+        mixed = ops.linear(step, mixed, self.attention.o_proj)
+        x = ops.add(step, x, ops.rms_norm(step, mixed, self.attention_norm, eps))
         hidden = ops.gate_up(step, x, self.mlp.gate_up, self.config.activation)
-        return ops.add(step, x, ops.rms_norm(step, ops.linear(step, hidden, self.mlp.down_proj), self.mlp_norm, eps))
+        out = ops.linear(step, hidden, self.mlp.down_proj)
+        return ops.add(step, x, ops.rms_norm(step, out, self.mlp_norm, eps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ def ropes_from_hf(
     Args:
         fields: of config.json.
         max_seq_len: positions the model was made for.
-        theta, local_theta: where the file says nothing.
+        theta: of layers that see everything, where the file says nothing.
+        local_theta: of layers with a window, likewise.
 
     Raises:
         UnsupportedError, FormatError: as `rope_from_hf`.
@@ -74,9 +75,7 @@ def ropes_from_hf(
     for kind, base in (("full_attention", theta), ("sliding_attention", local_theta)):
         params = new.group(kind)
         original = max_seq_len if params is None else _original(fields, params, max_seq_len)
-        found.append(
-            RopeConfig(rope_theta=base) if params is None else _rope_of(params, base, original, max_seq_len)
-        )
+        found.append(RopeConfig(rope_theta=base) if params is None else _rope_of(params, base, original, max_seq_len))
     if unread := new.unread():
         raise new.wrong(unread[0], new.get(unread[0]), "full_attention or sliding_attention")
     return found[0], found[1]

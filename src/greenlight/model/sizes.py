@@ -48,8 +48,11 @@ def sizes_from_hf(
 
     Args:
         fields: of config.json.
-        max_seq_len, n_kv_heads, head_dim, norm_eps, tied_head: what transformers takes where the file says nothing:
-            n_kv_heads as many as query heads, head_dim the model dim over the heads where they are None.
+        max_seq_len: where the file says nothing, as all that follow: what transformers takes then.
+        n_kv_heads: None is as many as query heads.
+        head_dim: None is the model dim over the heads.
+        norm_eps: of all norms.
+        tied_head: whether the embedding is the head.
     """
     dim, n_heads = fields.integer("hidden_size"), fields.integer("num_attention_heads")
     return Sizes(

@@ -1,8 +1,8 @@
 """What is a Gemma? Norms that keep w where 1 + w is meant, a scaled embedding that is the head too, and a GELU gate.
 
 Gemma 1 (arXiv:2403.08295) has Llama's arrangement. Gemma 2 (arXiv:2408.00118) norms both sides of a branch, bends
-scores and logits towards a bound and lets every other layer see a window. Gemma 3 (arXiv:2503.19786) norms query and key
-heads instead of bending, and has five layers with a window, with positions of their own, to each that sees everything.
+scores and logits towards a bound and lets every other layer see a window. Gemma 3 (arXiv:2503.19786) norms query and
+key heads instead of bending, and has five layers with a window and positions of their own to each that sees everything.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def gemma3_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
 
 
 def _gguf_scale(sizes: Sizes, *, layers_of_27b: int) -> float:
-    """head_dim ** -0.5, but for the models of 27 billion: (dim / n_heads) ** -0.5 (llama.cpp, src/models/gemma*.cpp)."""
+    """head_dim ** -0.5, but for models of 27 billion (dim / n_heads) ** -0.5 (llama.cpp, src/models/gemma*.cpp)."""
     of_27b = sizes["n_layers"] == layers_of_27b
     return float((sizes["dim"] / sizes["n_heads"] if of_27b else sizes["head_dim"]) ** -0.5)
 

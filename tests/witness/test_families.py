@@ -1,0 +1,102 @@
+"""transformers computes the same logits from the same folder, for random models of each family."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from greenlight.model.load import load_decoder
+from greenlight.ops import native
+from greenlight.ops.numpy_ops import NumpyOps
+from tests.builders import all_logits
+
+transformers.logging.set_verbosity_error()
+
+OPS = {"numpy": NumpyOps}
+if native.available():
+    OPS["native"] = partial(native.NativeOps, kv="f32")
+TOLERANCE = 1e-4
+"""Largest difference of logits, relative to the largest logit."""
+
+SIZES: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 97,
+    "max_position_embeddings": 512,
+}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "mistral with a window": ("mistral", {"sliding_window": 20}),
+    "mistral without": ("mistral", {"sliding_window": None, "head_dim": 32}),
+    "qwen2": ("qwen2", {}),
+    "qwen2 with windows": ("qwen2", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 2}),
+    "qwen2 tied, yarn": ("qwen2", {"tie_word_embeddings": True, "rope_parameters": YARN | {"rope_theta": 1e4}}),
+    "qwen3": ("qwen3", {"head_dim": 32}),
+    "qwen3 biased": ("qwen3", {"attention_bias": True}),
+    "olmo2": ("olmo2", {}),
+    "olmo2 biased": ("olmo2", {"attention_bias": True}),
+    "olmo3": ("olmo3", {"sliding_window": 11}),
+    "olmo3 stretched": (
+        "olmo3",
+        {
+            "sliding_window": 40,
+            "rope_parameters": {
+                "full_attention": YARN | {"rope_theta": 5e5, "attention_factor": 1.2},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 5e5},
+            },
+        },
+    ),
+    "gemma": ("gemma", {"head_dim": 24}),
+    "gemma2": ("gemma2", {"sliding_window": 13, "query_pre_attn_scalar": 40}),
+    "gemma2 without bounds": ("gemma2", {"attn_logit_softcapping": None, "final_logit_softcapping": None}),
+    "gemma3": ("gemma3_text", {"sliding_window": 17, "num_hidden_layers": 7}),
+    "gemma3 stretched": (
+        "gemma3_text",
+        {
+            "sliding_window": 33,
+            "layer_types": ["sliding_attention", "full_attention"] * 2,
+            "rope_parameters": {
+                "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+            },
+        },
+    ),
+}
+
+
+def random_model(model_type: str, changes: dict[str, Any], seed: int) -> Any:
+    """Far from an initialisation: norms vary, biases are not small, scores are large enough for bounds to matter."""
+    config = transformers.AutoConfig.for_model(model_type, **(SIZES | changes), attn_implementation="eager")
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for name, values in model.named_parameters():
+            if name.endswith("norm.weight"):
+                values.uniform_(0.3, 1.8)
+            elif name.endswith(".bias"):
+                values.normal_(0, 0.5)
+            else:
+                values.normal_(0, 1.2 / values.shape[-1] ** 0.5)
+    return model
+
+
+@pytest.mark.parametrize("ops", OPS)
+@pytest.mark.parametrize("case", CASES)
+def test_a_random_model_gives_the_same_logits(case, ops, tmp_path):
+    model_type, changes = CASES[case]
+    model = random_model(model_type, changes, seed=len(case))
+    model.save_pretrained(tmp_path)
+    tokens = np.random.default_rng(len(case)).integers(SIZES["vocab_size"], size=90)
+    with torch.no_grad():
+        theirs = model(torch.from_numpy(tokens)[None]).logits[0].numpy()
+    ours = all_logits(load_decoder(tmp_path, OPS[ops]()), tokens)
+    assert np.abs(ours - theirs).max() <= TOLERANCE * np.abs(theirs).max()
