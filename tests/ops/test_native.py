@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.ops import native
 from greenlight.ops.numpy_ops import NumpyOps, activate
-from greenlight.ops.protocol import KVSpec
+from greenlight.ops.protocol import AttentionWeights, KVSpec
 from tests.ops import native_cases as cases
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=f"no native kernels: {native.why_not()}")
@@ -151,7 +153,15 @@ HEADS = st.sampled_from([(1, 1), (3, 1), (4, 2), (9, 3), (7, 1), (14, 2), (4, 4)
 def test_attention_over_ragged_batches_and_pages_is_the_reference(data, seed, heads, head_dim, kv, factor):
     rng, (n_heads, n_kv_heads) = np.random.default_rng(seed), heads
     rotated = data.draw(st.sampled_from([0, head_dim, head_dim // 4 * 2]))
-    spec = cases.spec(n_heads, n_kv_heads, head_dim, rotated, factor)
+    qk_norm = data.draw(st.sampled_from([None, "head", "projection"]))
+    spec = replace(
+        cases.spec(n_heads, n_kv_heads, head_dim, rotated, factor),
+        window=data.draw(st.sampled_from([None, 1, 7, 32, 45])),
+        softcap=data.draw(st.sampled_from([None, 1.5])),
+        qk_norm=qk_norm,
+        norm_eps=1e-5,
+    )
+    norms = [cases.tensor(rng, "F32", head_dim * (n if qk_norm == "projection" else 1)) for n in (n_heads, n_kv_heads)]
     native_ops, numpy_ops = native.NativeOps(kv=kv), NumpyOps()
     lengths = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=3))
     past = [data.draw(st.integers(0, 70)) for _ in lengths]
@@ -161,6 +171,10 @@ def test_attention_over_ragged_batches_and_pages_is_the_reference(data, seed, he
     tables = np.where(tables >= 0, order[tables], -1)
     layers = [KVSpec(n_kv_heads=n_kv_heads, head_dim=head_dim)] * 2
     stores = [ops.new_pages(n_pages + 2, layers) for ops in (native_ops, numpy_ops)]
+    packed = [
+        AttentionWeights(q_norm=ops.pack_norm(norms[0]), k_norm=ops.pack_norm(norms[1], 0.5))
+        for ops in (native_ops, numpy_ops)
+    ]
     width = (n_heads + 2 * n_kv_heads) * head_dim
     for new, seen in ((past, [0] * len(past)), (lengths, past)):
         qkv = rng.standard_normal((sum(new), width)).astype(np.float32)
@@ -168,8 +182,8 @@ def test_attention_over_ragged_batches_and_pages_is_the_reference(data, seed, he
             continue
         batch = cases.ragged(new, seen, tables)
         step = native_ops.begin(batch, stores[0])
-        actual = native_ops.to_numpy(native_ops.attention(step, native_ops.from_numpy(step, qkv), 1, spec))
-        expected = numpy_ops.attention(numpy_ops.begin(batch, stores[1]), qkv, 1, spec)
+        actual = native_ops.to_numpy(native_ops.attention(step, native_ops.from_numpy(step, qkv), 1, spec, packed[0]))
+        expected = numpy_ops.attention(numpy_ops.begin(batch, stores[1]), qkv, 1, spec, packed[1])
         np.testing.assert_allclose(actual, expected, atol=5e-6 if kv == "f32" else 5e-3)
 
 
