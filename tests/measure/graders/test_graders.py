@@ -5,11 +5,11 @@ import time
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.measure.graders.test_ifeval import CASES
 
 from greenlight.errors import ConfigError
 from greenlight.measure.graders import GRADERS, LABELS, Answer, grade
 from greenlight.measure.graders.checks import CHECKS
+from tests.measure.graders.test_ifeval import CASES
 
 EVERY_CHECK = {
     "contains": "a b", "avoids": "a b", "equals": "a", "starts_with": "a", "ends_with": "a",
