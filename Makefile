@@ -23,7 +23,7 @@ review: $(BASE)
 	.venv/bin/greenlight review smollm2 --pull
 
 test: $(TEST) $(MODEL)
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto --dist loadfile
 
 check: $(CHECK)
 	.venv/bin/ruff check .
