@@ -116,6 +116,8 @@ def _check_openness(folder: Path) -> None:
     """Derive the class of the release again from what its author says is released."""
     if not (folder / "openness.json").exists():
         return
+    if not (folder / "openness.yml").exists():
+        raise DifferenceError("openness.json: openness.yml, from which it was made, is missing")
     stored = read_record(folder, "openness.json", "openness")
     again = classify(read_release((folder / "openness.yml").read_bytes().decode(), "openness.yml")).to_json()
     if not same(stored, again):
