@@ -9,7 +9,7 @@ from greenlight.compose.exam import redraw
 from greenlight.compose.tasks import run_tasks
 from greenlight.engine.answering import PLAIN
 from greenlight.errors import EvidenceError
-from greenlight.evidence import JSON, alone, read_lines, sha256_file, write_json
+from greenlight.evidence import JSON, alone, read_json, read_lines, sha256_file, write_json
 from greenlight.gate.contamination import FILE
 from greenlight.gate.lock import read_lock
 from greenlight.measure.contamination import LEAST_WORDS, RUN_WORDS, Overlap
@@ -27,7 +27,12 @@ def contaminate(folder: Path, texts: Sequence[Path]) -> dict[str, JSON]:
     Raises:
         EvidenceError: there is no such run, or a file cannot be read.
     """
+    if not texts:
+        raise EvidenceError(
+            "no training text was given", where=str(folder), do="name at least one: --training-text FILE"
+        )
     lock = read_lock(folder / "lock.json")
+    _check_earlier(folder / FILE, [sha256_file(path) for path in texts])
     suites = _questions(folder, lock)
     overlap = Overlap({name: text for questions in suites.values() for name, text in questions.items()})
     for path in texts:
@@ -45,6 +50,20 @@ def contaminate(folder: Path, texts: Sequence[Path]) -> dict[str, JSON]:
     with alone(folder):
         write_json(folder / FILE, value)
     return value
+
+
+def _check_earlier(path: Path, digests: Sequence[str]) -> None:
+    """Refuse to look in other texts than before: what one of them showed would be gone without a trace."""
+    if not path.exists():
+        return
+    earlier = {text["sha256"] for text in read_json(path, "contamination")["texts"]}
+    if not earlier <= set(digests):
+        raise EvidenceError(
+            "this run was looked for in another text before",
+            where=str(path),
+            found=f"{len(earlier - set(digests))} of its texts left out now",
+            do="name the earlier texts as well as the new ones",
+        )
 
 
 def _counts(shares: Sequence[float | None]) -> dict[str, JSON]:

@@ -78,7 +78,9 @@ def decide(folder: Path, *, policy_text: str | None = None, decided: str | None 
     if waivers:
         decision["waivers"] = waivers
     if other is not None and other_rows is not None:
-        decision["other"] = _beside(other, other_rows, policy, kind=lock["kind"])
+        decision["other"] = _beside(
+            other, other_rows, policy, kind=lock["kind"], spent=attempt is not None and attempt["spent"]
+        )
     return decision
 
 
@@ -142,10 +144,12 @@ def _rows(evidence: RunEvidence, policy: Policy, model: str) -> list[dict[str, J
     return rows + [statement_row(statement) for statement in policy.statements]
 
 
-def _beside(other: Policy, rows: Sequence[Mapping[str, JSON]], policy: Policy, *, kind: str) -> dict[str, JSON]:
+def _beside(
+    other: Policy, rows: Sequence[Mapping[str, JSON]], policy: Policy, *, kind: str, spent: bool
+) -> dict[str, JSON]:
     """Another policy's verdict on the same answers, marked as what it is."""
     locked = {criterion.name: criterion.limit for criterion in policy.criteria}
-    verdict = verdict_of(rows, kind=kind)
+    verdict = verdict_of(rows, kind=kind, spent=spent)
     return {
         "note": "threshold changed after results: shown beside the verdict, never instead of it",
         "policy": {"name": other.name, "sha256": other.sha256},

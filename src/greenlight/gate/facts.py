@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -54,6 +55,11 @@ class SuiteFacts:
     def counted(self, metric: Metric) -> tuple[Mapping[str, JSON], ...]:
         """The items that a metric is about."""
         return tuple(item for item in self.items if metric.counts(item))
+
+    def uneven(self, metric: Metric) -> bool:
+        """Whether its groups differ in size: a mean over groups is then another number than one over items."""
+        sizes = Counter(item["cluster"] for item in self.counted(metric))
+        return len(set(sizes.values())) > 1
 
     def groups(self, metric: Metric) -> int:
         """Groups among the items that a metric is about."""

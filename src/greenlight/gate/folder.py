@@ -174,12 +174,31 @@ def read_labels(
     for number, entry in enumerate(entries, start=2):
         whose = Answers(entry.get("reference"), entry["suite"])
         _check_label(entry, outputs.get(whose, {}).get(entry["item"]), f"{path}, line {number}")
-        by = None if entry.get("resolves") else entry["labeller"]
-        said.setdefault(whose, {}).setdefault(entry["item"], {})[by] = entry
+        known = said.setdefault(whose, {}).setdefault(entry["item"], {})
+        if entry.get("resolves"):
+            _check_settling(entry, known, f"{path}, line {number}")
+            known[None] = entry
+        else:
+            # Whoever says something else afterwards opens the question again.
+            if None in known and known[None]["label"] != entry["label"]:
+                del known[None]
+            known[entry["labeller"]] = entry
     return {
         whose: {item: tuple(by_labeller.values()) for item, by_labeller in items.items()}
         for whose, items in said.items()
     }
+
+
+def _check_settling(entry: Mapping[str, JSON], known: Mapping[str | None, Mapping[str, JSON]], where: str) -> None:
+    """Refuse a label that settles what nobody disputed: it would overrule people with one line."""
+    people = {label["label"] for label in known.values() if label["human"] and not label.get("resolves")}
+    if not entry["human"] or not str(entry.get("reason") or "").strip() or len(people) < 2:
+        raise EvidenceError(
+            "a label settles a dispute that there is not, or says no reason, or was given by no person",
+            where=where,
+            found=repr(entry["item"]),
+            do="remove this line; settle what two people see differently: greenlight label RUN --resolve",
+        )
 
 
 def _check_label(entry: Mapping[str, JSON], output: str | None, where: str) -> None:

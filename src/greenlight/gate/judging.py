@@ -75,6 +75,9 @@ def confusion(calibration: Mapping[str, JSON], table: str) -> Confusion | None:
     return None if counts is None else Confusion(**{name: int(counts[name]) for name in ("tp", "fn", "tn", "fp")})
 
 
+UNEVEN = "groups of items differ in size, and labels of one answer of each say nothing of the rate over all items"
+
+
 class JudgedRule:
     """A share that a fallible judge flags, held below a limit.
 
@@ -110,6 +113,8 @@ class JudgedRule:
         self._fail_alpha = alpha if fail_alpha is None else fail_alpha
         self._n_planned = len(facts.counted(metric))
         self._judge, self._unusable = instrument_of(calibration, criterion, self._fail_alpha)
+        if facts.uneven(metric):
+            self._judge, self._unusable = None, UNEVEN
         self._flagged_limit = 0.0
         if self._judge is not None:
             self._flagged_limit = flagged_at(self._limit, self._judge.se, self._judge.sp)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from greenlight.evidence import JSON
 from greenlight.gate.criterion import Criterion
 from greenlight.gate.facts import SuiteFacts
-from greenlight.gate.judging import Instrument, instrument_of
+from greenlight.gate.judging import UNEVEN, Instrument, instrument_of
 from greenlight.gate.rules import Finding, LabelsOf, Status
 from greenlight.gate.strata import Strata, found_bad
 from greenlight.measure.metrics import Sample, metric_of
@@ -46,6 +46,8 @@ class PairedJudgedRule:
         self._margin, self._alpha = criterion.limit, alpha
         self._n_planned, n_groups = len(facts.counted(self._metric)), facts.groups(self._metric)
         self._judge, self._unusable = instrument_of(calibration, criterion, alpha / 2)
+        if facts.uneven(self._metric):
+            self._judge, self._unusable = None, UNEVEN
         self._shares = [GroupedSequence(0, 1, n_planned=self._n_planned, n_groups=n_groups) for _ in range(2)]
         self._n_flagged = [0, 0]
         self._strata = Strata(n_groups, self._margin, alpha)

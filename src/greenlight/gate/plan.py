@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from greenlight.errors import PolicyError
 from greenlight.evidence import JSON
 from greenlight.gate.facts import SuiteFacts
-from greenlight.gate.judging import confusion
+from greenlight.gate.judging import UNEVEN, confusion
 from greenlight.gate.pairs import EARLY
 from greenlight.gate.policy import Criterion, Policy
 from greenlight.gate.resources import rounds_needed
@@ -276,6 +276,13 @@ def _judged_parts(
 ) -> tuple[int, dict[str, JSON], float]:
     """The same as `_judged`, over every topic where the worst one counts."""
     counted = facts.counted(criterion.metric)
+    topics = sorted({item["topic"] for item in counted})
+    parts = [facts] if criterion.metric.kind != "worst" else [facts.only(topic) for topic in topics]
+    if any(part.uneven(criterion.metric) for part in parts):
+        raise PolicyError(
+            f"{criterion.name} cannot be shown by labels: {UNEVEN}",
+            do="give every item a cluster of its own, or every cluster as many items",
+        )
     if criterion.metric.kind != "worst":
         return _judged(criterion, facts.groups(criterion.metric), alpha, known)
     # Of answers that share a group one is labelled.

@@ -188,7 +188,9 @@ class _Merge:
                     "the parts' graders did not check out alike", where=f"{name} of {', '.join(map(str, self._parts))}"
                 )
         worst = dict(found[0])
-        worst["template"] = min((value["template"] for value in found), key=lambda check: bool(check["ok"]))
+        # What was not seen is worse than what was seen to hold, and better than what was seen to fail.
+        ranks = {False: 0, None: 1, True: 2}
+        worst["template"] = min((value["template"] for value in found), key=lambda check: ranks[check["ok"]])
         worst["batch"] = min(
             (value["batch"] for value in found), key=lambda check: check["identical"] / max(1, check["items"])
         )

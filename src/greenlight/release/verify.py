@@ -133,6 +133,8 @@ class _Work:
         if strange:
             self.notes.append(f"read by no check: {', '.join(strange[:5])}")
         self._lock = lock
+        if lock["kind"] == "exam" and lock["attempt"] is None:
+            self.notes.append("no ledger counted this attempt: how many exams came before it is the author's word")
         if lock["attempt"] is not None:
             self.notes.append(f"attempt {lock['attempt']}, as a ledger counted it: give --ledger to check that")
         self.checks.append(f"lock: {lock['id'][:8]}, its id, seed and policy follow from what it fixes")

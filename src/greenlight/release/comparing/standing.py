@@ -8,6 +8,7 @@ from typing import NamedTuple
 from greenlight.evidence import JSON
 from greenlight.gate.decision import verdict_of
 from greenlight.gate.explanation import statement_row
+from greenlight.gate.lock import policy_of
 from greenlight.gate.policy import Policy
 from greenlight.release.comparing.sides import Side
 
@@ -68,9 +69,10 @@ class Ahead(NamedTuple):
 def standing_of(side: Side, policy: Policy) -> Standing:
     """Verdict and rows of one run, every row judged from its answers."""
     rows = side.evidence.rows(policy) + [statement_row(statement) for statement in policy.statements]
-    kind = side.lock["kind"]
+    kind, attempt = side.lock["kind"], side.lock.get("attempt")
+    spent = attempt is not None and attempt > policy_of(side.lock).attempts
     kept = tuple({field: row.get(field) for field in _KEPT} for row in rows if row["metric"] != "statement")
-    return Standing(side.name, str(side.folder), kind, verdict_of(rows, kind=kind), kept)
+    return Standing(side.name, str(side.folder), kind, verdict_of(rows, kind=kind, spent=spent), kept)
 
 
 def ahead(first: Standing, second: Standing) -> Ahead:

@@ -18,6 +18,10 @@ WAIT_S = 10.0
 """How long an append waits for another one: each takes milliseconds."""
 
 
+_FIRST_BYTES = b'{"created":"'
+"""How the first line of a ledger begins: what is left of one that was torn while it was written."""
+
+
 class Appender:
     """A ledger that this process alone may add to, as long as it is held.
 
@@ -35,6 +39,10 @@ class Appender:
         self._path, self._descriptor = path, descriptor
         data = read_bytes(path)
         self.torn_bytes = len(data) - (data.rfind(b"\n") + 1)
+        if whole := data[: len(data) - self.torn_bytes]:
+            parse_ledger(whole, path)  # a file that is no ledger loses nothing
+        elif data and not data.startswith(_FIRST_BYTES[: len(data)]):
+            raise EvidenceError("this is no ledger", where=str(path), do="name another file; one that is new is begun")
         if self.torn_bytes:
             # Half a line was never reported as entered; whatever follows it would be unreadable.
             os.ftruncate(descriptor, len(data) - self.torn_bytes)
