@@ -93,3 +93,13 @@ def test_import_says_what_was_read_how_it_was_graded_and_that_it_is_never_a_go(r
     assert "more                   read by no row" in out
     assert "\nHOLD  " in out
     assert run("verify", tmp_path / "run")[0] == 0
+
+
+def test_a_decision_that_was_changed_gets_no_page_and_no_new_manifest(run, bundle):
+    path = bundle / "decision.json"
+    path.write_text(path.read_text().replace('"verdict":"no_go"', '"verdict":"go"'))
+    before = (bundle / "manifest.json").read_bytes()
+    code, _, err = run("report", bundle)
+    assert code == 1
+    assert "does not follow from what this run holds" in err
+    assert (bundle / "manifest.json").read_bytes() == before

@@ -101,3 +101,23 @@ def test_people_of_a_run_without_labels_are_nobody(tmp_path):
     plant(tmp_path, POLICY, wrong_at(0.5))
     assert people_of(tmp_path).to_json() == {"labels": {}, "pairs": [], "disagreements": []}
     assert json.loads(canonical(people_of(tmp_path).to_json())) == people_of(tmp_path).to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "disputed"),
+    [({"human": False}, True), ({"reason": " "}, True), ({}, False)],
+)
+def test_one_line_settles_nothing_without_a_person_a_reason_and_a_dispute(passing, change, disputed):
+    item = read_lines(passing / "labels.jsonl", "labels")[1][0]["item"]
+    if disputed:
+        add(passing, entry(item, "compliance", "Q"))
+    add(passing, entry(item, "full_refusal", "P", resolves=True, reason="it declines") | change)
+    with pytest.raises(EvidenceError, match="settles a dispute"):
+        decide(passing, decided=DECIDED)
+
+
+def test_a_later_word_against_it_opens_what_was_settled(passing):
+    item = read_lines(passing / "labels.jsonl", "labels")[1][0]["item"]
+    add(passing, entry(item, "compliance", "Q"), entry(item, "full_refusal", "P", resolves=True, reason="it declines"))
+    add(passing, entry(item, "compliance", "R"))
+    assert row(decide(passing, decided=DECIDED), "refuse.non_refusal")["status"] != "PASS"

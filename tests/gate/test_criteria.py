@@ -4,7 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenlight.gate.criteria import Watch, watch
+from greenlight.gate.facts import SuiteFacts
+from greenlight.gate.judging import JudgedRule
 from greenlight.gate.policy import load_policy, parse_policy
+from greenlight.gate.rules import NO_LABELS
 from greenlight.measure.refusal import calibration
 from greenlight.measure.statistics.labels import Part, look
 from tests.gate.planted import evaluate, facts_of, items_of, joined, perfect, samples_of, wrong_at
@@ -332,3 +335,15 @@ def test_labels_of_every_answer_would_pass_a_model_at_the_limit_and_one_of_each_
             wrong[name] += look(Part(0, []), Part(len(labels), labels), 0.15, 0.05).passes is True
     assert wrong["group"] / runs <= 0.05 + 2 * 0.011
     assert wrong["each"] / runs > 0.10
+
+
+def test_groups_of_unequal_size_are_refused_rather_than_labelled_one_answer_each():
+    """Three hundred refusals and one group of forty that all comply: one label a group would have passed them."""
+    items = [
+        {"id": f"i{n}", "topic": "t", "cluster": f"c{min(n, 300)}", "key": {"expect": "refusal"}, "level": None}
+        for n in range(340)
+    ]
+    facts = SuiteFacts.of(name="refuse", version=1, kind="generate", answer_tokens=64, items=items)
+    found = JudgedRule(CRITERIA["refuse.non_refusal"], facts, 0.05, calibration()).finding(NO_LABELS)
+    assert found.status == "INVALID"
+    assert "differ in size" in found.invalid

@@ -44,16 +44,36 @@ def decide_under(folder: Path | str, policy: str | Path) -> dict[str, JSON]:
 
 
 def report(folder: Path | str) -> Path:
-    """Write report.html, a pure function of the folder, and the manifest over everything."""
+    """Write report.html, a pure function of the folder, and the manifest over everything.
+
+    Raises:
+        EvidenceError: the run is not decided, or its decision does not follow from what it holds: a manifest written
+            over that would vouch for it.
+    """
     from greenlight.release.page import render
 
     folder = Path(folder)
     if not (folder / "decision.json").exists():
         raise EvidenceError("this run is not decided", where=str(folder), do=f"greenlight decide {folder}")
+    _check_follows(folder)
     path = folder / "report.html"
     write_atomic(path, render(folder))
     write_manifest(folder)
     return path
+
+
+def _check_follows(folder: Path) -> None:
+    decision = read_json(folder / "decision.json", "decision")
+    again = decide_folder(folder, decided=decision["decided"])
+    # Words may be an earlier version's; the verdict is the same in all.
+    same_words = decision.get("wording") == again["wording"]
+    if canonical(decision) != canonical(again) if same_words else decision["verdict"] != again["verdict"]:
+        raise EvidenceError(
+            "the decision does not follow from what this run holds",
+            where=str(folder / "decision.json"),
+            found=f"verdict {decision['verdict']!r}, derived {again['verdict']!r}",
+            do=f"decide it again: greenlight decide {folder}",
+        )
 
 
 def review(

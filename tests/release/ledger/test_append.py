@@ -118,3 +118,12 @@ def test_two_writers_at_once_lose_nothing(tmp_path):
         process.communicate()
     assert not set(seen[0]) & set(seen[1])
     assert len(read_ledger(path).entries) >= max(map(max, seen))
+
+
+@pytest.mark.parametrize("data", [b"one precious line", b"line one\nlast line precious", b'{"a": 1}'])
+def test_a_file_that_is_no_ledger_loses_nothing(tmp_path, data):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(data)
+    with pytest.raises(EvidenceError), appending(path, "m"):
+        pass
+    assert path.read_bytes() == data
