@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run: a failure can be repeated, and none comes and goes. `--hypothesis-profile explore`
+# draws others.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore")
+settings.load_profile("repeatable")
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
