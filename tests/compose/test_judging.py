@@ -119,7 +119,7 @@ def test_a_judge_that_always_says_the_same_is_no_instrument(tmp_path, word):
             compose.find_examinee(model), load_policy(tmp_path / "p.toml"), compose.find_examinee
         )
         lock = compose.lock(people.policy, people, DEFAULT)
-        compose.assess(people, lock, tmp_path / "run", minutes=0.02)
+        compose.assess(people, lock, tmp_path / "run", minutes=0.2)
     row = compose.decide(tmp_path / "run")["rows"][0]
     assert row["status"] == "INVALID"
     assert row["reason"] == "the judge is too often wrong"
