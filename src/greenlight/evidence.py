@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -63,6 +64,16 @@ def sha256_file(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise EvidenceError("a file cannot be read", where=str(path), found=str(error)) from error
+
+
+def is_date(value: JSON) -> bool:
+    """Whether a value is a day, YYYY-MM-DD."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return False
+    try:
+        return bool(datetime.date.fromisoformat(value))
+    except ValueError:
+        return False
 
 
 def now() -> str:

@@ -64,3 +64,16 @@ def test_questions_in_the_text_are_counted_and_scores_read_again_without_them(de
 def test_a_text_that_is_not_there_is_said(decided, tmp_path):
     with pytest.raises(EvidenceError, match="cannot be read"):
         contaminate(decided[0], [tmp_path / "none.txt"])
+
+
+def test_another_text_cannot_take_the_place_of_an_earlier_one(decided, tmp_path):
+    folder, _ = decided
+    for name in ("one.txt", "two.txt"):
+        (tmp_path / name).write_text(f"Some words of {name}.")
+    (folder / "contamination.json").unlink(missing_ok=True)
+    contaminate(folder, [tmp_path / "one.txt"])
+    with pytest.raises(EvidenceError, match="another text before"):
+        contaminate(folder, [tmp_path / "two.txt"])
+    contaminate(folder, [tmp_path / "one.txt", tmp_path / "two.txt"])
+    with pytest.raises(EvidenceError, match="no training text"):
+        contaminate(folder, [])

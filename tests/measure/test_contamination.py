@@ -51,3 +51,10 @@ def test_the_stream_finds_what_looking_everywhere_finds(question, text):
     mine = {tuple(question[i : i + size]) for i in range(len(question) - size + 1)}
     there = {tuple(text[i : i + size]) for i in range(len(text) - size + 1)}
     assert shares({"q": " ".join(question)}, " ".join(text))["q"] == len(mine & there) / len(mine)
+
+
+def test_a_long_line_is_cut_between_words():
+    words = QUESTION.split()
+    for before in range(2**16 - len(QUESTION) - 2, 2**16 + 2):
+        filler = "a " * (before // 2)
+        assert shares({"long": QUESTION}, f"{filler}{' '.join(words)} and more")["long"] == 1

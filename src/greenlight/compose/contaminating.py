@@ -96,13 +96,17 @@ def _asked(item: Mapping[str, JSON]) -> str:
 
 
 def _pieces(path: Path) -> Iterator[str]:
-    """A file's text, a piece at a time, cut at spaces."""
+    """A file's text, a piece at a time, cut between words; a word longer than a piece is cut."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             rest = ""
             while piece := file.read(_PIECE):
-                whole, space, rest = (rest + piece).rpartition(" ")
-                yield whole + space
+                text = rest + piece
+                cut = max(text.rfind(" "), text.rfind("\n")) + 1
+                if not cut and len(text) > _PIECE:
+                    cut = len(text)
+                yield text[:cut]
+                rest = text[cut:]
             yield rest
     except OSError as error:
         raise EvidenceError("a training text cannot be read", where=str(path), found=str(error)) from error

@@ -77,7 +77,9 @@ class RunEvidence:
             answers = {
                 suite: tuple(found.samples.values()) for (whose, suite), found in self._suites.items() if whose is None
             }
-            return [contamination_row(row, self._contamination, policy, answers) for row in policy.rows_of(name)]
+            own = [found for (whose, _), found in self._suites.items() if whose is None]
+            asked = {item["id"] for found in own for item in found.facts.items}
+            return [contamination_row(row, self._contamination, policy, answers, asked) for row in policy.rows_of(name)]
         if Answers(None, name) not in self._suites:
             return [_not_run(criterion, policy.row_alpha) for criterion in policy.rows_of(name)]
         return [row for track in policy.tracks(name) for row in self._track(policy, name, track)]

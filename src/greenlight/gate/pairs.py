@@ -88,8 +88,8 @@ class PairedMeanRule:
     def _flips(self) -> dict[str, JSON]:
         """Items that got worse and better, and how unlikely so uneven a split is if neither model is worse."""
         split = discordant(self._losses)
-        # McNemar's exact test asks after yes or no, and takes items for independent.
-        yes_or_no = self._metric.high == 1 and set(self._losses) <= {-1.0, 0.0, 1.0}
+        # McNemar's exact test asks after yes or no, takes items for independent, and their number for fixed.
+        yes_or_no = self._last is not None and self._metric.high == 1 and set(self._losses) <= {-1.0, 0.0, 1.0}
         flips = [(item, value) for item, value in zip(self._items, self._losses, strict=True) if value]
         return {
             "worse": split.worse,

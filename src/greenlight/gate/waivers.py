@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from greenlight.errors import EvidenceError, PolicyError
-from greenlight.evidence import JSON, read_lines
+from greenlight.evidence import JSON, is_date, read_lines
 from greenlight.gate.policy import Policy
 
 FILE = "waivers.jsonl"
@@ -80,7 +79,7 @@ def parse_waiver(value: Mapping[str, JSON], where: str) -> Waiver:
         if not found and not (isinstance(text, str) and text.strip() and len(text) <= MAX_TEXT):
             found = f"{field} is {str(text)[:60]!r}, must be words, {MAX_TEXT} characters at most"
     for field in ("given", "until"):
-        if not found and not _is_day(value[field]):
+        if not found and not is_date(value[field]):
             found = f"{field} is {value[field][:60]!r}, must be a day, YYYY-MM-DD"
     if found:
         raise EvidenceError("a waiver is written otherwise", where=where, found=found, do="greenlight waive RUN ROW …")
@@ -142,12 +141,3 @@ def set_aside(
 def _waived(row: Mapping[str, JSON], waiver: Waiver) -> dict[str, JSON]:
     reason = f"set aside by {waiver.who} until {waiver.until}: {waiver.why}; else {row['status']}: {row['reason']}"
     return {**row, "status": "WAIVED", "waived": {**asdict(waiver), "was": row["status"]}, "reason": reason}
-
-
-def _is_day(text: str) -> bool:
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        return False
-    try:
-        return bool(datetime.date.fromisoformat(text))
-    except ValueError:
-        return False

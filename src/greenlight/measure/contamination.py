@@ -73,5 +73,12 @@ def runs(text: str) -> frozenset[tuple[str, ...]]:
 
 def _stream(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
-        for at in range(0, len(line), _PIECE):
-            yield from words(line[at : at + _PIECE])
+        at = 0
+        while at < len(line):
+            end = at + _PIECE
+            if end < len(line):
+                # Between words, unless one word is longer than a piece.
+                blank = max(line.rfind(" ", at + 1, end), line.rfind("\n", at + 1, end))
+                end = blank if blank > at else end
+            yield from words(line[at:end])
+            at = end

@@ -11,8 +11,16 @@ from greenlight.evidence import JSON, alone, canonical, evidence_files, read_jso
 from greenlight.gate.folder import answers_of, read_suite
 from greenlight.gate.lock import read_lock
 
-_SAME = ("policy.toml", "judge.json", "data.json", "openness.yml", "openness.json")
-"""Files that follow from the lock or from the release: wherever they are, they must be the same bytes."""
+_SAME = (
+    "policy.toml",
+    "judge.json",
+    "data.json",
+    "openness.yml",
+    "openness.json",
+    "other-policy.toml",
+    "contamination.json",
+)
+"""Files about the whole exam or the release: wherever they are, they must be the same bytes."""
 
 _DROPPED = ("decision.json", "report.html", "lock.json")
 """Files that deciding makes anew, and the lock, which comes last."""

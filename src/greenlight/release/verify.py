@@ -186,6 +186,8 @@ class _Work:
         self.notes.append(
             "recorded, not recomputable without the model: answers, speeds, memory, template and batch checks"
         )
+        if (self._folder / "contamination.json").exists():
+            self.notes.append("contamination.json: what overlaps, and with which text, is the author's word")
 
     def _page(self) -> None:
         stored = canonical(read_record(self._folder, "decision.json", "decision"))

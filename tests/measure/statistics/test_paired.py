@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, chi2
 
 from greenlight.measure.statistics.clusters import MIN_LEANING, by_group, cluster_t
@@ -133,3 +135,16 @@ def test_a_model_that_only_ever_loses_passes_at_the_margin_in_at_most_alpha(alph
         assert passes <= alpha
         plain.append(by_plain_t)
     assert max(plain) > 1.3 * alpha
+
+
+@given(
+    losses=st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=90, max_size=120),
+    alpha=st.sampled_from([0.01, 0.05, 0.2]),
+)
+def test_a_p_value_and_the_bounds_never_disagree(losses, alpha):
+    """Two values of each group: cluster-robust t, where enough groups differ."""
+    groups = [str(index // 2) for index in range(len(losses))]
+    found = loss(losses, groups, width=1, alpha=alpha, planned=None)
+    if found.method == "cluster-robust t, paired":
+        assert (found.p_worse < alpha) == (found.bounds.lower > 0)
+        assert (found.p_better < alpha) == (found.bounds.upper < 0)

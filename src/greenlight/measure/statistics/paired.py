@@ -12,11 +12,11 @@ not independent; clusters are. Three situations, three kinds of bounds, each bou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import bdtr, stdtr
+from scipy.special import bdtr
 
 from greenlight.measure.statistics.clusters import MIN_LEANING, GroupSums, balance, by_group, skewed_t, standard_error
 from greenlight.measure.statistics.proportions import Interval, lower_bound, upper_bound
@@ -128,9 +128,22 @@ def _by_bets(sums: GroupSums, width: float, alpha: float, *, ternary: bool) -> L
 
 
 def _t_tests(sums: GroupSums) -> tuple[float, float]:
-    t = sums.mean / standard_error(sums)
-    df = len(sums.totals) - 1
-    return float(stdtr(df, -t)), float(stdtr(df, t))
+    """The least alpha at which each bound leaves no loss, or no gain, outside: so p and bounds never disagree."""
+    return _least(lambda alpha: skewed_t(sums, alpha).lower > 0), _least(lambda alpha: skewed_t(sums, alpha).upper < 0)
+
+
+def _least(excluded: Callable[[float], bool]) -> float:
+    """Where in (0, 1/2) a claim begins to hold, from the safe side; 1 where it does not hold even there."""
+    low, high = _LEAST_P, 0.5
+    if not excluded(high):
+        return 1.0
+    for _ in range(_STEPS):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if excluded(middle) else (middle, high)
+    return high
+
+
+_LEAST_P, _STEPS = 1e-12, 60
 
 
 def _stopped(

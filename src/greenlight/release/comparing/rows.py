@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from greenlight.evidence import JSON
-from greenlight.gate.criterion import Criterion
+from greenlight.gate.criterion import RULES, Criterion
 from greenlight.gate.policy import Policy
 from greenlight.measure.statistics.paired import Discordant, Loss, discordant, holm, loss
 from greenlight.measure.statistics.proportions import Interval
@@ -144,11 +144,12 @@ def _unpairable(criterion: Criterion, first: Side, second: Side, shared: Sequenc
         return "a statistic of all answers together, not a mean of single ones: see the rows under the policy"
     if criterion.assess not in shared:
         return f"the suite is not in {'both runs' if criterion.assess not in first.suites else second.name}"
-    if criterion.judge != "rules" and not all(
-        criterion.judge in side.lock.get("judges", {}) for side in (first, second)
-    ):
+    if criterion.judge == RULES:
+        return ""
+    one, other = (side.lock.get("judges", {}).get(criterion.judge) for side in (first, second))
+    if one is None or other is None:
         return f"the judge {criterion.judge} did not read both runs"
-    return ""
+    return "" if one == other else f"the judge {criterion.judge} is another instrument in {second.name}"
 
 
 def _unusable(found: Pairs, first: Side, second: Side, suite: str) -> str:

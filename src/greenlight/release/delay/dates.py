@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import NamedTuple
 
+from greenlight.evidence import is_date
 from greenlight.release.ledger import Entry, Ledger
-from greenlight.release.ledger.entries import is_date
 
 
 class Said(NamedTuple):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
-from greenlight.evidence import JSON
+from greenlight.evidence import JSON, is_date
 from greenlight.gate.lock import KINDS
 
 EntryKind: TypeAlias = Literal["lock", "decision", "delay", "reopening", "waiver", "note"]
@@ -45,16 +45,6 @@ def _name(value: JSON) -> str:
 
 def _digest(value: JSON) -> str:
     return "" if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) else "a SHA-256 in lower-case hex"
-
-
-def is_date(value: JSON) -> bool:
-    """Whether a value is a day, YYYY-MM-DD."""
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        return False
-    try:
-        return bool(datetime.date.fromisoformat(value))
-    except ValueError:
-        return False
 
 
 def is_month(value: JSON) -> bool:

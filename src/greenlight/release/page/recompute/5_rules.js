@@ -66,7 +66,7 @@ class PairedMeanRule {
   finding() {
     const n = this.losses.length, split = discordant(this.losses);
     const value = n ? this.bad * this.losses.reduce((total, loss) => total + loss, 0) / n : null;
-    const holds = this.alone && this.row.high === 1 && this.losses.every((loss) => loss === 0 || Math.abs(loss) === 1);
+    const holds = this.last && this.alone && this.row.high === 1 && this.losses.every((loss) => loss === 0 || Math.abs(loss) === 1);
     const details = n ? { worse: split.worse, better: split.better, mcnemar_p: holds ? mcnemar(split) : null } : {};
     return { status: this.verdict ?? "INCONCLUSIVE", value, bounds: this.bounds(), details };
   }
