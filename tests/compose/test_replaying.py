@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from greenlight import compose
+from greenlight.compose import replaying
 from greenlight.errors import EvidenceError, HubError, LockError, UsageError
 from greenlight.evidence import canonical
 from greenlight.ops import native
@@ -73,3 +74,16 @@ def test_a_model_that_is_not_here_an_empty_run_and_an_empty_slice_are_told(run, 
     empty = compose.assess_reference(str(chat_model), policy=policy, minutes=1e-6, out=tmp_path / "run")
     with pytest.raises(EvidenceError, match="no answers"):
         compose.replay(empty, size=2, model=str(chat_model))
+
+
+@pytest.mark.parametrize(("stored", "again"), [(None, [[-0.1]]), ([[-0.1]], None)])
+def test_probabilities_that_one_side_lacks_are_a_difference_and_no_traceback(stored, again):
+    sample, other = ({"item": "q", "choice_logprobs": said} for said in (stored, again))
+    found = replaying._difference(replaying._Stored("calibrate", 2, sample), other, exact=False)
+    assert found is not None
+    assert (found.field, found.expected, found.found) == ("choice_logprobs", stored, again)
+
+
+def test_an_answer_without_probabilities_both_times_is_the_same():
+    sample = {"item": "q", "choice_logprobs": None}
+    assert replaying._difference(replaying._Stored("refuse", 2, sample), dict(sample), exact=False) is None

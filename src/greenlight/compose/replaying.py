@@ -203,7 +203,7 @@ class _Only:
 
 
 def _same(field: str, stored: JSON, again: JSON, exact: bool) -> bool:
-    if exact or field != "choice_logprobs":
+    if exact or field != "choice_logprobs" or None in (stored, again):
         return canonical(stored) == canonical(again)
     pairs = [(left, right) for left, right in zip(stored, again, strict=False) if len(left) == len(right)]
     return len(pairs) == len(stored) == len(again) and all(
