@@ -2,10 +2,13 @@
 
 import json
 import re
+from datetime import date, timedelta
 
 import pytest
 
+from greenlight.gate.policy import parse_policy
 from tests.gate.planted import perfect, plant, wrong_at
+from tests.gate.test_waivers import give
 from tests.release.comparing.test_compare import POLICY
 
 
@@ -45,6 +48,24 @@ def test_drift_puts_regressions_first_and_check_makes_a_status_of_them(run, pair
     assert code == 0
     assert "no regression shown" in out
     assert "worse by at most" in out
+
+
+WAIVER = '\n[waiver]\nwho = ["Ada"]\nmax_days = 30\n'
+
+
+def test_compare_says_which_rows_of_which_run_stand_waived_and_what_that_does(run, tmp_path):
+    policy, until = parse_policy(POLICY.text + WAIVER), (date.today() + timedelta(9)).isoformat()
+    pair = (tmp_path / "base", tmp_path / "tuned")
+    sizes = {"refuse": 60, "hierarchy": 60, "calibrate": 40}
+    locks = [plant(path, policy, wrong_at(rate), sizes=sizes) for path, rate in zip(pair, (0.0, 0.5), strict=True)]
+    waiver = {"who": "Ada", "why": "no system prompt", "given": date.today().isoformat(), "until": until}
+    give(pair[1], locks[1], *({**waiver, "row": row} for row in ("hierarchy.pass", "refuse.non_refusal")))
+    out = run("compare", *pair)[1]
+    assert "base HOLD, tuned NO-GO" in out
+    assert f"waived in tuned: hierarchy.pass, Ada until {until}, FAIL as measured" in out
+    assert "tuned is GO WITH CONDITIONS with what is waived there" in out
+    assert "waived in base" not in out
+    assert f"waived in tuned: refuse.non_refusal, Ada until {until}, FAIL as measured" in out
 
 
 def test_what_cannot_be_compared_is_said_without_a_traceback(run, pair, tmp_path):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from greenlight.release.comparing import RunComparison
     from greenlight.release.comparing.flips import Flip, SuiteFlips
     from greenlight.release.comparing.rows import PairedRow
+    from greenlight.release.comparing.standing import Standing
 
 FLIPS = 5
 """Flips that a suite shows unless asked for more."""
@@ -184,11 +185,24 @@ def _standings(found: RunComparison) -> Iterator[str]:
         + (f" ({standing.kind}: never a GO)" if standing.kind in ("exploratory", "imported") else "")
         for standing in found.standings
     )
+    for standing in found.standings:
+        yield from _waived(standing)
     for rows in zip(*(standing.rows for standing in found.standings), strict=True):
         if any(row["value"] is not None for row in rows) or rows[0]["level"] != "disclose":
             cells = (f"{row['status'].lower():<13} {number(row['metric'], row['value']):<10}" for row in rows)
             yield f"  {rows[0]['level']:<9}{rows[0]['row']:<32}{'  '.join(cells)}".rstrip()
     yield from (f"  better for this policy: {one.sentence}" for one in found.ahead)
+
+
+def _waived(standing: Standing) -> Iterator[str]:
+    """Which rows of a run stand waived: here they count as measured."""
+    from greenlight.cli.view import VERDICTS
+
+    for waived in standing.waived:
+        yield f"  waived in {standing.name}: {waived.row}, {waived.who} until {waived.until}, {waived.was} as measured"
+    if standing.verdict_waived is not None:
+        decided = VERDICTS[standing.verdict_waived]
+        yield f"  {standing.name} is {decided} with what is waived there; here every row counts as measured"
 
 
 def _suite(suite: SuiteFlips, shown: int) -> Iterator[str]:

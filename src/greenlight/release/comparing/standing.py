@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from greenlight.evidence import JSON
+from greenlight.evidence import JSON, now, read_json
 from greenlight.gate.decision import verdict_of
 from greenlight.gate.explanation import statement_row
 from greenlight.gate.lock import policy_of
 from greenlight.gate.policy import Policy
+from greenlight.gate.waivers import read_waivers, set_aside
 from greenlight.release.comparing.sides import Side
 
 _RANK = {"FAIL": 0, "INVALID": 1, "NOT RUN": 1, "INCONCLUSIVE": 1, "PASS": 2}
@@ -31,6 +32,19 @@ _KEPT = (
 )
 
 
+class Waived(NamedTuple):
+    """A row that a person set aside in one run: what is shown of it here is what was measured all the same."""
+
+    row: str
+    who: str
+    why: str
+    until: str
+    """The last day on which the waiver has effect."""
+
+    was: str
+    """What the row is without it, under the run's own policy."""
+
+
 class Standing(NamedTuple):
     """One run under the policy."""
 
@@ -40,11 +54,20 @@ class Standing(NamedTuple):
     """What its lock is: an exploratory run is never a GO."""
 
     verdict: str
+    """As measured: waivers are people's word for one release, and no property of a model that is compared."""
+
     rows: tuple[Mapping[str, JSON], ...]
+    """As measured, too."""
+
+    waived: tuple[Waived, ...] = ()
+    """Rows that stand waived in this run."""
+
+    verdict_waived: str | None = None
+    """What its own policy comes to with them; None where no row stands waived."""
 
     def to_json(self) -> dict[str, JSON]:
         """For programs."""
-        return {**self._asdict(), "rows": list(self.rows)}
+        return {**self._asdict(), "rows": list(self.rows), "waived": [each._asdict() for each in self.waived]}
 
 
 class Ahead(NamedTuple):
@@ -72,7 +95,26 @@ def standing_of(side: Side, policy: Policy) -> Standing:
     kind, attempt = side.lock["kind"], side.lock.get("attempt")
     spent = attempt is not None and attempt > policy_of(side.lock).attempts
     kept = tuple({field: row.get(field) for field in _KEPT} for row in rows if row["metric"] != "statement")
-    return Standing(side.name, str(side.folder), kind, verdict_of(rows, kind=kind, spent=spent), kept)
+    verdict = verdict_of(rows, kind=kind, spent=spent)
+    return Standing(side.name, str(side.folder), kind, verdict, kept, *_with_waivers(side, spent=spent))
+
+
+def _with_waivers(side: Side, *, spent: bool) -> tuple[tuple[Waived, ...], str | None]:
+    """Rows that stand waived in a run, and the verdict with them: on the day it was decided; undecided, today."""
+    policy = policy_of(side.lock)
+    waivers = read_waivers(side.folder, side.lock["id"], policy)
+    if not waivers:
+        return (), None
+    path = side.folder / "decision.json"
+    day = str(read_json(path, "decision")["decided"] if path.exists() else now())[:10]
+    judged = side.evidence.rows(policy) + [statement_row(statement) for statement in policy.statements]
+    rows, _ = set_aside(judged, waivers, day)
+    found = tuple(
+        Waived(row["row"], *(str(row["waived"][field]) for field in ("who", "why", "until", "was")))
+        for row in rows
+        if row["status"] == "WAIVED"
+    )
+    return found, verdict_of(rows, kind=side.lock["kind"], spent=spent) if found else None
 
 
 def ahead(first: Standing, second: Standing) -> Ahead:
