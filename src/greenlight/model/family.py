@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from greenlight.formats.tensors import Tensor
 from greenlight.model.config import ModelConfig
@@ -20,6 +23,16 @@ class Block(Protocol):
 
     def __call__(self, ops: Ops, step: Step, x: Array) -> Array:
         """(T, C) to (T, C)."""
+
+
+def as_it_is(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
+    """Both formats keep this tensor alike."""
+    return tensor
+
+
+def no_more(config: ModelConfig) -> dict[str, NDArray[np.float32]]:
+    """No tensor beside those of the model."""
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +68,21 @@ class Family:
 
     kv_layers: Callable[[ModelConfig], tuple[KVSpec, ...]]
     """What each layer keeps per position."""
+
+    gguf_metadata: Callable[[ModelConfig], dict[str, Any]] | None = None
+    """The same facts as GGUF keys, `general.architecture` among them; None where such files are not written."""
+
+    to_gguf: Callable[[str, Tensor, ModelConfig], Tensor] = as_it_is
+    """A tensor, by its Hugging Face name, from Hugging Face's layout to GGUF's: what undoes `from_gguf`."""
+
+    gguf_more: Callable[[ModelConfig], dict[str, NDArray[np.float32]]] = no_more
+    """Tensors that GGUF files hold beside the model's, by their GGUF name: facts that have no key."""
+
+    hf_config: Callable[[ModelConfig], dict[str, Any]] | None = None
+    """The same facts as config.json; None where such folders are not written."""
+
+    to_hf: Callable[[str, Tensor, ModelConfig], Tensor] = as_it_is
+    """A tensor as it is kept here, by its Hugging Face name, to what config.json's readers expect."""
 
     gguf_extras: tuple[str, ...] = ()
     """Tensors of GGUF files that the config has used up."""

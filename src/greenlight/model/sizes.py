@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
+import numpy as np
+
 from greenlight.errors import UnsupportedError
 from greenlight.model.family import Weights
 from greenlight.model.fields import Fields
@@ -140,7 +142,7 @@ def windows_from_hf(fields: Fields, n_layers: int, *, size: int, usual: Sequence
 
 
 def windows_from_gguf(fields: Fields, n_layers: int, *, every: int, size: int | None = None) -> tuple[int | None, ...]:
-    """Windows of a GGUF file: a window in all layers but each `every`-th; 1 has none, 0 has it in all.
+    """Windows of a GGUF file: in the layers that it lists, or in all but each `every`-th; 1 has none, 0 all.
 
     Args:
         fields: of the file.
@@ -148,10 +150,22 @@ def windows_from_gguf(fields: Fields, n_layers: int, *, every: int, size: int | 
         every: the family's pattern, which files seldom say.
         size: where the file says nothing; None has no window then.
     """
-    pattern = fields.get("attention.sliding_window_pattern")
-    if pattern is not None and (isinstance(pattern, bool) or not isinstance(pattern, int) or pattern != every):
-        raise fields.wrong("attention.sliding_window_pattern", pattern, f"{every}, as in this family")
-    if not fields.get("attention.sliding_window") and size is None:
+    local = _pattern(fields, n_layers, every)
+    if not any(local) or (not fields.get("attention.sliding_window") and size is None):
+        fields.get("attention.sliding_window")
         return ()
     window = fields.integer("attention.sliding_window", size)
-    return tuple(None if every and (layer + 1) % every == 0 else window for layer in range(n_layers))
+    return tuple(window if seen else None for seen in local)
+
+
+def _pattern(fields: Fields, n_layers: int, every: int) -> list[bool]:
+    """Which layers have a window: each layer's own flag, or the number of the family."""
+    pattern = fields.get("attention.sliding_window_pattern")
+    if isinstance(pattern, np.ndarray):
+        if pattern.dtype != np.bool_ or len(pattern) != n_layers:
+            raise fields.wrong("attention.sliding_window_pattern", pattern, f"{n_layers} truth values, one a layer")
+        flags: list[bool] = pattern.tolist()
+        return flags
+    if pattern is not None and (isinstance(pattern, bool) or not isinstance(pattern, int) or pattern != every):
+        raise fields.wrong("attention.sliding_window_pattern", pattern, f"{every}, as in this family, or a list")
+    return [not every or (layer + 1) % every != 0 for layer in range(n_layers)]

@@ -7,11 +7,18 @@ key heads instead of bending, and has five layers with a window and positions of
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
+from greenlight.formats.quants import dequantize
+from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, sandwich_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.families.qwen import as_it_is
-from greenlight.model.family import Family, Weights
+from greenlight.model.family import Family, Weights, as_it_is
 from greenlight.model.fields import Fields
+from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf, window_pattern
+from greenlight.model.hf_config import decimal, hf_keys, whole, window_keys
 from greenlight.model.rope import RopeConfig
 from greenlight.model.rope_sources import DEFAULT_THETA, rope_from_gguf, rope_from_hf, ropes_from_hf
 from greenlight.model.sizes import (
@@ -178,6 +185,80 @@ def _gguf_scale(sizes: Sizes, *, layers_of_27b: int) -> float:
     return float((sizes["dim"] / sizes["n_heads"] if of_27b else sizes["head_dim"]) ** -0.5)
 
 
+# The other way
+
+
+def to_gguf(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
+    """Norms as 1 + w, where they are kept as w."""
+    return _shifted(tensor, config.norm_offset) if name.endswith("norm.weight") else tensor
+
+
+def to_hf(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
+    """Norms as w, where they are kept as 1 + w; exact for what 1 + w rounded nothing of."""
+    return _shifted(tensor, config.norm_offset - 1) if name.endswith("norm.weight") else tensor
+
+
+def _shifted(tensor: Tensor, by: float) -> Tensor:
+    if not by:
+        return tensor
+    values = dequantize(tensor) + np.float32(by)
+    return Tensor(tensor.name, TensorType.F32, tensor.shape, values.view(np.uint8).reshape(-1))
+
+
+def gemma_to_gguf(config: ModelConfig) -> dict[str, Any]:
+    """gemma.* keys."""
+    return _gguf_metadata(config, "gemma")
+
+
+def gemma2_to_gguf(config: ModelConfig) -> dict[str, Any]:
+    """gemma2.* keys."""
+    return _gguf_metadata(config, "gemma2", GEMMA2_EVERY)
+
+
+def gemma3_to_gguf(config: ModelConfig) -> dict[str, Any]:
+    """gemma3.* keys."""
+    return _gguf_metadata(config, "gemma3", GEMMA3_EVERY)
+
+
+def _gguf_metadata(config: ModelConfig, architecture: str, every: int | None = None) -> dict[str, Any]:
+    if not config.tied_head:
+        raise refuse_in_gguf(architecture, "that the head is no embedding", "lm_head.weight")
+    pattern = window_pattern(config, architecture, every)
+    return {"general.architecture": architecture, **gguf_keys(config, architecture), **pattern}
+
+
+def gemma_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Gemma 1."""
+    return hf_keys(config, "gemma", "GemmaForCausalLM") | _hf_more(config)
+
+
+def gemma2_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Gemma 2."""
+    return hf_keys(config, "gemma2", "Gemma2ForCausalLM") | _hf_more(config) | _hf_bounds(config)
+
+
+def gemma3_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Gemma 3, text alone."""
+    keys = hf_keys(config, "gemma3_text", "Gemma3ForCausalLM") | _hf_more(config) | _hf_bounds(config)
+    if config.local_rope is not None:
+        keys["rope_local_base_freq"] = decimal(config.local_rope.rope_theta)
+    return keys
+
+
+def _hf_more(config: ModelConfig) -> dict[str, Any]:
+    return {"hidden_activation": "gelu_pytorch_tanh", "attention_bias": config.qkv_bias}
+
+
+def _hf_bounds(config: ModelConfig) -> dict[str, Any]:
+    scale = config.head_dim**-0.5 if config.attention_scale is None else config.attention_scale
+    return {
+        "query_pre_attn_scalar": whole(scale**-2),
+        "attn_logit_softcapping": config.attention_softcap,
+        "final_logit_softcapping": config.final_softcap,
+        **window_keys(config),
+    }
+
+
 GEMMA = Family(
     name="gemma",
     hf_model_types=("gemma",),
@@ -189,6 +270,10 @@ GEMMA = Family(
     from_gguf=as_it_is,
     pack_block=pre_norm_block,
     kv_layers=kv_layers,
+    gguf_metadata=gemma_to_gguf,
+    to_gguf=to_gguf,
+    hf_config=gemma_hf,
+    to_hf=to_hf,
 )
 
 GEMMA2 = Family(
@@ -202,6 +287,10 @@ GEMMA2 = Family(
     from_gguf=as_it_is,
     pack_block=sandwich_block,
     kv_layers=kv_layers,
+    gguf_metadata=gemma2_to_gguf,
+    to_gguf=to_gguf,
+    hf_config=gemma2_hf,
+    to_hf=to_hf,
 )
 
 GEMMA3 = Family(
@@ -215,4 +304,8 @@ GEMMA3 = Family(
     from_gguf=as_it_is,
     pack_block=sandwich_block,
     kv_layers=kv_layers,
+    gguf_metadata=gemma3_to_gguf,
+    to_gguf=to_gguf,
+    hf_config=gemma3_hf,
+    to_hf=to_hf,
 )

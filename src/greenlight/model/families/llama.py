@@ -6,13 +6,18 @@ many others share the design. So does Mistral (Jiang et al. 2023, arXiv:2310.068
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from greenlight.formats.tensors import Tensor
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Family, Weights
 from greenlight.model.fields import Fields
+from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf, rope_factors
+from greenlight.model.hf_config import hf_keys
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
 from greenlight.model.sizes import all_read, biases_from_gguf, sizes_from_gguf, sizes_from_hf, windows_from_hf
 
@@ -70,17 +75,55 @@ def from_gguf(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
     llama.cpp rotates neighbours (2i, 2i + 1) where Hugging Face rotates (i, i + D/2), and its converter reorders the
     rows of each head to suit (ggml-org/llama.cpp convert_hf_to_gguf.py, LlamaModel.permute).
     """
+    order = _halves_first(name, config)
+    return tensor if order is None else _reordered(tensor, order)
+
+
+def to_gguf(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
+    """The same the other way: pairs of rows side by side."""
+    order = _halves_first(name, config)
+    return tensor if order is None else _reordered(tensor, np.argsort(order))
+
+
+def _halves_first(name: str, config: ModelConfig) -> NDArray[np.int64] | None:
+    """Where each row of q and k stands in a GGUF file; None for other tensors."""
     if ".q_proj." in name:
         n_heads = config.n_heads
     elif ".k_proj." in name:
         n_heads = config.n_kv_heads
     else:
-        return tensor
+        return None
     rows = np.arange(n_heads * config.head_dim).reshape(n_heads, config.head_dim // 2, 2)
-    order = rows.swapaxes(1, 2).reshape(-1)  # (H, 2, D/2): first halves of all pairs, then second halves
-    if len(tensor.shape) == 1:
-        return tensor.take_values(order)
-    return tensor.take_rows(order)
+    return rows.swapaxes(1, 2).reshape(-1)  # (H, 2, D/2): first halves of all pairs, then second halves
+
+
+def _reordered(tensor: Tensor, order: NDArray[np.int64]) -> Tensor:
+    return tensor.take_values(order) if len(tensor.shape) == 1 else tensor.take_rows(order)
+
+
+def gguf_metadata(config: ModelConfig) -> dict[str, Any]:
+    """llama.* keys. They have no window: where every layer has the same one, no text may be longer than it."""
+    keys = {"general.architecture": "llama", **gguf_keys(config, "llama")}
+    if config.windows:
+        if None in config.windows or len(set(config.windows)) > 1:
+            raise refuse_in_gguf("llama", "which layers see a window", f"windows {config.windows}"[:120])
+        keys["llama.context_length"] = min(config.max_seq_len, keys.pop("llama.attention.sliding_window"))
+    return keys
+
+
+def llama_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Llama."""
+    return hf_keys(config, "llama", "LlamaForCausalLM") | {
+        "hidden_act": "silu",
+        "attention_bias": config.qkv_bias,
+        "mlp_bias": config.mlp_bias,
+    }
+
+
+def mistral_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Mistral."""
+    window = config.window(0)
+    return hf_keys(config, "mistral", "MistralForCausalLM") | {"hidden_act": "silu", "sliding_window": window}
 
 
 LLAMA = Family(
@@ -94,6 +137,10 @@ LLAMA = Family(
     from_gguf=from_gguf,
     pack_block=pre_norm_block,
     kv_layers=kv_layers,
+    gguf_metadata=gguf_metadata,
+    to_gguf=to_gguf,
+    gguf_more=rope_factors,
+    hf_config=llama_to_hf,
     gguf_extras=("rope_freqs.weight",),
     hf_extras=("rotary_emb.inv_freq",),  # old checkpoints keep it; transformers skips it as well
 )
@@ -109,4 +156,8 @@ MISTRAL = Family(
     from_gguf=from_gguf,
     pack_block=pre_norm_block,
     kv_layers=kv_layers,
+    gguf_metadata=gguf_metadata,
+    to_gguf=to_gguf,
+    gguf_more=rope_factors,
+    hf_config=mistral_to_hf,
 )

@@ -6,11 +6,14 @@ see everything have their positions stretched.
 
 from __future__ import annotations
 
+from typing import Any
+
 from greenlight.model.blocks import gguf_names, kv_layers, post_norm_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.families.qwen import as_it_is
-from greenlight.model.family import Family, Weights
+from greenlight.model.family import Family, Weights, as_it_is
 from greenlight.model.fields import Fields
+from greenlight.model.gguf_keys import gguf_keys, rope_factors, window_pattern
+from greenlight.model.hf_config import decimal, hf_keys, window_keys
 from greenlight.model.rope import RopeConfig
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf, ropes_from_hf
 from greenlight.model.sizes import (
@@ -74,7 +77,7 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
         family="olmo3" if windows else "olmo2",
         **sizes,
         rope=rope,
-        local_rope=RopeConfig(rope_theta=rope.rope_theta) if windows else None,
+        local_rope=_local_rope(fields, rope) if windows else None,
         **biases_from_gguf(tensors),
         norm_placement="post",
         qk_norm="projection",
@@ -82,6 +85,30 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     )
     all_read(fields)
     return config
+
+
+def _local_rope(fields: Fields, rope: RopeConfig) -> RopeConfig:
+    """Of layers with a window: never stretched, of the same theta where the file says nothing."""
+    return RopeConfig(rope_theta=fields.number("rope.freq_base_swa", rope.rope_theta))
+
+
+def gguf_metadata(config: ModelConfig) -> dict[str, Any]:
+    """olmo2.* keys."""
+    return {"general.architecture": "olmo2", **gguf_keys(config, "olmo2"), **window_pattern(config, "olmo2")}
+
+
+def olmo2_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of an OLMo 2."""
+    return hf_keys(config, "olmo2", "Olmo2ForCausalLM") | {"hidden_act": "silu", "attention_bias": config.qkv_bias}
+
+
+def olmo3_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of an OLMo 3."""
+    keys = hf_keys(config, "olmo3", "Olmo3ForCausalLM")
+    keys |= {"hidden_act": "silu", "attention_bias": config.qkv_bias, **window_keys(config)}
+    if config.local_rope is not None and config.local_rope.rope_theta != config.rope.rope_theta:
+        keys["rope_local_base_freq"] = decimal(config.local_rope.rope_theta)
+    return keys
 
 
 OLMO2 = Family(
@@ -95,6 +122,9 @@ OLMO2 = Family(
     from_gguf=as_it_is,
     pack_block=post_norm_block,
     kv_layers=kv_layers,
+    gguf_metadata=gguf_metadata,
+    gguf_more=rope_factors,
+    hf_config=olmo2_to_hf,
     gguf_extras=("rope_freqs.weight",),
 )
 
@@ -109,4 +139,7 @@ OLMO3 = Family(
     from_gguf=as_it_is,
     pack_block=post_norm_block,
     kv_layers=kv_layers,
+    gguf_metadata=gguf_metadata,
+    gguf_more=rope_factors,
+    hf_config=olmo3_to_hf,
 )

@@ -6,11 +6,14 @@ are: llama.cpp rotates halves here, as Hugging Face does.
 
 from __future__ import annotations
 
-from greenlight.formats.tensors import Tensor
+from typing import Any
+
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.family import Family, Weights
+from greenlight.model.family import Family, Weights, as_it_is
 from greenlight.model.fields import Fields
+from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf, rope_factors
+from greenlight.model.hf_config import hf_keys, window_keys
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
 from greenlight.model.sizes import all_read, biases_from_gguf, sizes_from_gguf, sizes_from_hf, windows_from_hf
 
@@ -74,9 +77,35 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     return config
 
 
-def as_it_is(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
-    """GGUF keeps Hugging Face's layout in this family."""
-    return tensor
+def qwen2_to_gguf(config: ModelConfig) -> dict[str, Any]:
+    """qwen2.* keys."""
+    return _gguf_metadata(config, "qwen2")
+
+
+def qwen3_to_gguf(config: ModelConfig) -> dict[str, Any]:
+    """qwen3.* keys."""
+    return _gguf_metadata(config, "qwen3")
+
+
+def _gguf_metadata(config: ModelConfig, architecture: str) -> dict[str, Any]:
+    if config.windows:
+        raise refuse_in_gguf(architecture, "that layers see a window", f"windows {config.windows}"[:120])
+    return {"general.architecture": architecture, **gguf_keys(config, architecture)}
+
+
+def qwen2_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Qwen 2."""
+    return hf_keys(config, "qwen2", "Qwen2ForCausalLM") | _hf_more(config)
+
+
+def qwen3_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Qwen 3."""
+    return hf_keys(config, "qwen3", "Qwen3ForCausalLM") | {"attention_bias": config.qkv_bias} | _hf_more(config)
+
+
+def _hf_more(config: ModelConfig) -> dict[str, Any]:
+    windows = window_keys(config) if config.windows else {}
+    return {"hidden_act": "silu", "use_sliding_window": bool(config.windows), **windows}
 
 
 QWEN2 = Family(
@@ -90,6 +119,9 @@ QWEN2 = Family(
     from_gguf=as_it_is,
     pack_block=pre_norm_block,
     kv_layers=kv_layers,
+    gguf_metadata=qwen2_to_gguf,
+    gguf_more=rope_factors,
+    hf_config=qwen2_to_hf,
     gguf_extras=("rope_freqs.weight",),
 )
 
@@ -104,5 +136,8 @@ QWEN3 = Family(
     from_gguf=as_it_is,
     pack_block=pre_norm_block,
     kv_layers=kv_layers,
+    gguf_metadata=qwen3_to_gguf,
+    gguf_more=rope_factors,
+    hf_config=qwen3_to_hf,
     gguf_extras=("rope_freqs.weight",),
 )

@@ -1,0 +1,187 @@
+"""What will a converted model's files hold? Every tensor with its type, every key, checked before a byte is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenlight.errors import UnsupportedError
+from greenlight.formats.gguf_writer import MAX_NAME_BYTES
+from greenlight.formats.planned import Chunks, Planned, planned_as_is
+from greenlight.formats.recoding import recode
+from greenlight.formats.tensors import Tensor, TensorType
+from greenlight.model.alike import require_alike
+from greenlight.model.checkpoint import Checkpoint
+from greenlight.model.config import ModelConfig
+from greenlight.model.families import FAMILIES, family_of_architecture, family_of_model_type
+from greenlight.model.family import Family, as_it_is
+from greenlight.model.fields import Fields
+from greenlight.model.types import Importance, TypeOf
+
+FILE_TYPES: Mapping[str, int] = {
+    **{"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K": 12},
+    **{"Q4_K": 15, "Q5_K": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30, "BF16": 32, "MXFP4": 38},
+}
+"""llama.cpp's number of a file by the type of most of its weights (llama.h, enum llama_ftype)."""
+
+QUANTIZATION_VERSION = 2
+"""Of the layouts of quantised blocks (ggml.h, GGML_QNT_VERSION)."""
+
+
+Layout: TypeAlias = Callable[[str, Tensor, ModelConfig], Tensor]
+"""A tensor, by its Hugging Face name, in the target's layout."""
+
+
+class GGUFPlan(NamedTuple):
+    """A GGUF file to be written."""
+
+    metadata: dict[str, Any]
+    """Its keys and values."""
+
+    tensors: list[Planned]
+    """Its tensors in order."""
+
+
+class FolderPlan(NamedTuple):
+    """A Hugging Face folder's weights and config, to be written."""
+
+    config: dict[str, Any]
+    """config.json."""
+
+    tensors: list[Planned]
+    """Its tensors in order."""
+
+
+def plan_gguf(
+    checkpoint: Checkpoint,
+    type_of: TypeOf,
+    entries: Mapping[str, Any],
+    importance: Importance | None = None,
+) -> GGUFPlan:
+    """A model as one GGUF file.
+
+    Args:
+        checkpoint: the model.
+        type_of: which type each tensor gets.
+        entries: keys that no tensor tells: general.*, the tokenizer, the template. A model that is a GGUF file keeps
+            its own where these do not say otherwise.
+        importance: of input channels, by tensor.
+
+    Raises:
+        UnsupportedError: the family is not written to GGUF, or a GGUF file could not say what the model computes.
+    """
+    family, config = checkpoint.family, checkpoint.config
+    if checkpoint.format == "gguf":
+        facts: dict[str, Any] = {key: value for key, value in checkpoint.metadata.items() if key != "general.alignment"}
+    elif family.gguf_metadata is None:
+        raise _not_written(family, "GGUF files")
+    else:
+        facts = family.gguf_metadata(config)
+    names = {name: family.gguf_name(name) for name in checkpoint}
+    tensors = _planned(checkpoint, names, family.to_gguf, type_of, importance)
+    extra = _more(checkpoint, family)
+    tensors += [planned_as_is(name, tensor) for name, tensor in extra.items()]
+    size_keys = {"general.file_type": _file_type(tensors), "general.quantization_version": QUANTIZATION_VERSION}
+    metadata = {**facts, **entries, **size_keys}
+    _read_back_gguf(checkpoint, metadata, tensors, extra)
+    return GGUFPlan(metadata, tensors)
+
+
+def plan_folder(checkpoint: Checkpoint, type_of: TypeOf) -> FolderPlan:
+    """A model as a Hugging Face folder.
+
+    Raises:
+        UnsupportedError: the family is not written to folders, or config.json could not say what the model computes.
+    """
+    family, config = checkpoint.family, checkpoint.config
+    if checkpoint.format == "safetensors":
+        facts = dict(checkpoint.metadata)
+    else:
+        family = _family_by_name(checkpoint)
+        if family.hf_config is None:
+            raise _not_written(family, "Hugging Face folders")
+        facts = family.hf_config(config)
+    layout = family.to_hf if checkpoint.format == "gguf" else as_it_is
+    tensors = _planned(checkpoint, {name: name for name in checkpoint}, layout, type_of, None)
+    kinds = Counter[str]()
+    for tensor in tensors:
+        kinds[_DTYPES[tensor.type]] += tensor.n_bytes
+    for key in ("torch_dtype", "dtype"):
+        facts.pop(key, None)
+    facts["torch_dtype"] = kinds.most_common(1)[0][0]
+    where = "config.json to be written"
+    model_type = Fields(where, facts).text("model_type", "")
+    again = family_of_model_type(model_type, where).config_from_hf(Fields(where, facts))
+    require_alike(config, again, where)
+    return FolderPlan(facts, tensors)
+
+
+_DTYPES = {TensorType.F32: "float32", TensorType.F16: "float16", TensorType.BF16: "bfloat16"}
+
+
+def _planned(
+    checkpoint: Checkpoint, names: Mapping[str, str], layout: Layout, type_of: TypeOf, importance: Importance | None
+) -> list[Planned]:
+    planned = []
+    for name, stored in checkpoint.tensors.items():
+        type_ = type_of(names[name], stored)
+        make = partial(_chunks, checkpoint, name, layout, type_, importance.get(name) if importance else None)
+        planned.append(Planned(name=names[name], type=type_, shape=stored.shape, chunks=make))
+    return planned
+
+
+def _chunks(
+    checkpoint: Checkpoint, name: str, layout: Layout, type_: TensorType, importance: NDArray[np.float32] | None
+) -> Chunks:
+    """A tensor's bytes in the target's layout and type; only now is it read."""
+    return recode(layout(name, checkpoint[name], checkpoint.config), type_, importance)
+
+
+def _more(checkpoint: Checkpoint, family: Family) -> dict[str, Tensor]:
+    """Tensors that say what no key can."""
+    return {
+        name: Tensor(name, TensorType.F32, values.shape, np.ascontiguousarray(values, "<f4").view(np.uint8).reshape(-1))
+        for name, values in family.gguf_more(checkpoint.config).items()
+    }
+
+
+def _file_type(tensors: Iterable[Planned]) -> int:
+    sizes = Counter[str]()
+    for tensor in tensors:
+        if len(tensor.shape) > 1:
+            sizes[tensor.type.name] += int(np.prod(tensor.shape))
+    return FILE_TYPES.get(sizes.most_common(1)[0][0], 0)
+
+
+def _read_back_gguf(
+    checkpoint: Checkpoint, metadata: Mapping[str, Any], tensors: list[Planned], extra: Mapping[str, Tensor]
+) -> None:
+    """Read the facts as any reader of the file would, and compare them with the model's."""
+    where = f"{checkpoint.path} as GGUF"
+    for tensor in tensors:
+        if len(tensor.name.encode()) > MAX_NAME_BYTES:
+            raise UnsupportedError("a tensor's name is too long for GGUF", where=where, found=tensor.name)
+    architecture = metadata["general.architecture"]
+    there = {t.name: Tensor(t.name, t.type, t.shape, np.empty(0, np.uint8)) for t in tensors} | dict(extra)
+    values = {key: np.array(value) if _is_flags(value) else value for key, value in metadata.items()}
+    fields = Fields(where, values, prefix=f"{architecture}.")
+    again = family_of_architecture(architecture, where).config_from_gguf(fields, there)
+    require_alike(checkpoint.config, again, where)
+
+
+def _is_flags(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(flag, bool) for flag in value)
+
+
+def _family_by_name(checkpoint: Checkpoint) -> Family:
+    """The design that the facts name: files of one architecture may hold several."""
+    return next((family for family in FAMILIES if family.name == checkpoint.config.family), checkpoint.family)
+
+
+def _not_written(family: Family, what: str) -> UnsupportedError:
+    return UnsupportedError(f"{what} of the family {family.name!r} are not written yet", do="keep the format it has")
