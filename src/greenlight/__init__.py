@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from greenlight.compose import lock_reference as lock
     from greenlight.compose import review_reference as review
     from greenlight.compose.conversation import Conversation
+    from greenlight.compose.converting import convert
     from greenlight.compose.explaining import explain_run as explain
     from greenlight.compose.importing import import_run
     from greenlight.compose.inspection import inspect
@@ -47,6 +48,7 @@ _PLACES = {
     "Settings": "greenlight.compose",
     "assess": "greenlight.compose:assess_reference",
     "compare": "greenlight.compose:compare_references",
+    "convert": "greenlight.compose.converting",
     "decide": "greenlight.compose",
     "diff": "greenlight.release.diff:compare",
     "explain": "greenlight.compose.explaining:explain_run",
@@ -84,6 +86,7 @@ __all__ = [
     "__version__",
     "assess",
     "compare",
+    "convert",
     "decide",
     "diff",
     "doctor",

@@ -7,6 +7,7 @@ from greenlight.cli import pull
 from greenlight.cli import inspect
 from greenlight.cli import doctor
 from greenlight.cli import chat
+from greenlight.cli import convert
 from greenlight.cli import plan
 from greenlight.cli import assess
 from greenlight.cli import label

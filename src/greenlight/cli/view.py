@@ -110,6 +110,14 @@ class TerminalView(Observer):
         """A download bar; where stderr is no terminal, a line every few seconds."""
         self._show("download", done_bytes, total_bytes, unit="MB", scale=1e6)
 
+    def writing(self, done_bytes: int, total_bytes: int) -> None:
+        """A bar of bytes written."""
+        self._show("write", done_bytes, total_bytes, unit="MB", scale=1e6)
+
+    def measuring(self, n_done: int, n_tokens: int) -> None:
+        """A bar of tokens measured."""
+        self._show("measure", n_done, n_tokens, unit="tokens", scale=1)
+
     def slow(self, reason: str) -> None:
         """Say once that numpy runs, and why."""
         self._close()

@@ -18,6 +18,12 @@ class Observer:
     def pulling(self, done_bytes: int, total_bytes: int | None) -> None:
         """Bytes of a download so far."""
 
+    def writing(self, done_bytes: int, total_bytes: int) -> None:
+        """Bytes of a converted model so far."""
+
+    def measuring(self, n_done: int, n_tokens: int) -> None:
+        """Tokens over which a converted model was held against its parent."""
+
     def slow(self, reason: str) -> None:
         """The native kernels are not there: everything works, many times slower."""
 

@@ -63,7 +63,7 @@ def write_gguf(
     with file_in_the_making(path, total) as file:
         file.write(header)
         for tensor in tensors:
-            for chunk in tensor.exactly():
+            for chunk in _with_padding(tensor):
                 file.write(chunk)
                 digest.update(chunk)
                 done += len(chunk)

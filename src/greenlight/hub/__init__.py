@@ -4,7 +4,7 @@ from greenlight.hub.cache import Cached, cached, find, remove
 from greenlight.hub.catalog import Entry, catalog
 from greenlight.hub.datasets import PREFIX as DATA_PREFIX
 from greenlight.hub.datasets import DataSet, Pulled, datasets, pull_data
-from greenlight.hub.digests import digest, file_digests
+from greenlight.hub.digests import digest, file_digests, remember
 from greenlight.hub.pull import Progress, pull, resolve
 from greenlight.hub.reference import (
     CatalogReference,
@@ -36,6 +36,7 @@ __all__ = [
     "parse_reference",
     "pull",
     "pull_data",
+    "remember",
     "remove",
     "resolve",
 ]

@@ -104,7 +104,7 @@ def facts_of(checkpoint: Checkpoint) -> ModelFacts:
         provenance = _general(checkpoint.metadata)
         licence = provenance.get("general.license")
     else:
-        provenance = _card(checkpoint.path / "README.md")
+        provenance = card_of(checkpoint.path / "README.md")
         licence = provenance.get("license")
     parts = _parts(checkpoint)
     return ModelFacts(
@@ -143,7 +143,7 @@ def _general(metadata: Mapping[str, Any]) -> dict[str, str | list[str]]:
     }
 
 
-def _card(path: Path) -> dict[str, str | list[str]]:
+def card_of(path: Path) -> dict[str, str | list[str]]:
     """The plain fields of a model card's front matter: `key: value`, or `key:` above lines of `- value`."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:

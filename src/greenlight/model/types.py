@@ -50,7 +50,7 @@ def gguf_types(asked: TensorType | None, *, tied_head: bool) -> TypeOf:
         if asked is None:
             return tensor.type
         wanted = asked
-        if asked.quantised and name.endswith(_EMBEDDINGS if tied_head else _HEADS) and _bits(asked) < 6:
+        if asked.quantised and name in (_EMBEDDINGS if tied_head else _HEADS) and _bits(asked) < 6:
             wanted = getattr(TensorType, "Q6_K", TensorType.Q8_0)
         return _fitting(wanted, tensor.shape[-1])
 

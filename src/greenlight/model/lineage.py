@@ -1,0 +1,56 @@
+"""Where does a model come from, under which licence? Carried into what is converted from it, as GGUF's general.*."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenlight.model.checkpoint import Checkpoint
+from greenlight.model.facts import card_of
+
+PARENT = "greenlight.parent"
+"""Keys that name what a file was converted from."""
+
+_LICENCE_KEYS = {"license": "license", "license_name": "license.name", "license_link": "license.link"}
+_LISTS = {"tags": "tags", "language": "languages"}
+_SOURCES = {"base_model": "base_model", "datasets": "dataset"}
+
+
+def general_entries(checkpoint: Checkpoint, name: str, digest: str) -> dict[str, Any]:
+    """general.* keys: what a GGUF file says already, or the front matter of a folder's README.md; and the parent.
+
+    Args:
+        checkpoint: what is converted.
+        name: what it is called where it does not say.
+        digest: its SHA-256.
+    """
+    parent = {f"{PARENT}.name": name, f"{PARENT}.sha256": digest}
+    if checkpoint.format == "gguf":
+        return parent
+    card = card_of(checkpoint.path / "README.md")
+    entries: dict[str, Any] = {"general.type": "model", "general.name": name}
+    for field, key in _LICENCE_KEYS.items():
+        if isinstance(value := card.get(field), str):
+            entries[f"general.{key}"] = value
+    for field, key in _LISTS.items():
+        if values := _listed(card.get(field)):
+            entries[f"general.{key}"] = values
+    for field, key in _SOURCES.items():
+        entries |= _numbered(key, _listed(card.get(field)))
+    return entries | parent
+
+
+def _numbered(key: str, references: list[str]) -> dict[str, Any]:
+    """owner/name references as GGUF numbers them."""
+    if not references:
+        return {}
+    entries: dict[str, Any] = {f"general.{key}.count": len(references)}
+    for index, reference in enumerate(references):
+        owner, _, name = reference.rpartition("/")
+        entries[f"general.{key}.{index}.name"] = name
+        if owner:
+            entries[f"general.{key}.{index}.organization"] = owner
+    return entries
+
+
+def _listed(value: str | list[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else value or []
