@@ -33,7 +33,7 @@ def test_an_exam_from_lock_to_verify_stands_in_the_ledger(run, chat_model, rules
     assert run("review", chat_model, "--lock", lock, "--out", folder, "--ledger", book)[0] == 0
     code, out, _ = run("verify", folder, "--ledger", book)
     assert code == 0, out
-    assert "lock in line 3, decision in line 4, attempt 1 of 1" in out
+    assert "lock entry 2, line 3; decision entry 3, line 4; attempt 1 of 1" in out
     assert "time: the author's word" in out
     assert kinds(book) == ["delay", "lock", "decision"]
 
@@ -83,8 +83,10 @@ def test_an_exam_from_lock_to_verify_stands_in_the_ledger(run, chat_model, rules
     assert "reopened: a new benchmark" in run("ledger", book, "--due")[1]
 
     # A word from outside.
-    assert run("ledger", book, "--note", "published", "--commit", "abc123")[0] == 0
-    assert "vouched for from outside by a commit abc123" in run("verify", folder, "--ledger", book)[1]
+    assert run("ledger", book, "--note", "published", "--commit", "ab" * 20)[0] == 0
+    said = run("verify", folder, "--ledger", book)[1]
+    assert f"claimed to be held outside by a commit {'ab' * 20}" in said
+    assert "vouched" not in said
     code, out, _ = run("ledger", book)
     assert (code, "2 attempts" in out) == (0, True)
     head = re.search(r"head +([0-9a-f]{64})", out)[1]
@@ -96,6 +98,65 @@ def test_an_exam_from_lock_to_verify_stands_in_the_ledger(run, chat_model, rules
     book.write_bytes(b"\n".join([*lines[:3], *lines[4:]]))
     code, out, _ = run("verify", folder, "--ledger", book)
     assert (code, "line 4: an entry is not where it was entered" in out) == (1, True)
+
+
+def test_a_slip_to_a_date_that_is_no_later_is_asked_about(run, book):
+    slip = ("delay", book, "--event", "slipped", "--category", "technical", "--date")
+    assert run("delay", book, "--event", "planned", "--date", "2999-03", "--release-of", "tiny")[0] == 0
+    assert run(*slip, "2999-03-20")[0] == 0  # a day within the month that was said
+    for date in ("2999-03-20", "2999-03-19", "2998-04", "2999-02"):
+        code, _, err = run(*slip, date)
+        assert (code, "2999-03-20 was said before (entry 2, line 3)" in err, "--event planned" in err) == (
+            1,
+            True,
+            True,
+        )
+    assert run(*slip, "2999-04")[0] == 0
+    assert run("delay", book, "--event", "planned", "--date", "2999-01-10")[0] == 0
+    assert len(read_ledger(book).entries) == 4
+
+
+def test_a_date_that_went_by_is_due_until_it_is_kept_or_moved(run, book):
+    def due(day):
+        return run("ledger", book, "--due", "--on", day)[1]
+
+    assert run("delay", book, "--event", "planned", "--date", "2999-02", "--release-of", "tiny")[0] == 0
+    assert "nothing" in due("2999-02-28")
+    assert "due since 2999-02-28" in due("2999-03-01")
+    assert "neither kept nor moved" in due("2999-03-01")
+    assert run("delay", book, "--event", "slipped", "--date", "2999-04-01", "--category", "technical")[0] == 0
+    assert "nothing" in due("2999-04-01")
+    assert run("delay", book, "--event", "released", "--date", "2999-04-01")[0] == 0
+    assert "nothing" in due("2999-05-01")
+
+
+@pytest.mark.parametrize("commit", ["abc123", "soon", "HEAD", "https://example.org/commit/main", "ab" * 20 + " "])
+def test_a_commit_that_nobody_could_look_up_is_refused(run, book, commit):
+    assert run("delay", book, "--event", "planned", "--date", "2999-02", "--release-of", "tiny")[0] == 0
+    code, _, err = run("ledger", book, "--note", "published", "--commit", commit)
+    assert (code, "--commit" in err, "git rev-parse HEAD" in err) == (2, True, True)
+    assert len(read_ledger(book).entries) == 1
+
+
+def test_a_commit_may_be_the_address_of_its_page(run, book):
+    page = f"https://example.org/team/ledger/commit/{'ab' * 20}"
+    assert run("delay", book, "--event", "planned", "--date", "2999-02", "--release-of", "tiny")[0] == 0
+    assert run("ledger", book, "--note", "published", "--commit", page)[0] == 0
+    assert f"claimed: a commit {page}" in run("ledger", book)[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (("--event", "slipped", "--date", "March", "--category", "technical"), "--date is 'March', must be"),
+        (("--event", "slipped"), "--category is missing"),
+        (("--event", "late"), "--event is 'late', must be one of planned"),
+        (("--event", "planned"), "--date: a plan has a date"),
+    ],
+)
+def test_a_delay_that_cannot_be_entered_is_told_in_the_words_of_the_command_line(run, book, said, found):
+    code, _, err = run("delay", book, *said, "--release-of", "tiny")
+    assert (code, found in err, "body." in err, "greenlight delay LEDGER" in err) == (1, True, False, True)
 
 
 def test_a_rehearsal_is_entered_as_what_it_is_and_spends_no_attempt(run, chat_model, policy, book, tmp_path):

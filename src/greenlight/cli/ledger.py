@@ -105,13 +105,13 @@ def reopen(
 
 def _outside(timestamp: Path | None, commit: str | None) -> dict[str, object] | None:
     from greenlight.errors import UsageError
-    from greenlight.release.ledger.standing import outside_of
+    from greenlight.release.ledger.standing import commit_of, outside_of
 
     if timestamp is not None and commit is not None:
         raise UsageError("a note carries one word from outside", do="enter two notes")
     if timestamp is not None:
         return outside_of(timestamp, "a signed timestamp")
-    return None if commit is None else {"what": "a commit", "id": commit, "path": "", "sha256": None}
+    return None if commit is None else commit_of(commit)
 
 
 def _must_hold(found: Ledger, head: str | None) -> None:
@@ -160,8 +160,8 @@ def _said(entry: Entry) -> str:
         case "reopening":
             return f"{body['lock'][:8]} {body['because']}"
     outside = body["outside"]
-    vouched = "" if outside is None else f" (from outside: {outside['what']} {outside['id'] or outside['path']})"
-    return f"{body['text']}{vouched}"
+    claimed = "" if outside is None else f" (claimed: {outside['what']} {outside['id'] or outside['path']})"
+    return f"{body['text']}{claimed}"
 
 
 def _due(found: Ledger, reasons: list[Due]) -> str:

@@ -11,6 +11,7 @@ from greenlight.gate.decision import OTHER
 from greenlight.gate.lock import policy_of, read_lock
 from greenlight.gate.policy import load_policy
 from greenlight.release.ledger import Due, Entry, Ledger, Standing, appending, due, read_ledger, standing
+from greenlight.release.ledger.entries import first_day, is_month, last_day
 from greenlight.release.ledger.standing import decision_body, entered_lock, lock_body, waiver_bodies
 
 
@@ -87,13 +88,34 @@ def stands(folder: Path, path: Path) -> Standing:
 
 
 def enter_delay(path: Path | str, body: Mapping[str, JSON], *, release_of: str | None = None) -> Entry:
-    """Enter a release date that is planned, slips or is kept."""
+    """Enter a release date that is planned, slips or is kept.
+
+    Raises:
+        EvidenceError: a field is written otherwise, or a date would slip to one that is no later.
+    """
     with appending(Path(path), release_of) as book:
+        _must_be_later(book.ledger, body)
         return book.enter("delay", body)
 
 
+def _must_be_later(ledger: Ledger, body: Mapping[str, JSON]) -> None:
+    """Refuse a slip to a date that is no later than the one before: a date that is brought forward is a new plan."""
+    dated = [entry for entry in ledger.of("delay") if entry.body["date"] is not None]
+    date = body.get("date")
+    if body.get("event") != "slipped" or not dated or date is None or not is_month(date):
+        return
+    before = dated[-1].body["date"]
+    if date == before or last_day(date) <= first_day(before):
+        raise EvidenceError(
+            "a date slips to a later one",
+            where=f"{ledger.path}, --date",
+            found=f"{date}; {before} was said before ({dated[-1].place})",
+            do="look at the year; a date that is brought forward is a new plan: --event planned, without --category",
+        )
+
+
 def enter_note(path: Path | str, text: str, outside: Mapping[str, JSON] | None = None) -> Entry:
-    """Enter a note; with a word from outside, one that vouches for everything before it."""
+    """Enter a note; with a word from outside, one that is said to hold everything before it."""
     with appending(Path(path)) as book:
         return book.enter("note", {"text": text, "outside": None if outside is None else dict(outside)})
 

@@ -12,11 +12,17 @@ from pathlib import Path
 from greenlight.errors import EvidenceError
 from greenlight.evidence import JSON, canonical, now
 from greenlight.release.ledger.chain import MAX_BYTES, Entry, entry_line, first_line, parse_ledger, read_bytes
-from greenlight.release.ledger.entries import EntryKind, fault
+from greenlight.release.ledger.entries import EntryKind, fault, option
 
 WAIT_S = 10.0
 """How long an append waits for another one: each takes milliseconds."""
 
+_DO: Mapping[EntryKind, str] = {
+    "delay": "say it as: greenlight delay LEDGER --event slipped --date 2026-03-15 --category technical",
+    "reopening": 'say it as: greenlight reopen LEDGER --because "what happened"',
+    "note": 'say it as: greenlight ledger LEDGER --note "words"',
+}
+"""How what a person enters is written."""
 
 _FIRST_BYTES = b'{"created":"'
 """How the first line of a ledger begins: what is left of one that was torn while it was written."""
@@ -77,8 +83,10 @@ class Appender:
         Raises:
             EvidenceError: the body says other things than it should, the clock is behind, or the disk is full.
         """
-        if found := fault(kind, body):
-            raise EvidenceError(f"a {kind} cannot be entered like this", where=str(self._path), found=found)
+        if found := fault(kind, body, option):
+            raise EvidenceError(
+                f"a {kind} cannot be entered like this", where=str(self._path), found=found, do=_DO.get(kind, "")
+            )
         entries, moment = self.ledger.entries, at or now()
         last = entries[-1].time if entries else self.ledger.created
         if moment < last:

@@ -29,7 +29,7 @@ class Entry:
     """One line of a ledger after its first."""
 
     index: int
-    """Place in the ledger, from 1; it stands in line index + 1."""
+    """Place in the ledger, from 1: what `greenlight ledger` shows before it."""
 
     previous: str
     """Digest of the entry before it; of the first line, where it is the first."""
@@ -42,6 +42,11 @@ class Entry:
 
     sha256: str
     """Digest of all of that."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        return place(self.index)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +151,11 @@ def first_line(model: str, created: str) -> dict[str, JSON]:
     return {"format": FORMAT, "model": model, "created": created}
 
 
+def place(index: int) -> str:
+    """Where an entry stands: its number, and its line in the file, which is one more, since the first line is none."""
+    return f"entry {index}, line {index + 1}"
+
+
 def _first(line: bytes, path: Path) -> dict[str, JSON]:
     header = _object(line, f"{path}, line 1")
     if header.get("format") != FORMAT:
@@ -169,13 +179,13 @@ def _first(line: bytes, path: Path) -> dict[str, JSON]:
 def _entries(lines: list[bytes], created: str, start: str, path: Path) -> Iterator[Entry]:
     previous, time = start, created
     for index, line in enumerate(lines, start=1):
-        where = f"{path}, line {index + 1}"
+        where = f"{path}, {place(index)}"
         entry = _entry(_object(line, where), where)
         if entry.index != index:
             raise EvidenceError(
                 "an entry is not where it was entered: one was dropped, moved or repeated",
                 where=where,
-                found=f"entry {entry.index}, expected entry {index}",
+                found=f"it calls itself entry {entry.index}, expected entry {index}",
                 do=_DO,
             )
         if entry.previous != previous:
@@ -236,12 +246,12 @@ def _check_story(entries: tuple[Entry, ...], path: Path) -> None:
     locks: dict[str, Entry] = {}
     exams = 0
     for entry in entries:
-        where, body = f"{path}, line {entry.index + 1}", entry.body
+        where, body = f"{path}, {entry.place}", entry.body
         if entry.kind == "lock":
             exams += body["run"] == "exam"
             expected = exams if body["run"] == "exam" else None
             if body["lock"] in locks:
-                found = f"lock {body['lock'][:8]}, entered in line {locks[body['lock']].index + 1}"
+                found = f"lock {body['lock'][:8]}, entered before: {locks[body['lock']].place}"
                 raise EvidenceError("a lock is entered twice", where=where, found=found, do=_DO)
             if body["attempt"] != expected:
                 found = f"attempt {body['attempt']}, counted {expected}"

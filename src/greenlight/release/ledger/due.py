@@ -1,4 +1,4 @@
-"""Which decisions are due again? Missed reviews, waivers that ran out, events that were entered, a policy's dates."""
+"""What is due again? Missed reviews and dates, waivers that ran out, events that were entered, a policy's dates."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from greenlight.gate.policy import Policy
 from greenlight.release.ledger.chain import Entry, Ledger
+from greenlight.release.ledger.entries import last_day
 
 
 class Due(NamedTuple):
     """One reason to decide again."""
 
     lock: str
-    """Which decision."""
+    """Which decision, by its lock; of a date, the last lock; empty where there is none."""
 
     since: str
     """Since which day."""
@@ -39,7 +40,20 @@ def due(ledger: Ledger, on: str, policy: Policy | None = None, current: Policy |
         found += _of_last(ledger, decisions[-1], on, policy)
         if policy is not None and current is not None:
             found += [Due(decisions[-1].body["lock"], on, why) for why in _replaced(policy, current)]
+    found += _passed(ledger, on)
     return sorted(found, key=lambda reason: (reason.since, reason.why))
+
+
+def _passed(ledger: Ledger, on: str) -> Iterator[Due]:
+    """A release date that went by, and nothing was said since: neither that it is kept nor that it slips."""
+    dates = ledger.of("delay")
+    if not dates or dates[-1].body["event"] == "released" or dates[-1].body["date"] is None:
+        return
+    day = last_day(dates[-1].body["date"])
+    if day < on:
+        locks = ledger.of("lock")
+        lock = str(locks[-1].body["lock"]) if locks else ""
+        yield Due(lock, day, f"its date has passed: {dates[-1].body['date']}, neither kept nor moved since")
 
 
 def _of_decision(ledger: Ledger, decision: Entry, on: str) -> Iterator[Due]:

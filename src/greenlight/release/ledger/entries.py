@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime
 import re
 from collections.abc import Callable, Mapping
@@ -50,6 +51,19 @@ def _digest(value: JSON) -> str:
 def is_month(value: JSON) -> bool:
     """Whether a value is a day or a month, YYYY-MM."""
     return is_date(value) or (isinstance(value, str) and is_date(f"{value}-01"))
+
+
+def last_day(date: str) -> str:
+    """The last day of a date that is a day or a month."""
+    if is_date(date):
+        return date
+    year, month = int(date[:4]), int(date[5:7])
+    return f"{date}-{calendar.monthrange(year, month)[1]:02d}"
+
+
+def first_day(date: str) -> str:
+    """The first day of a date that is a day or a month."""
+    return date if is_date(date) else f"{date}-01"
 
 
 def is_time(value: JSON) -> bool:
@@ -149,29 +163,48 @@ _BODIES: Final[Mapping[EntryKind, Mapping[str, Check]]] = {
 }
 
 
-def fault(kind: JSON, body: JSON) -> str:
-    """What is wrong with an entry's kind or body, in words; empty where nothing is."""
+OPTIONS: Final[Mapping[str, str]] = {"text": "--note", "outside": "--timestamp or --commit"}
+"""What the command line calls a field, where that is not its own name after two dashes."""
+
+
+def option(field: str) -> str:
+    """A field of a body as the command line calls it."""
+    return OPTIONS.get(field, f"--{field}")
+
+
+def _in_body(field: str) -> str:
+    return f"body.{field}"
+
+
+def fault(kind: JSON, body: JSON, called: Callable[[str], str] = _in_body) -> str:
+    """What is wrong with an entry's kind or body, in words; empty where nothing is.
+
+    Args:
+        kind: what it should be one of.
+        body: what it says.
+        called: from a field of the body to what its reader calls it.
+    """
     if kind not in ENTRY_KINDS:
         return f"kind is {str(kind)[:40]!r}, must be one of {', '.join(ENTRY_KINDS)}"
     fields = _BODIES[kind]
     if not isinstance(body, dict):
         return "body is not an object"
     if wrong := sorted(set(fields) ^ set(body)):
-        return f"body.{wrong[0][:40]} is {'missing' if wrong[0] in fields else 'unknown'}"
+        return f"{called(wrong[0][:40])} is {'missing' if wrong[0] in fields else 'unknown'}"
     for name, check in fields.items():
         if wanted := check(body[name]):
-            return f"body.{name} is {str(body[name])[:60]!r}, must be {wanted}"
-    return _delay_fault(body) if kind == "delay" else ""
+            return f"{called(name)} is {str(body[name])[:60]!r}, must be {wanted}"
+    return _delay_fault(body, called) if kind == "delay" else ""
 
 
-def _delay_fault(body: Mapping[str, JSON]) -> str:
+def _delay_fault(body: Mapping[str, JSON], called: Callable[[str], str]) -> str:
     """A date that slips is for something; one that is planned or kept is for nothing and has a date or words."""
     if body["event"] == "slipped" and body["category"] is None:
-        return f"body.category is missing: a date slips for something, one of {', '.join(CATEGORIES)}"
+        return f"{called('category')} is missing: a date slips for something, one of {', '.join(CATEGORIES)}"
     if body["event"] != "slipped" and body["category"] is not None:
-        return f"body.category: a date that is {body['event']} is no delay"
+        return f"{called('category')}: a date that is {body['event']} is no delay"
     if body["event"] == "released" and not is_date(body["date"]):
-        return "body.date: a release has a day"
+        return f"{called('date')}: a release has a day, YYYY-MM-DD"
     if body["event"] == "planned" and body["date"] is None and not body["words"]:
-        return "body.date: a plan has a date, or words for one"
+        return f"{called('date')}: a plan has a date, or words for one"
     return ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from greenlight.errors import EvidenceError
+from greenlight.errors import EvidenceError, UsageError
 from greenlight.evidence import JSON, sha256_file
 from greenlight.gate.lock import policy_of
 from greenlight.release.ledger.chain import Entry, Ledger
@@ -76,7 +77,7 @@ def entered_lock(ledger: Ledger, lock: Mapping[str, JSON]) -> Entry:
             do="name the ledger that it was locked with; a lock is entered when it is made: greenlight lock … --ledger",
         )
     [entry] = found
-    where = f"{ledger.path}, line {entry.index + 1}"
+    where = f"{ledger.path}, {entry.place}"
     for field, value in lock_body(lock).items():
         if entry.body[field] != value:
             raise EvidenceError(
@@ -98,7 +99,7 @@ def standing(ledger: Ledger, lock: Mapping[str, JSON], decision: Mapping[str, JS
     """Check that a run's lock and decision are entered, and that its decision is the last one entered of it.
 
     Raises:
-        EvidenceError: naming the line and what differs.
+        EvidenceError: naming the entry and what differs.
     """
     entry = entered_lock(ledger, lock)
     decisions = ledger.of("decision", lock["id"])
@@ -106,7 +107,7 @@ def standing(ledger: Ledger, lock: Mapping[str, JSON], decision: Mapping[str, JS
         raise EvidenceError(
             "the decision of this run is not in the ledger",
             where=str(ledger.path),
-            found=f"the lock stands in line {entry.index + 1}, no decision after it",
+            found=f"the lock is {entry.place}; no decision after it",
             do="greenlight decide RUN --ledger FILE",
         )
     last, expected = decisions[-1], decision_body(decision, lock, decision_sha256)
@@ -114,13 +115,13 @@ def standing(ledger: Ledger, lock: Mapping[str, JSON], decision: Mapping[str, JS
         if last.body[field] != value:
             raise EvidenceError(
                 "another decision is the last one entered of this run",
-                where=f"{ledger.path}, line {last.index + 1}",
+                where=f"{ledger.path}, {last.place}",
                 found=f"{field} is {_short(last.body[field])}, in the run {_short(value)}",
                 do="take the run as it was decided, or enter the new decision: greenlight decide RUN --ledger FILE",
             )
     checks = [
         f"ledger: {len(ledger.entries)} entries, each follows from the one before; head {ledger.head}",
-        f"ledger: lock in line {entry.index + 1}, decision in line {last.index + 1}, {attempt_words(entry)}",
+        f"ledger: lock {entry.place}; decision {last.place}; {attempt_words(entry)}",
     ]
     return Standing(tuple(checks), (*_times(ledger, entry), *_oddities(ledger, decisions)))
 
@@ -134,23 +135,23 @@ def attempt_words(entry: Entry) -> str:
 
 
 def _times(ledger: Ledger, lock: Entry) -> Iterator[str]:
-    """Who vouches for the time of a lock: whatever from outside was made over an entry at or after it."""
-    vouching = [note for note in ledger.of("note") if note.index > lock.index and note.body["outside"] is not None]
-    if not vouching:
+    """Who is said to vouch for the time of a lock: whatever from outside was made over an entry at or after it."""
+    claims = [note for note in ledger.of("note") if note.index > lock.index and note.body["outside"] is not None]
+    if not claims:
         yield AUTHOR
         return
-    first = vouching[0]
+    first = claims[0]
     outside = first.body["outside"]
     named = outside["id"] or outside["path"]
     yield (
-        f"time: entries 1 to {first.index - 1} are vouched for from outside by {outside['what']} {named}, as entered "
-        f"in line {first.index + 1}; whether it is true is not checked here"
+        f"time: entries 1 to {first.index - 1} are claimed to be held outside by {outside['what']} {named} "
+        f"({first.place}); whether they are is not checked here"
     )
     path = ledger.path.parent / outside["path"]
     if outside["path"] and outside["sha256"] and path.is_file() and sha256_file(path) != outside["sha256"]:
         raise EvidenceError(
             "a word from outside is another one than was entered",
-            where=f"{ledger.path}, line {first.index + 1}",
+            where=f"{ledger.path}, {first.place}",
             found=f"{outside['path']} has another digest",
         )
 
@@ -165,6 +166,22 @@ def _oddities(ledger: Ledger, decisions: list[Entry]) -> Iterator[str]:
 def _short(value: JSON) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def commit_of(text: str) -> dict[str, JSON]:
+    """A commit as an entry names it: its id, or the address of its page, which ends in the id.
+
+    Raises:
+        UsageError: it is no id of a commit: a reader could not look for it.
+    """
+    if not re.fullmatch(r"(https://\S{1,400}/)?([0-9a-f]{40}|[0-9a-f]{64})", text):
+        raise UsageError(
+            "this names no commit that a reader could look up",
+            where="--commit",
+            found=repr(text[:60]),
+            do="give the whole id (`git rev-parse HEAD` prints it), or the https address of its page, which ends in it",
+        )
+    return {"what": "a commit", "id": text, "path": "", "sha256": None}
 
 
 def outside_of(path: Path, what: str) -> dict[str, JSON]:
