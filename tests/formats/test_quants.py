@@ -3,7 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from greenlight.formats.quants import dequantize
+from greenlight.errors import FormatError, UnsupportedError
+from greenlight.formats.quants import QUANTISERS, dequantize, mxfp4_from_blocks, quantise
+from greenlight.formats.quants.codebook import TWICE_E2M1
+from greenlight.formats.quants.k import six_bit_bytes, six_bits
 from greenlight.formats.tensors import Tensor, TensorType
 from tests.builders import encode
 
@@ -54,3 +57,104 @@ def test_rows_move_whole(kind):
     moved = source.take_rows(order)
     assert moved.type is source.type
     np.testing.assert_array_equal(dequantize(moved), dequantize(source)[order])
+
+
+READ = [type_ for type_ in TensorType if type_ is not TensorType.U8]
+BY_NAME = {"ids": lambda type_: type_.name}
+
+
+@pytest.mark.parametrize("type_", READ, **BY_NAME)
+def test_random_bytes_of_every_type_are_some_values(type_):
+    for seed in range(4):
+        data = np.random.default_rng(seed).integers(
+            0, 256, (3, 512 // type_.block_values * type_.block_bytes), np.uint8
+        )
+        values = dequantize(Tensor("t", type_, (3, 512), data.reshape(-1)))
+        assert values.shape == (3, 512)
+        assert values.dtype == np.float32
+
+
+def test_mxfp4_is_a_power_of_two_times_a_small_float():
+    data = bytes([128]) + bytes(range(0x10, 0x20))
+    expected = [*(2.0 * TWICE_E2M1 / 2), *[2.0 * 0.5] * 16]
+    np.testing.assert_array_equal(dequantize(block(TensorType.MXFP4, data)), expected)
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 251])
+def test_mxfp4_scales_are_exact_at_the_ends_of_their_range(exponent):
+    values = dequantize(block(TensorType.MXFP4, bytes([exponent]), bytes([0x72] * 16)))
+    assert values[0] == 2.0 ** (exponent - 127)
+    assert values[16] == np.float32(6) * 2.0 ** (exponent - 127)
+
+
+def test_blocks_and_scales_of_hugging_face_are_the_same_values():
+    rng = np.random.default_rng(0)
+    codes, exponents = rng.integers(0, 16, (2, 3, 4, 32)), rng.integers(120, 130, (2, 3, 4))
+    blocks = Tensor(
+        "b", TensorType.U8, (2, 3, 4, 16), (codes[..., ::2] | codes[..., 1::2] << 4).astype(np.uint8).ravel()
+    )
+    scales = Tensor("s", TensorType.U8, (2, 3, 4), exponents.astype(np.uint8).ravel())
+    tensor = mxfp4_from_blocks(blocks, scales, "w")
+    assert (tensor.name, tensor.shape) == ("w", (2, 3, 128))
+    expected = TWICE_E2M1[codes] / 2 * 2.0 ** (exponents[..., None] - 127)
+    np.testing.assert_array_equal(dequantize(tensor), expected.reshape(2, 3, 128))
+
+
+def test_blocks_without_their_scales_are_refused():
+    blocks = Tensor("b", TensorType.U8, (2, 4, 16), np.zeros(128, np.uint8))
+    with pytest.raises(FormatError, match=r"U8 \(2, 4, 16\) beside U8 \(2, 3\) of s"):
+        mxfp4_from_blocks(blocks, Tensor("s", TensorType.U8, (2, 3), np.zeros(6, np.uint8)), "w")
+
+
+def test_codes_alone_are_no_weights():
+    with pytest.raises(UnsupportedError, match="holds codes, not weights"):
+        dequantize(Tensor("b", TensorType.U8, (2, 4), np.zeros(8, np.uint8)))
+
+
+def test_six_bits_come_back_from_twelve_bytes():
+    rng = np.random.default_rng(0)
+    scales, minima = rng.integers(0, 64, (2, 50, 8), np.uint8)
+    for ours, expected in zip(six_bits(six_bit_bytes(scales, minima)), (scales, minima), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+WRITTEN_WITHIN = {"F32": 0, "F16": 0.0003, "BF16": 0.003, "Q8_0": 0.006, "Q5_0": 0.05, "Q5_1": 0.05}
+"""Relative error of normal weights, root of mean squares; 0.12 for the rest, which have 16 steps."""
+
+
+@pytest.mark.parametrize("type_", QUANTISERS, **BY_NAME)
+def test_written_values_come_back_nearly(type_):
+    values = np.random.default_rng(0).standard_normal((7, 512)).astype(np.float32)
+    values[2] = 0
+    back = dequantize(Tensor("t", type_, values.shape, quantise(values, type_)))
+    assert not back[2].any()
+    assert np.linalg.norm(back - values) <= WRITTEN_WITHIN.get(type_.name, 0.12) * np.linalg.norm(values)
+
+
+@pytest.mark.parametrize("type_", QUANTISERS, **BY_NAME)
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_not_written(type_, wrong):
+    values = np.zeros((2, 256), np.float32)
+    values[1, 7] = wrong
+    with pytest.raises(FormatError, match="not a finite number"):
+        quantise(values, type_, name="blk.0.w")
+
+
+@pytest.mark.parametrize("type_", [type_ for type_ in QUANTISERS if type_.quantised], **BY_NAME)
+def test_rows_that_are_no_whole_blocks_are_refused_by_name(type_):
+    with pytest.raises(FormatError) as caught:
+        quantise(np.zeros((2, 250), np.float32), type_, name="blk.0.w")
+    assert "blk.0.w" in str(caught.value)
+    assert "(2, 250)" in str(caught.value)
+    assert f"multiple of {type_.block_values}" in str(caught.value)
+
+
+def test_types_that_are_only_read_are_not_written():
+    with pytest.raises(UnsupportedError, match="Q2_K cannot be written"):
+        quantise(np.zeros(256, np.float32), TensorType.Q2_K)
+
+
+@pytest.mark.parametrize("kind", ["F16", "Q4_0", "Q8_0"])
+def test_values_beyond_sixteen_bits_are_not_written(kind):
+    with pytest.raises(FormatError, match="too large"):
+        quantise(np.full((1, 32), 1e30, np.float32), TensorType[kind])

@@ -6,9 +6,16 @@ import gguf
 import numpy as np
 import pytest
 
-from greenlight.formats.gguf import read_gguf
-from greenlight.formats.quants import dequantize
+from greenlight.formats.gguf import TYPES, read_gguf
+from greenlight.formats.quants import QUANTISERS, dequantize, quantise
+from greenlight.formats.tensors import Tensor
 from tests.builders import GGML_TYPES, Typed, encode, write_gguf
+
+SCALES = {
+    **{"Q4_0": (0,), "Q4_1": (0, 2), "Q5_0": (0,), "Q5_1": (0, 2), "Q8_0": (0,), "Q2_K": (80, 82), "Q3_K": (108,)},
+    **{"Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,), "IQ4_NL": (0,), "IQ4_XS": (0,)},
+}
+"""Where blocks keep 16-bit floats."""
 
 
 def assert_reads_alike(path):
@@ -36,18 +43,49 @@ def test_tensors_of_every_type_and_rank_read_alike(tmp_path, kind, shape):
     assert_reads_alike(write_gguf(tmp_path / "m.gguf", {"general.architecture": "x"}, {"a": (kind, values)}))
 
 
-@pytest.mark.parametrize("kind", GGML_TYPES)
+@pytest.mark.parametrize("kind", TYPES.values(), ids=lambda kind: kind.name)
 def test_every_bit_pattern_dequantises_alike(tmp_path, kind):
     """Random bytes: scales of every size, zeros, subnormals, infinities and NaNs included."""
-    path = write_gguf(tmp_path / "m.gguf", {"general.architecture": "x"}, {"a": (kind, np.zeros((64, 256)))})
-    data = bytearray(path.read_bytes())
-    start = len(data) - read_gguf(path).tensors["a"].n_bytes
-    data[start:] = np.random.default_rng(0).bytes(len(data) - start)
-    path.write_bytes(bytes(data))
+    path, type_ = tmp_path / "m.gguf", gguf.GGMLQuantizationType[kind.name]
+    writer = gguf.GGUFWriter(path, "llama")
+    data = np.random.default_rng(0).integers(0, 256, (64, 1024 // kind.block_values * kind.block_bytes), np.uint8)
+    writer.add_tensor("a", data, raw_dtype=type_)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    ours, theirs = read_gguf(path).tensors["a"], gguf.GGUFReader(path).tensors[0]
+    assert ours.type is kind
+    assert ours.shape == (64, 1024) == tuple(reversed(theirs.shape.tolist()))
+    assert ours.data.tobytes() == data.tobytes()
     with np.errstate(invalid="ignore", over="ignore"):
-        ours, theirs = read_gguf(path).tensors["a"], gguf.GGUFReader(path).tensors[0]
         wide = gguf.dequantize(theirs.data, theirs.tensor_type)
         np.testing.assert_array_equal(dequantize(ours), wide)
+
+
+@pytest.mark.parametrize("kind", TYPES.values(), ids=lambda kind: kind.name)
+def test_every_scale_of_16_bits_dequantises_alike(kind):
+    """All 65,536, subnormals among them, at each place where a type keeps 16-bit floats."""
+    rng, places = np.random.default_rng(1), SCALES.get(kind.name, ())
+    for place in places:
+        blocks = rng.integers(0, 256, (65536, kind.block_bytes), np.uint8)
+        blocks[:, place : place + 2] = np.arange(65536, dtype="<u2").view(np.uint8).reshape(-1, 2)
+        tensor = Tensor("a", kind, (65536, kind.block_values), blocks.reshape(-1))
+        with np.errstate(invalid="ignore", over="ignore"):
+            wide = gguf.dequantize(blocks, gguf.GGMLQuantizationType[kind.name])
+        np.testing.assert_array_equal(dequantize(tensor), wide)
+
+
+@pytest.mark.parametrize("kind", QUANTISERS, ids=lambda kind: kind.name)
+def test_what_is_written_is_what_the_package_writes_or_nearer(kind):
+    rng, type_ = np.random.default_rng(2), gguf.GGMLQuantizationType[kind.name]
+    values = (rng.normal(size=(200, 512)) * 10.0 ** rng.integers(-6, 3, (200, 1))).astype(np.float32)
+    values[3], values[4, :32], values[5] = 0, 0, 1e-7 * values[5]
+    try:
+        theirs = gguf.quantize(values, type_)
+    except NotImplementedError:
+        pytest.skip("the package does not write this type")
+    assert quantise(values, kind).tobytes() == theirs.tobytes()
 
 
 def test_metadata_of_every_type_reads_alike(tmp_path):

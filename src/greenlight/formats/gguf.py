@@ -33,17 +33,26 @@ TYPES: Mapping[int, TensorType] = {
     1: TensorType.F16,
     2: TensorType.Q4_0,
     3: TensorType.Q4_1,
+    6: TensorType.Q5_0,
+    7: TensorType.Q5_1,
     8: TensorType.Q8_0,
+    10: TensorType.Q2_K,
+    11: TensorType.Q3_K,
+    12: TensorType.Q4_K,
+    13: TensorType.Q5_K,
+    14: TensorType.Q6_K,
+    20: TensorType.IQ4_NL,
+    23: TensorType.IQ4_XS,
     30: TensorType.BF16,
+    39: TensorType.MXFP4,
 }
 """ggml's ids of the types that can be read (ggml.h, enum ggml_type)."""
 
 UNREAD_TYPES: Mapping[int, str] = {
-    **{4: "Q4_2", 5: "Q4_3", 6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K"},
-    **{14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S"},
-    **{22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M"},
+    **{4: "Q4_2", 5: "Q4_3", 9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S"},
+    **{21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M"},
     **{31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8", 34: "TQ1_0", 35: "TQ2_0", 36: "IQ4_NL_4_4"},
-    **{37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0"},
+    **{37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8", 40: "NVFP4", 41: "Q1_0"},
 }
 """The other ids that ggml has given out, by name, so that a refusal can name them."""
 
@@ -289,7 +298,7 @@ def _read_record(cursor: _Cursor) -> _Record:
     if shape[-1] % type_.block_values:
         cursor.fail(
             "a row does not fill whole blocks",
-            found=f"rows of {shape[-1]} values, {type_.name} has blocks of {type_.block_values}",
+            found=f"rows of {shape[-1]} values, expected a multiple of {type_.block_values} for {type_.name}",
         )
     return _Record(name, type_, shape, cursor.number(_U64))
 
@@ -303,7 +312,7 @@ def _tensor_type(cursor: _Cursor, type_id: int) -> TensorType:
         f"tensors of type {UNREAD_TYPES[type_id]} cannot be read",
         where=f"{cursor.path}, {cursor.reading}",
         found=f"type {UNREAD_TYPES[type_id]}; read are {', '.join(type_.name for type_ in TYPES.values())}",
-        do="use a file of the same model in one of those types",
+        do="use a file of the same model in one of those types, such as Q4_K, Q6_K or Q8_0",
     )
 
 

@@ -26,7 +26,7 @@ MAX_HEADER_BYTES = 100_000_000
 MAX_DIMS = 8
 """No weight has more; the product of thousands of sizes would take longer than reading the model."""
 
-TYPES = {"F32": TensorType.F32, "F16": TensorType.F16, "BF16": TensorType.BF16}
+TYPES = {"F32": TensorType.F32, "F16": TensorType.F16, "BF16": TensorType.BF16, "U8": TensorType.U8}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -17,14 +17,25 @@ from greenlight.errors import FormatError
 
 
 class TensorType(enum.Enum):
-    """Element types by their common names: (values per block, bytes per block)."""
+    """Element types by their common names: (values per block, bytes per block), and a word where two would be equal."""
 
     F32 = (1, 4)
     F16 = (1, 2)
     BF16 = (1, 2, "brain")
+    U8 = (1, 1)
     Q4_0 = (32, 18)
     Q4_1 = (32, 20)
+    Q5_0 = (32, 22)
+    Q5_1 = (32, 24)
     Q8_0 = (32, 34)
+    Q2_K = (256, 84)
+    Q3_K = (256, 110)
+    Q4_K = (256, 144)
+    Q5_K = (256, 176)
+    Q6_K = (256, 210)
+    IQ4_NL = (32, 18, "uneven")
+    IQ4_XS = (256, 136)
+    MXFP4 = (32, 17)
 
     @property
     def block_values(self) -> int:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlight.errors import ConfigError, FormatError, UnsupportedError
-from greenlight.formats.tensors import Tensor
+from greenlight.formats.quants import dequantize
+from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.ops.protocol import NO_WEIGHTS, Activation, AttentionSpec, AttentionWeights, Batch, KVSpec
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ else:
 
 _NORMS = {None: 0, "head": 1, "projection": 2}
 """How queries and keys are normed, as the kernels call it."""
+
+KERNEL_TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0")
+"""Types that kernels compute on as they are stored."""
 
 VERSION = 1
 """Raised whenever the same inputs may give other bits than before."""
@@ -114,12 +118,14 @@ class NativeOps:
             raise FormatError(
                 "a linear needs weights and one bias or None for each", found=f"{len(weights)}, {len(biases)}"
             )
+        weights = [_computable(weight) for weight in weights]
         inputs = weights[0].shape[-1]
         matrices = [self._matrix(weight, bias, inputs) for weight, bias in zip(weights, biases, strict=True)]
         return _native.pack_linear(matrices, inputs)
 
     def pack_gate_up(self, gate: Tensor, up: Tensor, biases: tuple[Tensor | None, Tensor | None]) -> Linear:
         """Gate and up projections, each (F, C), for `gate_up`."""
+        gate, up = _computable(gate), _computable(up)
         inputs = gate.shape[-1]
         if gate.shape != up.shape:
             raise FormatError(
@@ -133,6 +139,7 @@ class NativeOps:
 
     def pack_embedding(self, weight: Tensor) -> Embedding:
         """Embedding rows, (V, C), kept as the file's own bytes."""
+        weight = _computable(weight)
         vocabulary, dim = _matrix_shape(weight)
         return _native.pack_embedding(weight.type.name, _bytes(weight), vocabulary, dim)
 
@@ -238,6 +245,7 @@ class NativeOps:
         return heads
 
     def _floats(self, tensor: Tensor) -> NDArray[np.float32]:
+        tensor = _computable(tensor)
         return self._context.dequantise(tensor.type.name, _bytes(tensor), tensor.n_values)
 
     def _matrix(self, weight: Tensor, bias: Tensor | None, inputs: int) -> Matrix:
@@ -281,6 +289,16 @@ def _apply_thread_setting() -> None:
         )
     _native.set_threads(int(text))
     _applied_threads = text
+
+
+def _computable(tensor: Tensor) -> Tensor:
+    """The tensor, or its values in float32 where no kernel computes on its type: exact, and larger."""
+    if tensor.type.name in KERNEL_TYPES:
+        return tensor
+    if tensor.type.quantised and tensor.shape[-1] % tensor.type.block_values:
+        return tensor  # refused by whoever looks at its shape
+    values = dequantize(tensor)
+    return Tensor(tensor.name, TensorType.F32, tensor.shape, values.reshape(-1).view(np.uint8))
 
 
 def _matrix_shape(weight: Tensor) -> tuple[int, int]:

@@ -1,0 +1,12 @@
+"""Which numbers do stored bytes stand for, and which bytes stand for given numbers?
+
+`dequantize` gives exactly the float32 values that each format defines; `quantise` writes them. Formats by file:
+`plain` (a value alone), `legacy` (32 values and a scale), `k` (256 values with scales of scales), `codebook` (nibbles
+that name entries of a table, MXFP4 among them).
+"""
+
+from greenlight.formats.quants.codebook import mxfp4_from_blocks
+from greenlight.formats.quants.dequantise import dequantize
+from greenlight.formats.quants.quantise import QUANTISERS, quantise
+
+__all__ = ["QUANTISERS", "dequantize", "mxfp4_from_blocks", "quantise"]
