@@ -33,6 +33,7 @@ SIZES: dict[str, Any] = {
     "vocab_size": 97,
     "max_position_embeddings": 512,
 }
+EXPERTS = {"num_local_experts": 6, "num_experts_per_tok": 3}
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral with a window": ("mistral", {"sliding_window": 20}),
@@ -70,6 +71,18 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             },
         },
     ),
+    "gpt_oss": (
+        "gpt_oss",
+        EXPERTS
+        | {
+            "sliding_window": 19,
+            "rope_parameters": YARN | {"rope_theta": 150_000.0, "truncate": False, "factor": 32.0},
+        },
+    ),
+    "gpt_oss, wide heads, one expert": (
+        "gpt_oss",
+        {"num_local_experts": 5, "num_experts_per_tok": 1, "head_dim": 32, "hidden_size": 96},
+    ),
 }
 
 
@@ -82,8 +95,8 @@ def random_model(model_type: str, changes: dict[str, Any], seed: int) -> Any:
         for name, values in model.named_parameters():
             if name.endswith("norm.weight"):
                 values.uniform_(0.3, 1.8)
-            elif name.endswith(".bias"):
-                values.normal_(0, 0.5)
+            elif name.endswith(("bias", "sinks")):
+                values.normal_(0, 0.5 if name.endswith("bias") else 2.0)
             else:
                 values.normal_(0, 1.2 / values.shape[-1] ** 0.5)
     return model

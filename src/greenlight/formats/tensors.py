@@ -84,6 +84,12 @@ class Tensor:
         """Bytes of one row (the last axis)."""
         return self.shape[-1] // self.type.block_values * self.type.block_bytes
 
+    def part(self, index: int) -> Tensor:
+        """One entry along the first axis, its bytes not copied."""
+        n_bytes = self.n_bytes // self.shape[0]
+        data = self.data[index * n_bytes : (index + 1) * n_bytes]
+        return Tensor(f"{self.name}[{index}]", self.type, self.shape[1:], data)
+
     def take_rows(self, rows: NDArray[Any]) -> Tensor:
         """The given rows (indices along all axes but the last, flattened) as (len(rows), row), bytes moved whole."""
         table = self.data.reshape(-1, self.row_bytes)

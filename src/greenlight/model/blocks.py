@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import TypeAlias
 
 from greenlight.model.config import ModelConfig, Placement
 from greenlight.model.family import Block, Weights
 from greenlight.model.rope import rope_spec
-from greenlight.ops.protocol import NO_WEIGHTS, Array, AttentionSpec, AttentionWeights, KVSpec, Ops, Step, Weight
+from greenlight.ops.protocol import (
+    Array,
+    AttentionSpec,
+    AttentionWeights,
+    KVSpec,
+    MoeSpec,
+    Ops,
+    Step,
+    Weight,
+)
 
 # Which tensors there are
 
@@ -35,10 +45,18 @@ _GGUF_NAMES = {
     "self_attn.o_proj": "attn_output",
     "self_attn.q_norm": "attn_q_norm",
     "self_attn.k_norm": "attn_k_norm",
+    "self_attn.sinks": "attn_sinks",
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
+    "mlp.router": "ffn_gate_inp",
+    "mlp.experts.gate_proj": "ffn_gate_exps",
+    "mlp.experts.up_proj": "ffn_up_exps",
+    "mlp.experts.down_proj": "ffn_down_exps",
 }
+
+_SINKS = "self_attn.sinks"
+"""No part of a linear or a norm: its name has no end."""
 
 
 def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -54,19 +72,20 @@ def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _layer_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    dim, ffn_dim = config.dim, config.ffn_dim
+    dim = config.dim
     q_dim, kv_dim = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
     linears = (
         *(("self_attn.q_proj", (q_dim, dim), config.qkv_bias), ("self_attn.k_proj", (kv_dim, dim), config.qkv_bias)),
         *(("self_attn.v_proj", (kv_dim, dim), config.qkv_bias), ("self_attn.o_proj", (dim, q_dim), config.o_bias)),
-        *(("mlp.gate_proj", (ffn_dim, dim), config.mlp_bias), ("mlp.up_proj", (ffn_dim, dim), config.mlp_bias)),
-        ("mlp.down_proj", (dim, ffn_dim), config.mlp_bias),
+        *(_expert_shapes(config) if config.n_experts else _mlp_shapes(config)),
     )
     result: dict[str, tuple[int, ...]] = {f"{name}.weight": (dim,) for name in NORMS[config.norm_placement]}
     for name, shape, biased in linears:
         result[f"{name}.weight"] = shape
         if biased:
-            result[f"{name}.bias"] = shape[:1]
+            result[f"{name}.bias"] = shape[:-1]
+    if config.sinks:
+        result[_SINKS] = (config.n_heads,)
     if config.qk_norm is not None:
         by_head = config.qk_norm == "head"
         result["self_attn.q_norm.weight"] = (config.head_dim if by_head else q_dim,)
@@ -74,14 +93,34 @@ def _layer_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     return result
 
 
-def gguf_names(placement: Placement) -> Callable[[str], str]:
-    """From a tensor's Hugging Face name to its name in GGUF files."""
-    known = _GGUF_NAMES | NORMS[placement]
+Linears: TypeAlias = tuple[tuple[str, tuple[int, ...], bool], ...]
+"""Name, shape, and whether there is a bias."""
+
+
+def _mlp_shapes(config: ModelConfig) -> Linears:
+    wide, narrow = (config.ffn_dim, config.dim), (config.dim, config.ffn_dim)
+    biased = config.mlp_bias
+    return ("mlp.gate_proj", wide, biased), ("mlp.up_proj", wide, biased), ("mlp.down_proj", narrow, biased)
+
+
+def _expert_shapes(config: ModelConfig) -> Linears:
+    E, C, F = config.n_experts, config.dim, config.ffn_dim
+    return (
+        ("mlp.router", (E, C), config.router_bias),
+        ("mlp.experts.gate_proj", (E, F, C), config.mlp_bias),
+        ("mlp.experts.up_proj", (E, F, C), config.mlp_bias),
+        ("mlp.experts.down_proj", (E, C, F), config.mlp_bias),
+    )
+
+
+def gguf_names(placement: Placement, **other: str) -> Callable[[str], str]:
+    """From a tensor's Hugging Face name to its name in GGUF files, where `other` says what differs in the family."""
+    known = _GGUF_NAMES | NORMS[placement] | other
     return partial(_gguf_name, known)
 
 
 def _gguf_name(known: dict[str, str], name: str) -> str:
-    stem, kind = name.rsplit(".", 1)
+    stem, kind = (name, "weight") if name.endswith(_SINKS) else name.rsplit(".", 1)
     if stem.startswith("model.layers."):
         layer, stem = stem.removeprefix("model.layers.").split(".", 1)
         return f"blk.{layer}.{known[stem]}.{kind}"
@@ -113,6 +152,25 @@ class Mlp:
     gate_up: Weight
     down_proj: Weight
 
+    def norm_add(self, ops: Ops, step: Step, x: Array, norm: Weight, config: ModelConfig) -> Array:
+        """The sum x + mlp(norm(x)), (T, C)."""
+        hidden = ops.norm_gate_up(step, x, norm, config.norm_eps, self.gate_up, config.activation)
+        return ops.linear_add(step, hidden, self.down_proj, x)
+
+
+@dataclass(frozen=True, slots=True)
+class Moe:
+    """One layer's packed experts, and the router that chooses among them."""
+
+    router: Weight
+    experts: Weight
+    spec: MoeSpec
+
+    def norm_add(self, ops: Ops, step: Step, x: Array, norm: Weight, config: ModelConfig) -> Array:
+        """The sum x + experts(norm(x)), (T, C)."""
+        normed = ops.rms_norm(step, x, norm, config.norm_eps)
+        return ops.moe_add(step, normed, self.router, self.experts, self.spec, x)
+
 
 class Packer:
     """Packs the parts of one layer.
@@ -139,9 +197,13 @@ class Packer:
 
     def attention(self) -> Attention:
         """The layer's attention."""
-        weights = NO_WEIGHTS
-        if self._config.qk_norm is not None:
-            weights = AttentionWeights(q_norm=self.norm("self_attn.q_norm"), k_norm=self.norm("self_attn.k_norm"))
+        normed = self._config.qk_norm is not None
+        sinks = self._ops.pack_norm(self._weights[f"{self._prefix}{_SINKS}"]) if self._config.sinks else None
+        weights = AttentionWeights(
+            q_norm=self.norm("self_attn.q_norm") if normed else None,
+            k_norm=self.norm("self_attn.k_norm") if normed else None,
+            sinks=sinks,
+        )
         return Attention(
             layer=self._layer,
             spec=attention_spec(self._config, self._config.window(self._layer)),
@@ -156,6 +218,18 @@ class Packer:
         biases = self._weights.get(f"{gate}.bias"), self._weights.get(f"{up}.bias")
         gate_up = self._ops.pack_gate_up(self._weights[f"{gate}.weight"], self._weights[f"{up}.weight"], biases)
         return Mlp(gate_up, self.linear("mlp.down_proj"))
+
+    def moe(self) -> Moe:
+        """The layer's experts."""
+        names = [f"{self._prefix}mlp.experts.{name}_proj" for name in ("gate", "up", "down")]
+        gate, up, down = (self._weights[f"{name}.weight"] for name in names)
+        biases = [self._weights.get(f"{name}.bias") for name in names]
+        config = self._config
+        return Moe(
+            router=self.linear("mlp.router"),
+            experts=self._ops.pack_experts(gate, up, down, biases),
+            spec=MoeSpec(top_k=config.n_experts_used, weights=config.expert_weights, activation=config.activation),
+        )
 
 
 @cache
@@ -172,6 +246,8 @@ def attention_spec(config: ModelConfig, window: int | None) -> AttentionSpec:
         softcap=config.attention_softcap,
         qk_norm=config.qk_norm,
         norm_eps=config.norm_eps,
+        temperature_beta=config.temperature_beta,
+        temperature_length=config.temperature_length,
     )
 
 
@@ -191,15 +267,13 @@ class PreNormBlock:
     attention_norm: Weight
     attention: Attention
     mlp_norm: Weight
-    mlp: Mlp
+    mlp: Mlp | Moe
 
     def __call__(self, ops: Ops, step: Step, x: Array) -> Array:
         """(T, C) to (T, C)."""
-        eps = self.config.norm_eps
-        qkv = ops.norm_linear(step, x, self.attention_norm, eps, self.attention.qkv_proj)
+        qkv = ops.norm_linear(step, x, self.attention_norm, self.config.norm_eps, self.attention.qkv_proj)
         x = ops.linear_add(step, self.attention.mix(ops, step, qkv), self.attention.o_proj, x)
-        hidden = ops.norm_gate_up(step, x, self.mlp_norm, eps, self.mlp.gate_up, self.config.activation)
-        return ops.linear_add(step, hidden, self.mlp.down_proj, x)
+        return self.mlp.norm_add(ops, step, x, self.mlp_norm, self.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +328,7 @@ def pre_norm_block(ops: Ops, config: ModelConfig, layer: int, weights: Weights) 
         attention_norm=pack.norm("input_layernorm"),
         attention=pack.attention(),
         mlp_norm=pack.norm("post_attention_layernorm"),
-        mlp=pack.mlp(),
+        mlp=pack.moe() if config.n_experts else pack.mlp(),
     )
 
 

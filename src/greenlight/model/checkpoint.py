@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from greenlight.errors import FormatError
+from greenlight.errors import FormatError, UnsupportedError
 from greenlight.formats.gguf import GGUFFile, read_gguf
 from greenlight.formats.safetensors import SafetensorsFolder, read_folder
-from greenlight.formats.tensors import Tensor
+from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.config import ModelConfig
 from greenlight.model.families import family_of_architecture, family_of_model_type
 from greenlight.model.family import Family
@@ -42,10 +42,15 @@ class Checkpoint(Mapping[str, Tensor]):
     metadata: Mapping[str, Any]
     """GGUF metadata, or config.json."""
 
+    made: Mapping[str, Callable[[], Tensor]] = field(default_factory=dict)
+    """How tensors are made that the folder has in parts or in another order."""
+
     unread: tuple[str, ...] = field(default=())
     """Fields of config.json that no part of the computation reads."""
 
     def __getitem__(self, name: str) -> Tensor:
+        if name in self.made:
+            return self.made[name]()
         tensor = self.tensors[name]
         return self.family.from_gguf(name, tensor, self.config) if self.format == "gguf" else tensor
 
@@ -103,6 +108,10 @@ def _from_folder(folder: SafetensorsFolder) -> Checkpoint:
     tensors = {name: t for name, t in folder.tensors.items() if not name.endswith(family.hf_extras)}
     if config.tied_head:
         _drop_tied_copy(where, tensors)
+    made: dict[str, Callable[[], Tensor]] = {}
+    if family.from_hf is not None:
+        gathered = family.from_hf(tensors, config)
+        tensors, made = gathered.tensors, gathered.made
     return Checkpoint(
         path=folder.path,
         format="safetensors",
@@ -111,6 +120,7 @@ def _from_folder(folder: SafetensorsFolder) -> Checkpoint:
         config=config,
         tensors=_match(str(folder.path), _promised(where, family, config, len(tensors)), tensors),
         metadata=folder.config,
+        made=made,
         unread=tuple(name for name in fields.unread() if name not in _BOOKKEEPING),
     )
 
@@ -189,6 +199,10 @@ def _match(where: str, shapes: Mapping[str, tuple[int, ...]], tensors: dict[str,
             do="the two come from different models, or a file is missing; fetch both again from one source",
         )
     for name, shape in shapes.items():
+        if tensors[name].type is TensorType.U8:
+            raise UnsupportedError(
+                "bytes stand where a weight is expected", where=f"{where}, {tensors[name].name}", do="use another model"
+            )
         if tensors[name].shape != shape:
             raise FormatError(
                 "weights do not match the config",

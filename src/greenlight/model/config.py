@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from greenlight.errors import ConfigError
 from greenlight.model.rope import RopeConfig
-from greenlight.ops.protocol import Activation, QkNorm
+from greenlight.ops.protocol import Activation, ExpertWeights, QkNorm
 
 Placement: TypeAlias = Literal["pre", "post", "sandwich"]
 
@@ -36,7 +36,7 @@ class ModelConfig:
     """D; not always dim / n_heads."""
 
     ffn_dim: int
-    """Feed-forward dim F."""
+    """Feed-forward dim F, of each expert where there are experts."""
 
     vocab_size: int
     """Number of tokens V."""
@@ -92,6 +92,27 @@ class ModelConfig:
     local_rope: RopeConfig | None = None
     """How positions enter layers with a window, where it differs."""
 
+    sinks: bool = False
+    """Whether each query head has a learned score that joins its softmax and is dropped."""
+
+    temperature_beta: float = 0.0
+    """b in queries' factor 1 + b·ln(1 + floor(position / temperature_length)); 0: none."""
+
+    temperature_length: int = 0
+    """Positions whose factor is 1."""
+
+    n_experts: int = 0
+    """Experts E of each layer's feed-forward; 0: one feed-forward that all positions use."""
+
+    n_experts_used: int = 0
+    """Experts that a position uses."""
+
+    expert_weights: ExpertWeights = "chosen"
+    """Whether their weights are a softmax over the chosen experts' logits or over all."""
+
+    router_bias: bool = False
+    """Whether the router has biases."""
+
     def window(self, layer: int) -> int | None:
         """Newest positions that a layer sees; None: all."""
         return self.windows[layer] if self.windows else None
@@ -105,6 +126,12 @@ class ModelConfig:
                 "query heads cannot be shared out among kv heads",
                 found=f"n_heads {self.n_heads} is no multiple of n_kv_heads {self.n_kv_heads}",
             )
+        if not min(self.n_experts, 1) <= self.n_experts_used <= self.n_experts:
+            raise ConfigError(
+                "a position cannot use so many experts", found=f"{self.n_experts_used} of {self.n_experts}"
+            )
+        if self.temperature_beta and self.temperature_length < 1:
+            raise ConfigError(f"temperature_length is {self.temperature_length}", do="use 1 or more")
         if self.windows and (len(self.windows) != self.n_layers or any(w is not None and w < 1 for w in self.windows)):
             raise ConfigError(
                 "windows do not fit the layers",

@@ -18,6 +18,17 @@ Weights: TypeAlias = Mapping[str, Tensor]
 """A model's tensors by Hugging Face name, in Hugging Face's layout."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """Tensors of a folder by the names that `Family.shapes` gives them."""
+
+    tensors: dict[str, Tensor]
+    """All of them; of one that is yet to be made, type and shape as it will be, and bytes of what it is made of."""
+
+    made: dict[str, Callable[[], Tensor]]
+    """How to make those that are not there as they are: others put together or in another order, when asked for."""
+
+
 class Block(Protocol):
     """One packed block of a model."""
 
@@ -86,6 +97,9 @@ class Family:
 
     gguf_extras: tuple[str, ...] = ()
     """Tensors of GGUF files that the config has used up."""
+
+    from_hf: Callable[[Mapping[str, Tensor], ModelConfig], Gathered] | None = None
+    """The tensors of a folder, under this project's names where those differ; None where they do not."""
 
     hf_extras: tuple[str, ...] = ()
     """Ends of names of tensors that say nothing beyond the config."""

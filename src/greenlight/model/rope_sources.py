@@ -21,14 +21,19 @@ from greenlight.model.rope import (
 DEFAULT_THETA = 10_000.0
 
 
-def rope_from_hf(fields: Fields, max_seq_len: int) -> RopeConfig:
+def rope_from_hf(fields: Fields, max_seq_len: int, theta: float = DEFAULT_THETA) -> RopeConfig:
     """Read `rope_parameters` (transformers 5), or `rope_scaling` beside `rope_theta` (before).
+
+    Args:
+        fields: of config.json.
+        max_seq_len: positions the model was made for.
+        theta: where the file says nothing.
 
     Raises:
         UnsupportedError: a way of stretching, or a parameter of one, that is not computed here.
         FormatError: a parameter is missing or impossible, or the two forms contradict each other.
     """
-    theta = fields.number("rope_theta", DEFAULT_THETA)
+    theta = fields.number("rope_theta", theta)
     fields.refuse_unless("partial_rotary_factor", 1.0, 1)
     old, new = fields.group("rope_scaling"), fields.group("rope_parameters")
     if old and new and fields.get("rope_scaling") != fields.get("rope_parameters"):

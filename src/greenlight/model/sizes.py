@@ -12,6 +12,7 @@ from greenlight.model.family import Weights
 from greenlight.model.fields import Fields
 
 _ATTENTION_BIASES = ("attn_q.bias", "attn_k.bias", "attn_v.bias")
+_MLP_BIASES = tuple(f"ffn_{name}{kind}.bias" for kind in ("", "_exps") for name in ("gate", "up", "down"))
 
 
 class Sizes(TypedDict):
@@ -71,9 +72,48 @@ def sizes_from_hf(
     )
 
 
-def sizes_from_gguf(fields: Fields, tensors: Weights) -> Sizes:
-    """Sizes of a GGUF file: its keys, and a tied head from the tensors there are."""
-    for name in ("expert_count", "expert_used_count"):
+class Experts(TypedDict):
+    """How many there are of a layer's feed-forward."""
+
+    n_experts: int
+    n_experts_used: int
+
+
+def experts_from_hf(fields: Fields, *, count: Sequence[str], used: int) -> Experts:
+    """Experts of config.json.
+
+    Args:
+        fields: of config.json.
+        count: names of the field, of which one is there.
+        used: by a position, where the file says nothing.
+
+    Raises:
+        FormatError: none of the names is there, or two that contradict each other.
+    """
+    for name in ("router_aux_loss_coef", "router_jitter_noise", "output_router_logits"):
+        fields.get(name)  # of training, or of what is printed
+    found = {name: fields.integer(name) for name in count if fields.get(name) is not None} or {
+        count[0]: fields.integer(count[0])
+    }
+    if len(set(found.values())) > 1:
+        raise fields.wrong(count[0], found, "one number of experts")
+    return Experts(n_experts=next(iter(found.values())), n_experts_used=fields.integer("num_experts_per_tok", used))
+
+
+def experts_from_gguf(fields: Fields) -> Experts:
+    """Experts of a GGUF file."""
+    return Experts(n_experts=fields.integer("expert_count"), n_experts_used=fields.integer("expert_used_count"))
+
+
+def sizes_from_gguf(fields: Fields, tensors: Weights, *, experts: bool = False) -> Sizes:
+    """Sizes of a GGUF file: its keys, and a tied head from the tensors there are.
+
+    Args:
+        fields: of the file.
+        tensors: of the file.
+        experts: whether the family may have any.
+    """
+    for name in () if experts else ("expert_count", "expert_used_count"):
         fields.refuse_unless(name, 0)
     dim, n_heads = fields.integer("embedding_length"), fields.integer("attention.head_count")
     head_dim = fields.integer("attention.key_length", dim // n_heads)
@@ -98,7 +138,7 @@ def biases_from_gguf(tensors: Weights) -> Biases:
     return Biases(
         qkv_bias=any(name.endswith(_ATTENTION_BIASES) for name in tensors),
         o_bias=any(name.endswith("attn_output.bias") for name in tensors),
-        mlp_bias=any(name.endswith(("ffn_gate.bias", "ffn_up.bias", "ffn_down.bias")) for name in tensors),
+        mlp_bias=any(name.endswith(_MLP_BIASES) for name in tensors),
     )
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from greenlight.errors import ConfigError, FormatError, UnsupportedError
 from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import Tensor, TensorType
-from greenlight.ops.protocol import NO_WEIGHTS, Activation, AttentionSpec, AttentionWeights, Batch, KVSpec
+from greenlight.ops.protocol import NO_WEIGHTS, Activation, AttentionSpec, AttentionWeights, Batch, KVSpec, MoeSpec
 
 if TYPE_CHECKING:
     from greenlight.ops._native import Array, Context, Embedding, Heads, Linear, Norm, Pages, Step
@@ -133,6 +133,14 @@ class NativeOps:
             )
         return _native.pack_gate_up(self._matrix(gate, biases[0], inputs), self._matrix(up, biases[1], inputs), inputs)
 
+    def pack_experts(self, gate: Tensor, up: Tensor, down: Tensor, biases: Sequence[Tensor | None]) -> Linear:
+        """Not there yet."""
+        raise UnsupportedError("experts are not computed by the native kernels", do="set GREENLIGHT_OPS=numpy")
+
+    def moe_add(self, step: Step, x: Array, router: Linear, experts: Linear, spec: MoeSpec, residual: Array) -> Array:
+        """Not there yet."""
+        raise NotImplementedError
+
     def pack_norm(self, weight: Tensor, offset: float = 0.0) -> Norm:
         """A norm's weight plus offset, (C,)."""
         return _native.pack_norm(self._floats(weight) + np.float32(offset))
@@ -191,6 +199,8 @@ class NativeOps:
         self, step: Step, qkv: Array, layer: int, spec: AttentionSpec, weights: AttentionWeights = NO_WEIGHTS
     ) -> Array:
         """Rotate, write new keys and values to the pages, attend causally to the positions seen; (T, H·D)."""
+        if weights.sinks is not None:
+            raise UnsupportedError("sinks are not computed by the native kernels", do="set GREENLIGHT_OPS=numpy")
         known = self._heads.get(id(spec))
         heads = known[1] if known else self._new_heads(spec)
         return self._context.attention(step, qkv, layer, heads, weights.q_norm, weights.k_norm)
@@ -235,6 +245,8 @@ class NativeOps:
         return self._context.top_k(x, k)
 
     def _new_heads(self, spec: AttentionSpec) -> Heads:
+        if spec.temperature_beta:
+            raise UnsupportedError("temperature is not computed by the native kernels", do="set GREENLIGHT_OPS=numpy")
         rope = spec.rope
         frequencies, factor = (list(rope.inv_freq), rope.scale) if rope else ([], 1.0)
         heads = _native.Heads(

@@ -18,11 +18,14 @@ from greenlight.formats.tensors import Tensor
 from greenlight.ops.protocol import (
     NO_WEIGHTS,
     PAGE_SIZE,
+    SWIGLU_OSS_ALPHA,
+    SWIGLU_OSS_LIMIT,
     Activation,
     AttentionSpec,
     AttentionWeights,
     Batch,
     KVSpec,
+    MoeSpec,
     RopeSpec,
 )
 
@@ -44,6 +47,17 @@ class Linear:
 
     bias: Floats | None
     """(N,), or None."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experts:
+    """Packed experts of one layer."""
+
+    gate_up: tuple[Linear, ...]
+    """Of each, gate above up, (2F, C)."""
+
+    down: tuple[Linear, ...]
+    """Of each, (C, F)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +117,16 @@ class NumpyOps:
         """Gate above up, (2F, C)."""
         return self.pack_linear([gate, up], biases)
 
+    def pack_experts(self, gate: Tensor, up: Tensor, down: Tensor, biases: Sequence[Tensor | None]) -> Experts:
+        """Gate and up (E, F, C), down (E, C, F), biases (E, F), (E, F), (E, C) or None each."""
+        experts = range(gate.shape[0])
+        gate_biases, up_biases, down_biases = ([b and b.part(e) for e in experts] for b in biases)
+        gates_ups = zip(experts, gate_biases, up_biases, strict=True)
+        return Experts(
+            gate_up=tuple(self.pack_linear([gate.part(e), up.part(e)], [g, u]) for e, g, u in gates_ups),
+            down=tuple(self.pack_linear([down.part(e)], [bias]) for e, bias in zip(experts, down_biases, strict=True)),
+        )
+
     def pack_norm(self, weight: Tensor, offset: float = 0.0) -> Floats:
         """A norm's weight plus offset, (C,)."""
         return dequantize(weight) + np.float32(offset)
@@ -156,7 +180,7 @@ class NumpyOps:
     def gate_up(self, step: NumpyStep, x: Floats, weight: Linear, activation: Activation) -> Floats:
         """activation(gate(x)) * up(x), (T, F)."""
         gate, up = np.split(self.linear(step, x, weight), 2, axis=-1)
-        return activate(gate, activation) * up
+        return gated(gate, up, activation)
 
     def softcap(self, step: NumpyStep, x: Floats, cap: float) -> Floats:
         """cap·tanh(x / cap)."""
@@ -171,6 +195,8 @@ class NumpyOps:
         q, k = normed_heads(q, weights.q_norm, spec), normed_heads(k, weights.k_norm, spec)
         if spec.rope is not None:
             q, k = self._rotate(step, q, spec.rope), self._rotate(step, k, spec.rope)
+        if spec.temperature_beta:
+            q = q * temperature(step.batch.positions, spec)[:, None, None]
         batch, keys, values = step.batch, step.pages.keys[layer], step.pages.values[layer]
         slots = batch.positions % PAGE_SIZE
         keys[step.row_pages, slots], values[step.row_pages, slots] = k, v
@@ -186,6 +212,7 @@ class NumpyOps:
                 scale=spec.scale,
                 window=spec.window,
                 cap=spec.softcap,
+                sinks=weights.sinks,
             )
         return mixed
 
@@ -211,6 +238,21 @@ class NumpyOps:
     def linear_add(self, step: NumpyStep, x: Floats, weight: Linear, residual: Floats) -> Floats:
         """The sum residual + linear(x), (T, C)."""
         return residual + self.linear(step, x, weight)
+
+    # Experts
+
+    def moe_add(
+        self, step: NumpyStep, x: Floats, router: Linear, experts: Experts, spec: MoeSpec, residual: Floats
+    ) -> Floats:
+        """Each position's chosen experts, mixed by their weights, added to residual, (T, C)."""
+        chosen, weights = route(self.linear(step, x, router), spec)  # (T, k) each
+        outputs = np.empty((*chosen.shape, residual.shape[1]), np.float32)  # (T, k, C)
+        for expert in np.unique(chosen):
+            rows, places = np.nonzero(chosen == expert)
+            hidden = self.gate_up(step, x[rows], experts.gate_up[expert], spec.activation)
+            outputs[rows, places] = self.linear(step, hidden, experts.down[expert])
+        mixed: Floats = np.einsum("tk,tkc->tc", weights, outputs)
+        return residual + mixed
 
     # Results
 
@@ -241,7 +283,14 @@ class NumpyOps:
 
 
 def attend(
-    q: Floats, k: Floats, v: Floats, *, scale: float, window: int | None = None, cap: float | None = None
+    q: Floats,
+    k: Floats,
+    v: Floats,
+    *,
+    scale: float,
+    window: int | None = None,
+    cap: float | None = None,
+    sinks: Floats | None = None,
 ) -> Floats:
     """Causal grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245).
 
@@ -252,6 +301,7 @@ def attend(
         scale: factor on q·k, usually D ** -0.5.
         window: newest positions that a query sees; None: all.
         cap: softcap of scores; None: none.
+        sinks: a score per query head that joins each softmax and is dropped, (H,); None: none.
 
     Returns:
         Mixed values, (T, H·D).
@@ -270,7 +320,8 @@ def attend(
         if window is not None:
             seen &= ~np.tri(rows.stop - start, S, S - T + start - window, dtype=np.bool_)
         scores[..., ~seen] = -np.inf
-        mixed[rows] = (softmax(scores) @ v).transpose(2, 0, 1, 3)
+        by_head = None if sinks is None else sinks.reshape(K, H // K, 1, 1)
+        mixed[rows] = (softmax(scores, by_head) @ v).transpose(2, 0, 1, 3)
     return mixed.reshape(T, H * D)
 
 
@@ -297,11 +348,29 @@ def softcap(x: Floats, cap: float) -> Floats:
     return capped
 
 
-def softmax(scores: Floats) -> Floats:
-    """Softmax over the last axis; no row is all -inf, since every query sees itself."""
-    weights: Floats = np.exp(scores - scores.max(axis=-1, keepdims=True))
+def softmax(scores: Floats, sinks: Floats | None = None) -> Floats:
+    """Softmax over the last axis, which one more score may join; no row is all -inf, since every query sees itself."""
+    peak = scores.max(axis=-1, keepdims=True)
+    if sinks is not None:
+        peak = np.maximum(peak, sinks)
+    weights: Floats = np.exp(scores - peak)
     total: Floats = weights.sum(axis=-1, keepdims=True)
-    return weights / total
+    return weights / (total if sinks is None else total + np.exp(sinks - peak))
+
+
+def temperature(positions: NDArray[np.int32], spec: AttentionSpec) -> Floats:
+    """Factors on queries that keep attention sharp over long texts, (T,)."""
+    stretches = np.floor(positions.astype(np.float32) / np.float32(spec.temperature_length))
+    factors: Floats = np.float32(1) + np.float32(spec.temperature_beta) * np.log(np.float32(1) + stretches)
+    return factors
+
+
+def route(logits: Floats, spec: MoeSpec) -> tuple[NDArray[np.intp], Floats]:
+    """Experts of each row, largest logit first, of equals the first, and their weights, (T, k) each."""
+    chosen = np.argsort(-logits, axis=1, kind="stable")[:, : spec.top_k]
+    if spec.weights == "chosen":
+        return chosen, softmax(np.take_along_axis(logits, chosen, axis=1))
+    return chosen, np.take_along_axis(softmax(logits), chosen, axis=1)
 
 
 def rotate(x: Floats, cos: Floats, sin: Floats) -> Floats:
@@ -315,6 +384,17 @@ def rotate(x: Floats, cos: Floats, sin: Floats) -> Floats:
     pairs = cos.shape[-1]
     first, second, rest = x[..., :pairs], x[..., pairs : 2 * pairs], x[..., 2 * pairs :]
     return np.concatenate([first * cos - second * sin, second * cos + first * sin, rest], axis=-1)
+
+
+def gated(gate: Floats, up: Floats, activation: Activation) -> Floats:
+    """A gated hidden layer: activation(gate) * up, or gpt-oss's form of it."""
+    if activation != "swiglu_oss":
+        return activate(gate, activation) * up
+    limit = np.float32(SWIGLU_OSS_LIMIT)
+    gate, up = np.minimum(gate, limit), np.clip(up, -limit, limit)
+    with np.errstate(over="ignore"):  # as below
+        swish: Floats = gate / (1 + np.exp(np.float32(-SWIGLU_OSS_ALPHA) * gate))
+    return swish * (up + 1)
 
 
 def activate(x: Floats, activation: Activation) -> Floats:

@@ -1,7 +1,7 @@
 """Which operations is a model made of? The decoder calls these and nothing else; arrays are opaque to it.
 
 Shapes use one alphabet: B sequences, T new positions of all sequences in one flat run, S positions seen, C model dim,
-H query heads, K kv heads, D head dim, F feed-forward dim, V vocabulary, R rows whose logits are asked for.
+H query heads, K kv heads, D head dim, F feed-forward dim, V vocabulary, E experts, R rows whose logits are asked for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ Step: TypeAlias = Any
 PAGE_SIZE = 32
 """Positions a page holds."""
 
-Activation: TypeAlias = Literal["silu", "gelu", "gelu_tanh"]
+Activation: TypeAlias = Literal["silu", "gelu", "gelu_tanh", "swiglu_oss"]
+"""Of a gate, whose product with up is the feed-forward's hidden layer; `swiglu_oss` bends up as well (see below)."""
+
+SWIGLU_OSS_ALPHA, SWIGLU_OSS_LIMIT = 1.702, 7.0
+"""gpt-oss: g σ(alpha g) (u + 1), where g = min(gate, limit) and u = up kept within ±limit (arXiv:2508.10925)."""
 
 QkNorm: TypeAlias = Literal["head", "projection"]
 
@@ -78,6 +82,13 @@ class AttentionSpec:
     norm_eps: float = 0.0
     """Of that norm."""
 
+    temperature_beta: float = 0.0
+    """b in queries' factor 1 + b·ln(1 + floor(position / temperature_length)), for texts longer than most of training's
+    (Llama 4; Ministral 3); 0: none."""
+
+    temperature_length: int = 0
+    """Positions whose factor is 1."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class AttentionWeights:
@@ -89,9 +100,30 @@ class AttentionWeights:
     k_norm: Weight | None = None
     """Packed norm of keys, (D,) or (K·D,)."""
 
+    sinks: Weight | None = None
+    """Packed like a norm: a score per query head that joins each softmax and is dropped, so that a head need not look
+    at anything (gpt-oss, arXiv:2508.10925; after Xiao et al. 2023, arXiv:2309.17453), (H,)."""
+
 
 NO_WEIGHTS = AttentionWeights()
 """Most layers'."""
+
+
+ExpertWeights: TypeAlias = Literal["chosen", "all"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MoeSpec:
+    """How a position's experts are chosen and mixed (Shazeer et al. 2017, arXiv:1701.06538)."""
+
+    top_k: int
+    """Experts that a position uses: those of the largest router logits, of equals the first."""
+
+    weights: ExpertWeights
+    """Their weights are a softmax over the logits of those chosen, or of all (which then sum to less than 1)."""
+
+    activation: Activation
+    """Of each expert's gate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,6 +183,9 @@ class Ops(Protocol):
     def pack_gate_up(self, gate: Tensor, up: Tensor, biases: tuple[Tensor | None, Tensor | None]) -> Weight:
         """Gate and up projections, each (F, C), for `gate_up`."""
 
+    def pack_experts(self, gate: Tensor, up: Tensor, down: Tensor, biases: Sequence[Tensor | None]) -> Weight:
+        """Experts for `moe_add`: gate and up (E, F, C), down (E, C, F), biases (E, F), (E, F), (E, C) or None each."""
+
     def pack_norm(self, weight: Tensor, offset: float = 0.0) -> Weight:
         """A norm's weight, (C,), each plus offset: some families keep w where 1 + w is meant."""
 
@@ -208,6 +243,21 @@ class Ops(Protocol):
 
     def linear_add(self, step: Step, x: Array, weight: Weight, residual: Array) -> Array:
         """Sum: residual + linear(x), (T, C)."""
+
+    def moe_add(self, step: Step, x: Array, router: Weight, experts: Weight, spec: MoeSpec, residual: Array) -> Array:
+        """Mixture of experts, each position's chosen ones mixed by their weights, added to residual.
+
+        Args:
+            step: the pass.
+            x: normed hidden states, (T, C).
+            router: linear to a logit per expert, (E, C).
+            experts: from `pack_experts`.
+            spec: how many are chosen, and how they are weighed.
+            residual: (T, C).
+
+        Returns:
+            residual + sum of w_e·down_e(gate_up_e(x)), (T, C).
+        """
 
     def rows(self, step: Step, x: Array) -> Array:
         """The rows that the batch asks outputs for, (R, C)."""

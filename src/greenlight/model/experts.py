@@ -1,0 +1,77 @@
+"""How do files keep experts? One tensor each, all of a layer stacked, or in parts: here they become stacks, (E, …).
+
+A stack is made when it is packed, one layer's projection at a time, so opening a model copies nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from greenlight.errors import FormatError
+from greenlight.formats.tensors import Tensor
+from greenlight.model.config import ModelConfig
+from greenlight.model.family import Gathered
+
+
+def gather_experts(
+    pattern: str, projections: Mapping[str, str], router: str, tensors: Mapping[str, Tensor], config: ModelConfig
+) -> Gathered:
+    """Stack experts that have a tensor each.
+
+    Args:
+        pattern: of their names: groups `layer`, `expert` and `projection`.
+        projections: gate_proj, up_proj and down_proj by the file's name.
+        router: the end of the router's names in the file.
+        tensors: of the folder.
+        config: the model's facts.
+    """
+    kept: dict[str, Tensor] = {}
+    found: dict[str, dict[int, Tensor]] = {}
+    for name, tensor in tensors.items():
+        match = re.fullmatch(pattern, name)
+        if match:
+            target = f"model.layers.{match['layer']}.mlp.experts.{projections[match['projection']]}.weight"
+            found.setdefault(target, {})[int(match["expert"])] = tensor
+        else:
+            ours = f"{name.removesuffix(router)}mlp.router.weight" if name.endswith(f".{router}") else name
+            kept[ours] = tensor
+    made: dict[str, Callable[[], Tensor]] = {}
+    for name, experts in found.items():
+        parts = _in_order(name, experts, config.n_experts)
+        kept[name] = Tensor(parts[0].name, parts[0].type, (len(parts), *parts[0].shape), parts[0].data)
+        made[name] = partial(stack, name, parts)
+    return Gathered(kept, made)
+
+
+def stack(name: str, parts: Sequence[Tensor]) -> Tensor:
+    """Tensors of one type and shape one behind the other, (E, …)."""
+    data = np.concatenate([part.data for part in parts])
+    return Tensor(name, parts[0].type, (len(parts), *parts[0].shape), data)
+
+
+def _in_order(name: str, experts: Mapping[int, Tensor], n_experts: int) -> list[Tensor]:
+    """The experts 0 to E - 1, all alike.
+
+    Raises:
+        FormatError: one is missing, too many or unlike the first.
+    """
+    if sorted(experts) != list(range(n_experts)):
+        raise FormatError(
+            "weights do not match the config",
+            where=name,
+            found=f"{len(experts)} experts, expected {n_experts}",
+            do="the two come from different models, or a file is missing; fetch both again from one source",
+        )
+    parts = [experts[expert] for expert in range(n_experts)]
+    for part in parts:
+        if part.type is not parts[0].type or part.shape != parts[0].shape:
+            raise FormatError(
+                "experts of one layer differ in type or shape",
+                where=part.name,
+                found=f"{part.type.name} {part.shape}, {parts[0].name} has {parts[0].type.name} {parts[0].shape}",
+            )
+    return parts
