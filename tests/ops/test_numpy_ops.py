@@ -8,8 +8,8 @@ import pytest
 from greenlight.errors import UnsupportedError, UsageError
 from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.ops import native, select_ops
-from greenlight.ops.numpy_ops import NumpyOps, activate, attend, rotate
-from greenlight.ops.protocol import AttentionSpec, KVSpec, RopeSpec
+from greenlight.ops.numpy_ops import NumpyOps, activate, attend, gated, rotate, route, temperature
+from greenlight.ops.protocol import AttentionSpec, KVSpec, MoeSpec, RopeSpec
 from tests.builders import encode, one_sequence
 
 RNG = np.random.default_rng(0)
@@ -168,3 +168,63 @@ def test_without_the_native_module_numpy_runs_and_says_why(monkeypatch):
 
 def test_the_identity_names_the_version():
     assert OPS.identity == "numpy/" + ".".join(np.__version__.split(".")[:2])
+
+
+def test_a_sink_takes_its_share_of_a_softmax_and_is_dropped():
+    q, k, v, sinks = floats(5, 4, 8), floats(9, 2, 8), floats(9, 2, 8), floats(4)
+    mixed = attend(q, k, v, scale=0.5, sinks=sinks)
+    for head in range(4):
+        scores = 0.5 * q[-1, head] @ k[:, head // 2].T
+        weights = np.exp(scores) / (np.exp(scores).sum() + np.exp(sinks[head]))
+        np.testing.assert_allclose(mixed[-1, 8 * head : 8 * head + 8], weights @ v[:, head // 2], rtol=1e-5, atol=1e-6)
+
+
+def test_a_sink_beyond_all_scores_leaves_next_to_nothing_and_no_overflow():
+    mixed = attend(floats(3, 1, 8), floats(3, 1, 8), floats(3, 1, 8), scale=1.0, sinks=np.float32([200]))
+    np.testing.assert_allclose(mixed, 0, atol=1e-30)
+
+
+def test_queries_beyond_each_stretch_are_scaled_up():
+    spec = AttentionSpec(
+        n_heads=1, n_kv_heads=1, head_dim=8, scale=1.0, rope=None, temperature_beta=0.5, temperature_length=4
+    )
+    factors = temperature(np.array([0, 3, 4, 8]), spec)
+    np.testing.assert_allclose(factors, [1, 1, 1 + 0.5 * np.log(2), 1 + 0.5 * np.log(3)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("weights", "among"), [("chosen", [2, 0]), ("all", [0, 1, 2, 3, 4])])
+def test_experts_are_weighed_among_those_chosen_or_among_all(weights, among):
+    logits = np.float32([[1, 0, 2, -0.5, 0]])
+    chosen, shares = route(logits, MoeSpec(top_k=2, weights=weights, activation="silu"))
+    assert chosen.tolist() == [[2, 0]]
+    np.testing.assert_allclose(shares, np.exp(logits[:, [2, 0]]) / np.exp(logits[0, among]).sum(), rtol=1e-6)
+
+
+def test_of_equal_logits_the_first_expert_is_chosen():
+    chosen, _ = route(np.float32([[3, 5, 5, 3, 5, 0.0, -0.0]]), MoeSpec(top_k=5, weights="all", activation="silu"))
+    assert chosen.tolist() == [[1, 2, 4, 0, 3]]
+
+
+def test_clamped_swiglu_bends_the_gate_from_above_and_up_from_both_sides():
+    gate, up = np.float32([-20, 9, 1, 1]), np.float32([1, 2, 30, -30])
+    bent = [(-20, 1), (7, 2), (1, 7), (1, -7)]
+    expected = [g / (1 + math.exp(-1.702 * g)) * (u + 1) for g, u in bent]
+    np.testing.assert_allclose(gated(gate, up, "swiglu_oss"), expected, rtol=1e-5)
+
+
+def test_experts_are_their_own_feed_forwards_mixed():
+    E, C, F = 3, 32, 6
+    x, router, residual = floats(5, C), floats(E, C), floats(5, C)
+    gate, up, down, biases = floats(E, F, C), floats(E, F, C), floats(E, C, F), [floats(E, F), None, floats(E, C)]
+    packed = OPS.pack_experts(tensor(gate), tensor(up), tensor(down), [b if b is None else tensor(b) for b in biases])
+    spec = MoeSpec(top_k=2, weights="chosen", activation="silu")
+    result = OPS.moe_add(step(), x, OPS.pack_linear([tensor(router)], [None]), packed, spec, residual)
+    for row in range(5):
+        logits = router @ x[row]
+        best = np.argsort(-logits)[:2]
+        shares = np.exp(logits[best]) / np.exp(logits[best]).sum()
+        expected = residual[row].copy()
+        for e, share in zip(best, shares, strict=True):
+            hidden = activate(gate[e] @ x[row] + biases[0][e], "silu") * (up[e] @ x[row])
+            expected += share * (down[e] @ hidden + biases[2][e])
+        np.testing.assert_allclose(result[row], expected, rtol=1e-4, atol=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
+from greenlight.formats.quants import dequantize
+from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.load import load_decoder
 from greenlight.ops import native
 from greenlight.ops.numpy_ops import NumpyOps
@@ -112,4 +116,56 @@ def test_a_random_model_gives_the_same_logits(case, ops, tmp_path):
     with torch.no_grad():
         theirs = model(torch.from_numpy(tokens)[None]).logits[0].numpy()
     ours = all_logits(load_decoder(tmp_path, OPS[ops]()), tokens)
+    assert np.abs(ours - theirs).max() <= TOLERANCE * np.abs(theirs).max()
+
+
+def as_mxfp4(folder, seed):
+    """A folder of gpt-oss whose experts are random MXFP4, as its makers publish it."""
+    torch.manual_seed(seed)
+    tensors = load_file(folder / "model.safetensors")
+    for name in [name for name in tensors if name.endswith(("experts.gate_up_proj", "experts.down_proj"))]:
+        E, K, N = tensors.pop(name).shape
+        tensors[f"{name}_blocks"] = torch.randint(256, (E, N, K // 32, 16), dtype=torch.uint8)
+        tensors[f"{name}_scales"] = torch.randint(121, 125, (E, N, K // 32), dtype=torch.uint8)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.fixture(scope="module")
+def mxfp4_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mxfp4")
+    random_model(*CASES["gpt_oss"], seed=5).save_pretrained(folder)
+    as_mxfp4(folder, seed=6)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dequantised(mxfp4_folder):
+    """What transformers makes of it."""
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        mxfp4_folder,
+        quantization_config=transformers.Mxfp4Config(dequantize=True),
+        dtype=torch.float32,
+        attn_implementation="eager",
+    ).eval()
+
+
+def test_experts_in_mxfp4_are_the_numbers_that_transformers_reads(mxfp4_folder, dequantised):
+    ours = open_checkpoint(mxfp4_folder)
+    for layer, theirs in enumerate(dequantised.model.layers):
+        gate_up = theirs.mlp.experts.gate_up_proj.detach().numpy().swapaxes(1, 2)
+        down = theirs.mlp.experts.down_proj.detach().numpy().swapaxes(1, 2)
+        for name, values in (("gate", gate_up[:, ::2]), ("up", gate_up[:, 1::2]), ("down", down)):
+            tensor = ours[f"model.layers.{layer}.mlp.experts.{name}_proj.weight"]
+            assert tensor.type.name == "MXFP4"
+            np.testing.assert_array_equal(dequantize(tensor), values)
+
+
+def test_a_gpt_oss_in_mxfp4_gives_the_same_logits(mxfp4_folder, dequantised):
+    tokens = np.random.default_rng(0).integers(SIZES["vocab_size"], size=90)
+    with torch.no_grad():
+        theirs = dequantised(torch.from_numpy(tokens)[None]).logits[0].numpy()
+    ours = all_logits(load_decoder(mxfp4_folder, NumpyOps()), tokens)
     assert np.abs(ours - theirs).max() <= TOLERANCE * np.abs(theirs).max()
