@@ -99,6 +99,8 @@ def plan_folder(checkpoint: Checkpoint, type_of: TypeOf) -> FolderPlan:
         UnsupportedError: the family is not written to folders, or config.json could not say what the model computes.
     """
     family, config = checkpoint.family, checkpoint.config
+    if family.from_hf is not None:  # names of its own, which nothing here undoes
+        raise _not_written(family, "Hugging Face folders")
     if checkpoint.format == "safetensors":
         facts = dict(checkpoint.metadata)
     else:

@@ -13,12 +13,11 @@ from functools import partial
 import numpy as np
 
 from greenlight.errors import FormatError
-from greenlight.formats import mxfp4
+from greenlight.formats.quants import mxfp4_from_blocks
 from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.families.qwen import as_it_is
-from greenlight.model.family import Family, Gathered, Weights
+from greenlight.model.family import Family, Gathered, Weights, as_it_is
 from greenlight.model.fields import Fields
 from greenlight.model.rope import YarnScaling, yarn_attention_factor
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
@@ -35,6 +34,9 @@ from greenlight.model.sizes import (
 from greenlight.ops.protocol import SWIGLU_OSS_ALPHA, SWIGLU_OSS_LIMIT
 
 THETA = 150_000.0
+NO_NUMBER = 255
+"""The exponent of no number (OCP Microscaling Formats specification 1.0, section 5.4.1)."""
+
 EVERY = 2
 """Each second layer sees everything; the first does not."""
 
@@ -122,7 +124,7 @@ def _expert_part(name: str, sources: list[Tensor], rows: slice) -> tuple[Tensor,
     shape: tuple[int, ...]
     packed = [tensor.type is TensorType.U8 for tensor in sources]
     match [tensor.shape for tensor in sources]:
-        case [(E, N, n_blocks, mxfp4.BLOCK_BYTES), scales] if all(packed) and scales == (E, N, n_blocks):
+        case [(E, N, n_blocks, 16), scales] if all(packed) and scales == (E, N, n_blocks):
             shape, type_ = (E, len(range(N)[rows]), n_blocks * TensorType.MXFP4.block_values), TensorType.MXFP4
             make = partial(_from_mxfp4, name, sources, rows)
         case [(E, K, N)] if not any(packed):
@@ -142,8 +144,15 @@ def _expert_part(name: str, sources: list[Tensor], rows: slice) -> tuple[Tensor,
 
 
 def _from_mxfp4(name: str, sources: list[Tensor], rows: slice) -> Tensor:
-    blocks, scales = (tensor.data.reshape(tensor.shape) for tensor in sources)
-    return mxfp4.join(name, blocks[:, rows], scales[:, rows])
+    """Blocks and scales, as rows of one type.
+
+    Raises:
+        FormatError: a scale is no number.
+    """
+    blocks, scales = (_chosen(tensor.name, tensor, rows) for tensor in sources)
+    if scales.data.max(initial=0) == NO_NUMBER:
+        raise FormatError("a scale is not a number", where=scales.name, do="fetch the file again")
+    return mxfp4_from_blocks(blocks, scales, name)
 
 
 def _turned(name: str, tensor: Tensor, rows: slice) -> Tensor:
@@ -154,7 +163,7 @@ def _turned(name: str, tensor: Tensor, rows: slice) -> Tensor:
 
 
 def _chosen(name: str, tensor: Tensor, rows: slice) -> Tensor:
-    """Plain values (E, N) without the other rows."""
+    """Values (E, N, …) without the other rows."""
     values = np.ascontiguousarray(tensor.data.view(f"u{tensor.type.block_bytes}").reshape(tensor.shape)[:, rows])
     return Tensor(name, tensor.type, values.shape, values.reshape(-1).view(np.uint8))
 
