@@ -55,6 +55,24 @@ def test_a_person_stops_and_goes_on_where_they_stopped(run, folder):
     assert not {answer["item"] for answer in rest} & set(first)
 
 
+def test_nobody_is_asked_for_a_name_where_there_is_no_run(run, tmp_path):
+    code, out, err = run("label", tmp_path, stdin="A\n")
+    assert code == 1
+    assert "your name" not in out + err
+    assert "lock.json" in err
+
+
+def test_agreement_without_labels_says_so_and_what_to_do(run, folder):
+    code, out, _ = run("label", folder, "--agreement")
+    assert code == 0
+    assert "nobody has labelled this run" in out
+    assert f'next    greenlight label {folder} --as "A. Reader"' in out
+    run("label", folder, "--as", "A", stdin=keys("f") + "q\n")
+    out = run("label", folder, "--agreement")[1]
+    assert "labels  A: 1" in out
+    assert "no answer has two people's labels" in out
+
+
 def test_neither_the_judges_grade_nor_the_others_label_is_shown(run, folder):
     _, mine, _ = run("label", folder, "--as", "A", stdin=keys("f", "c", "f") + "q\n")
     pending = json.loads(run("label", folder, "--as", "B", "--json")[1])

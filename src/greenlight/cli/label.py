@@ -31,8 +31,10 @@ def label(
     """Grade answers by hand, blind to the judge and to others; each label is on disk at once, so stop when you like."""
     from greenlight.compose.labelling import disputed, pending
     from greenlight.gate.agreement import people_of
+    from greenlight.gate.lock import read_lock
 
     folder = Path(run)
+    read_lock(folder / "lock.json")  # nobody is asked for a name before there is something to label
     if agreement:
         people = people_of(folder)
         emit(people.to_json(), as_json=as_json, text=lambda: "\n".join(_told(people, folder)))
@@ -75,6 +77,8 @@ def _decide_again(folder: Path) -> None:
 
 
 def _told(people: People, folder: Path) -> list[str]:
+    if not people.labels:
+        return ["labels  none: nobody has labelled this run", f'next    greenlight label {folder} --as "A. Reader"']
     lines = [f"labels  {name}: {count}" for name, count in people.labels.items()]
     for pair in people.pairs:
         found = pair.found
@@ -84,6 +88,11 @@ def _told(people: People, folder: Path) -> list[str]:
         raw = f"{found.raw:.2f} [{found.raw_bounds.lower:.2f}, {found.raw_bounds.upper:.2f}]"
         lines.append(
             f"agree   {pair.suite}: {pair.first} and {pair.second} on {found.same} of {found.n} ({raw}; {kappa})"
+        )
+    if not people.pairs:
+        lines.append(
+            "agree   unknown: no answer has two people's labels"
+            f'; a second one labels blind to the first: greenlight label {folder} --as "B. Reader"'
         )
     if people.open:
         lines.append(

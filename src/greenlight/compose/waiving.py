@@ -9,7 +9,7 @@ from greenlight.errors import PolicyError
 from greenlight.evidence import JSON, Journal, alone, now
 from greenlight.gate.decision import decide as decide_folder
 from greenlight.gate.lock import policy_of, read_lock
-from greenlight.gate.waivers import FILE, USED, parse_waiver
+from greenlight.gate.waivers import FILE, OPTIONS, USED, parse_waiver, read_waivers
 
 
 def waive(folder: Path | str, row: str, *, who: str, why: str, until: str, given: str | None = None) -> dict[str, JSON]:
@@ -24,22 +24,38 @@ def waive(folder: Path | str, row: str, *, who: str, why: str, until: str, given
         given: the day it is given; today by default.
 
     Raises:
-        PolicyError: the policy does not allow it, or the row is INVALID or needs none.
+        PolicyError: the policy does not allow it, the row is INVALID or needs none, or the same person set it aside
+            already.
         EvidenceError: a field is written otherwise, or the folder is damaged.
     """
     folder = Path(folder)
     lock = read_lock(folder / "lock.json")
     value = {"row": row, "who": who, "why": why, "given": given or now()[:10], "until": until}
-    waiver = parse_waiver(value, "this waiver")
-    found = waiver.fault(policy_of(lock))
-    if not found:
-        status = {known["row"]: known["status"] for known in decide_folder(folder)["rows"]}[row]
-        effect = USED if status == "WAIVED" else waiver.effect(status, waiver.given)
-        found = "" if effect == USED else f"{row} is {status}: {effect}"
-    if found:
-        raise PolicyError("the policy does not allow this waiver", where=f"{folder}, {row}", found=found)
+    waiver = parse_waiver(value, "this waiver", OPTIONS)
+    policy = policy_of(lock)
+    if found := waiver.fault(policy):
+        raise _refused(folder, row, found, waiver.remedy(policy))
+    status = {known["row"]: known["status"] for known in decide_folder(folder)["rows"]}[row]
+    effect = USED if status == "WAIVED" else waiver.effect(status, waiver.given)
+    if effect != USED:
+        raise _refused(folder, row, f"{row} is {status}: {effect}", _DO.get(status, "leave it as it is"))
+    for earlier in read_waivers(folder, lock["id"], policy):
+        if waiver.adds_nothing_to(earlier):
+            stands = f"{who} set it aside on {earlier.given} until {earlier.until}"
+            raise _refused(folder, row, stands, f"nothing, or --until after {earlier.until} to make it longer")
     with alone(folder), Journal(folder / FILE, "waivers", {"lock": lock["id"]}) as journal:
         journal.append(value)
     decision = decide(folder)
     report(folder)
     return decision
+
+
+_DO = {
+    "INVALID": "mend what its check names and assess again: nobody can answer for an instrument that failed",
+    "PASS": "nothing: the row passes without it",
+    "DISCLOSED": "nothing: the row bars nothing",
+}
+
+
+def _refused(folder: Path, row: str, found: str, do: str) -> PolicyError:
+    return PolicyError("the policy does not allow this waiver", where=f"{folder}, {row}", found=found, do=do)

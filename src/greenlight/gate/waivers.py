@@ -6,10 +6,12 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from greenlight.errors import EvidenceError, PolicyError
 from greenlight.evidence import JSON, is_date, read_lines
 from greenlight.gate.policy import Policy
+from greenlight.gate.tables import nearest
 
 FILE = "waivers.jsonl"
 """Where a run keeps them: a journal of its lock, covered by the manifest like everything that decides."""
@@ -55,6 +57,24 @@ class Waiver:
             return f"{days} days from {self.given} to {self.until}; the policy allows 0 to {rule.max_days}"
         return ""
 
+    def remedy(self, policy: Policy) -> str:
+        """What to give instead of what the policy does not allow, in the words of the command line."""
+        rule, rows = policy.waiver, [criterion.name for criterion in policy.criteria]
+        if rule is None:
+            return "a policy that names them: [waiver] with who = [...] and max_days, before the lock is made"
+        if self.who not in rule.who:
+            return f"--who {' or --who '.join(repr(name) for name in rule.who)}"
+        if self.row not in rows:
+            near = nearest(self.row, rows)
+            return (f"did you mean {near}? " if near else "") + f"ROW is one of {', '.join(rows)}"
+        last = datetime.date.fromisoformat(self.given) + datetime.timedelta(days=rule.max_days)
+        return f"--until from {self.given} to {last}"
+
+    def adds_nothing_to(self, earlier: Waiver) -> bool:
+        """Whether the same person set the same row aside before, for at least as long."""
+        same = (earlier.row, earlier.who) == (self.row, self.who)
+        return same and earlier.given <= self.given and self.until <= earlier.until
+
     def effect(self, status: str, day: str) -> str:
         """What it does to a row of this status on a day: `used`, or why nothing."""
         if day < self.given:
@@ -66,8 +86,17 @@ class Waiver:
         return USED if status in _WAIVABLE else "not needed"
 
 
-def parse_waiver(value: Mapping[str, JSON], where: str) -> Waiver:
+OPTIONS: Mapping[str, str] = {"row": "ROW", "who": "--who", "why": "--why", "until": "--until"}
+"""What the command line calls a field."""
+
+
+def parse_waiver(value: Mapping[str, JSON], where: str, called: Mapping[str, str] = MappingProxyType({})) -> Waiver:
     """A waiver from its fields.
+
+    Args:
+        value: the fields.
+        where: what they are of.
+        called: what its reader calls a field, where that is not its name.
 
     Raises:
         EvidenceError: a field is missing, unknown, too long, or a day is none.
@@ -77,12 +106,17 @@ def parse_waiver(value: Mapping[str, JSON], where: str) -> Waiver:
     for field in fields:
         text = value.get(field)
         if not found and not (isinstance(text, str) and text.strip() and len(text) <= MAX_TEXT):
-            found = f"{field} is {str(text)[:60]!r}, must be words, {MAX_TEXT} characters at most"
+            found = f"{called.get(field, field)} is {str(text)[:60]!r}, must be words, {MAX_TEXT} characters at most"
     for field in ("given", "until"):
         if not found and not is_date(value[field]):
-            found = f"{field} is {value[field][:60]!r}, must be a day, YYYY-MM-DD"
+            found = f"{called.get(field, field)} is {value[field][:60]!r}, must be a day, YYYY-MM-DD"
     if found:
-        raise EvidenceError("a waiver is written otherwise", where=where, found=found, do="greenlight waive RUN ROW …")
+        raise EvidenceError(
+            "a waiver is written otherwise",
+            where=where,
+            found=found,
+            do='greenlight waive RUN ROW --who "A. Name" --why "the reason" --until 2026-03-01',
+        )
     return Waiver(**{field: value[field] for field in fields})
 
 
