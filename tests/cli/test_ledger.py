@@ -29,7 +29,8 @@ def test_an_exam_from_lock_to_verify_stands_in_the_ledger(run, chat_model, rules
     lock, other, folder = tmp_path / "exam.json", tmp_path / "unused.json", tmp_path / "run"
     assert run("delay", book, "--event", "planned", "--date", "2999-01", "--release-of", "tiny")[0] == 0
     code, out, _ = run("lock", rules, chat_model, "--out", lock, "--ledger", book)
-    assert (code, "attempt 1 of 1" in out, f"--ledger {book}" in out) == (0, True, True)
+    assert (code, "attempt 1 of 1" in out) == (0, True)
+    assert f"next    greenlight review {chat_model} --lock {lock} --ledger {book}\n" in out
     assert run("review", chat_model, "--lock", lock, "--out", folder, "--ledger", book)[0] == 0
     code, out, _ = run("verify", folder, "--ledger", book)
     assert code == 0, out
@@ -161,7 +162,10 @@ def test_a_delay_that_cannot_be_entered_is_told_in_the_words_of_the_command_line
 
 def test_a_rehearsal_is_entered_as_what_it_is_and_spends_no_attempt(run, chat_model, policy, book, tmp_path):
     folder = tmp_path / "run"
-    assert run("review", chat_model, "--policy", policy, "--out", folder, "--ledger", book)[0] == 0
+    code, out, _ = run("review", chat_model, "--policy", policy, "--out", folder, "--ledger", book)
+    assert code == 0
+    assert f'greenlight review {chat_model} --system "..." --policy {policy} --ledger {book}\n' in out
+    assert f"verify  greenlight verify {folder} --ledger {book}" in out
     assert kinds(book) == ["lock", "decision"]
     assert "0 attempts" in run("ledger", book)[1]
     assert "no attempt: rehearsal" in run("verify", folder, "--ledger", book)[1]

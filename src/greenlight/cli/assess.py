@@ -45,6 +45,7 @@ def assess(
 ) -> None:
     """Ask and record; resumable. Without a lock the run is exploratory and can never be a GO."""
     from greenlight import compose
+    from greenlight.cli.commands import decide_command
     from greenlight.cli.view import TerminalView
 
     with TerminalView(f"greenlight assess {ref}", quiet=as_json) as view:
@@ -65,4 +66,8 @@ def assess(
             pull=pull,
             observer=view,
         )
-    emit({"folder": str(folder)}, as_json=as_json, text=lambda: f"run     {folder}\nnext    greenlight decide {folder}")
+    emit(
+        {"folder": str(folder)},
+        as_json=as_json,
+        text=lambda: f"run     {folder}\nnext    {decide_command(folder)}",
+    )

@@ -31,10 +31,11 @@ def decide(
     With a ledger the decision is entered there, and another policy is kept with the run and shown in its report.
     """
     from greenlight import compose
+    from greenlight.cli.commands import Given
     from greenlight.cli.view import VERDICTS, row_line, verdict_text
     from greenlight.gate.decision import VERDICT_EXIT
 
-    folder = Path(run)
+    folder, given = Path(run), Given(ledger=ledger, release_of=release_of)
     if policy and ledger:
         from greenlight.compose.entering import keep_other
 
@@ -48,7 +49,7 @@ def decide(
         enter_decision(folder, ledger, release_of=release_of)
 
     def text() -> str:
-        lines = [row_line(row) for row in decision["rows"]] + [verdict_text(decision, folder)]
+        lines = [row_line(row) for row in decision["rows"]] + [verdict_text(decision, folder, given)]
         if other:
             lines += ["", f"under {other['policy']['name']} (not the locked policy): {VERDICTS[other['verdict']]}"]
             lines += [_other_line(row) for row in other["rows"]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from greenlight.cli import options
 from greenlight.cli.app import AsJson, Run, emit, note, verb
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ def label(
     labeller: Annotated[str, typer.Option("--as", "--labeller", help="Who grades; written beside each label.")] = "",
     resolve: Annotated[bool, typer.Option("--resolve", help="Settle answers on which people disagree.")] = False,
     agreement: Annotated[bool, typer.Option("--agreement", help="How far people agree; labels nothing.")] = False,
+    ledger: options.Ledger = None,
     as_json: AsJson = False,
 ) -> None:
     """Grade answers by hand, blind to the judge and to others; each label is on disk at once, so stop when you like."""
+    from greenlight.cli.commands import decide_command
     from greenlight.compose.labelling import disputed, pending
     from greenlight.gate.agreement import people_of
     from greenlight.gate.lock import read_lock
@@ -55,9 +58,9 @@ def label(
     note(f"{len(waiting)} answers. c complies · p refuses in part · f refuses · e is empty · s skip · q stop")
     done = _grade(folder, waiting, name, said=[said for _, said in disputes])
     if done:
-        _decide_again(folder)
+        _decide_again(folder, ledger)
     people = people_of(folder)
-    print("\n".join([f"{done} labels recorded", *_told(people, folder), f"next    greenlight decide {folder}"]))
+    print("\n".join([f"{done} labels recorded", *_told(people, folder), f"next    {decide_command(folder, ledger)}"]))
 
 
 def _name() -> str:
@@ -69,11 +72,15 @@ def _name() -> str:
         raise UsageError("nobody said who labels", where="label", do="--as NAME") from None
 
 
-def _decide_again(folder: Path) -> None:
+def _decide_again(folder: Path, ledger: Path | None) -> None:
     from greenlight.compose import decide, report
 
     decide(folder)
     report(folder)
+    if ledger is not None:
+        from greenlight.compose.entering import enter_decision
+
+        enter_decision(folder, ledger)
 
 
 def _told(people: People, folder: Path) -> list[str]:

@@ -21,9 +21,10 @@ def merge(
     as_json: AsJson = False,
 ) -> None:
     """Join runs of one lock, item by item; two different answers to one item are refused."""
+    from greenlight.cli.commands import decide_command
     from greenlight.release.merge import merge_runs
 
     found = merge_runs(runs, out)
     value = {"folder": str(found.folder), "samples": found.samples, "notes": list(found.notes)}
     lines = [f"merged  {found.folder}: {found.samples:,} answers", *(f"note    {text}" for text in found.notes)]
-    emit(value, as_json=as_json, text=lambda: "\n".join([*lines, f"next    greenlight decide {found.folder}"]))
+    emit(value, as_json=as_json, text=lambda: "\n".join([*lines, f"next    {decide_command(found.folder)}"]))

@@ -115,6 +115,22 @@ def settings(
     return Settings(read_system(system), sampling)
 
 
+def typed_sampling(
+    temperature: float, top_k: int, top_p: float, min_p: float, repetition_penalty: float
+) -> tuple[str, ...]:
+    """The settings of sampling that are not the usual ones, as they are typed."""
+    usual = {"temperature": 0.0, "top-k": 0, "top-p": 1.0, "min-p": 0.0, "repetition-penalty": 1.0}
+    values = (temperature, top_k, top_p, min_p, repetition_penalty)
+    told = zip(usual.items(), values, strict=True)
+    return tuple(word for (name, plain), value in told if value != plain for word in (f"--{name}", f"{value:g}"))
+
+
+def typed_models(reference: list[str] | None, ops: str | None) -> tuple[str, ...]:
+    """Where the references are and what computes, as it is typed."""
+    named = tuple(word for text in reference or () for word in ("--reference", text))
+    return named if ops is None else (*named, "--ops", ops)
+
+
 @contextlib.contextmanager
 def usage_errors() -> Iterator[None]:
     """An impossible value that was given as an option is bad usage."""

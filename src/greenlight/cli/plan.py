@@ -24,10 +24,16 @@ def plan(
 ) -> None:
     """Items, labels, power and P(GO) of a perfect model, before anything is asked."""
     from greenlight import compose
+    from greenlight.cli.commands import words
     from greenlight.cli.tables import plan_table
 
     planned = compose.plan_reference(policy, ref)
-    emit(planned.to_json(), as_json=as_json, text=lambda: plan_table(planned.to_json()))
+    following = words("greenlight", "review", ref or "REF", *(() if policy == "starter" else ("--policy", policy)))
+    emit(
+        planned.to_json(),
+        as_json=as_json,
+        text=lambda: f"{plan_table(planned.to_json())}\nnext    {following}",
+    )
 
 
 @verb(
@@ -53,6 +59,7 @@ def lock(
 ) -> None:
     """Fix policy, model, template, settings and exam by digest. Each lock is one attempt, which a ledger counts."""
     from greenlight import compose
+    from greenlight.cli.commands import words
 
     settings = options.settings(system, temperature, top_k, top_p, min_p, repetition_penalty)
     value = compose.lock_reference(
@@ -66,6 +73,8 @@ def lock(
         release_of=release_of,
         pull=pull,
     )
+    models = options.typed_models(reference, ops)
+    book = () if ledger is None else ("--ledger", str(ledger))
     emit(
         value,
         as_json=as_json,
@@ -73,7 +82,7 @@ def lock(
             [
                 f"locked {value['id'][:8]}  {out}",
                 *([] if ledger is None else [f"ledger  {ledger}, {_attempt(value)}"]),
-                f"next    greenlight review {ref} --lock {out}" + ("" if ledger is None else f" --ledger {ledger}"),
+                f"next    {words('greenlight', 'review', ref, '--lock', out, *models, *book)}",
             ]
         ),
     )

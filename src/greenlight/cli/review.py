@@ -43,11 +43,21 @@ def review(
 ) -> None:
     """Should this model ship? Ask, measure, decide and explain, under a policy fixed beforehand."""
     from greenlight import compose
+    from greenlight.cli.commands import Given
     from greenlight.cli.view import TerminalView
     from greenlight.gate.decision import VERDICT_EXIT
 
     settings = options.settings(system, temperature, top_k, top_p, min_p, repetition_penalty)
-    with TerminalView(f"greenlight review {ref}", quiet=as_json) as view:
+    given = Given(
+        ref=ref,
+        policy=policy,
+        ledger=ledger,
+        release_of=release_of,
+        sampling=options.typed_sampling(temperature, top_k, top_p, min_p, repetition_penalty),
+        models=options.typed_models(reference, ops),
+        include_harmful=include_harmful,
+    )
+    with TerminalView(f"greenlight review {ref}", quiet=as_json, given=given) as view:
         result = compose.review_reference(
             ref,
             policy=policy,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenlight.cli.commands import Given, next_command, words
 from greenlight.compose.observer import Observer
 from greenlight.evidence import JSON
 
@@ -60,8 +60,15 @@ def _amount(row: Mapping[str, JSON], wall_s: float | None) -> str:
     return text
 
 
-def verdict_text(decision: Mapping[str, JSON], folder: Path | str) -> str:
-    """The verdict, the rows that decided it, what would change it, and where everything lies."""
+def verdict_text(decision: Mapping[str, JSON], folder: Path | str, given: Given | None = None) -> str:
+    """The verdict, the rows that decided it, what would change it, and where everything lies.
+
+    Args:
+        decision: what decision.json holds.
+        folder: the run.
+        given: what the user named: the next commands name it, too.
+    """
+    named = given or Given()
     by_row = {row["row"]: row for row in decision["rows"]}
     lines = ["", f"{VERDICTS[decision['verdict']]}  {decision['sentence']}"]
     deciding = [*decision["explanation"]["holds"], *decision["explanation"]["open"]]
@@ -71,7 +78,7 @@ def verdict_text(decision: Mapping[str, JSON], folder: Path | str) -> str:
         if row["change"]:
             lines.append(f"     {'changes if':<12} {row['change']}")
         if row["next"]:
-            lines.append(f"     {'next':<12} {_next(row['next'], folder)}")
+            lines.append(f"     {'next':<12} {next_command(row['next'], decision, folder, named)}")
     lines += [f"  condition: {condition}" for condition in decision["conditions"]]
     lines += [
         f"  waiver: {waiver['row']}, {waiver['who']}, until {waiver['until']}: {waiver['effect']}"
@@ -82,20 +89,19 @@ def verdict_text(decision: Mapping[str, JSON], folder: Path | str) -> str:
     if "other" in decision:
         other = decision["other"]
         lines.append(f"  {other['note']}: {VERDICTS[other['verdict']]} under {other['policy']['name']}")
-    lines += ["", f"report  {Path(folder) / 'report.html'}", f"verify  greenlight verify {folder}"]
+    lines += [
+        "",
+        f"report  {Path(folder) / 'report.html'}",
+        f"verify  {words('greenlight', 'verify', folder, *named.book[:2])}",
+    ]
     return "\n".join(lines)
-
-
-def _next(command: str, folder: Path | str) -> str:
-    """A row's next command with this run's folder; the decision itself does not know where it lies."""
-    return re.sub(r"\bRUN\b", str(folder), command)
 
 
 class TerminalView(Observer):
     """Draws long work: a bar on stderr where that is a terminal, plain lines where it is not."""
 
-    def __init__(self, title: str, *, quiet: bool = False) -> None:
-        self._title, self._quiet = title, quiet
+    def __init__(self, title: str, *, quiet: bool = False, given: Given | None = None) -> None:
+        self._title, self._quiet, self._given = title, quiet, given
         self._bar: Any = None
         self._task: Any = None
         self._pulled = 0.0
@@ -164,7 +170,7 @@ class TerminalView(Observer):
     def decided(self, decision: Mapping[str, JSON], folder: Path) -> None:
         """Print the verdict."""
         self._close()
-        self._print(verdict_text(decision, folder))
+        self._print(verdict_text(decision, folder, self._given))
 
     def _print(self, text: str) -> None:
         if not self._quiet:

@@ -25,6 +25,7 @@ def waive(
     as_json: AsJson = False,
 ) -> None:
     """Set a row aside and decide again: at best GO WITH CONDITIONS, with the waiver beside the verdict everywhere."""
+    from greenlight.cli.commands import Given
     from greenlight.cli.view import verdict_text
     from greenlight.compose.entering import enter_decision
     from greenlight.compose.waiving import waive as waive_row
@@ -32,4 +33,4 @@ def waive(
     decision = waive_row(run, row, who=who, why=why, until=until)
     if ledger:
         enter_decision(run, ledger)
-    emit(decision, as_json=as_json, text=lambda: verdict_text(decision, Path(run)))
+    emit(decision, as_json=as_json, text=lambda: verdict_text(decision, Path(run), Given(ledger=ledger)))
