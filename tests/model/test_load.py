@@ -173,7 +173,7 @@ def gguf_with(tmp_path, config, **keys):
 @pytest.mark.parametrize(
     ("keys", "kind", "match"),
     [
-        ({"general.architecture": "phi3"}, UnsupportedError, "family 'phi3'"),
+        ({"general.architecture": "phi3"}, UnsupportedError, r"Phi is not run here \(phi3\)"),
         ({"general.architecture": None}, FormatError, "does not say what model"),
         ({"llama.expert_count": 8}, UnsupportedError, "expert_count"),
         ({"llama.attention.sliding_window": 512}, UnsupportedError, "sliding_window"),

@@ -42,6 +42,7 @@ def _text(facts: dict[str, Any]) -> str:
             f"    {part['name']:<14} {part['n_parameters']:>14,} parameters {_mb(part['n_bytes']):>10}  {types}"
         )
     lines += [f"  {name:<28} {_one_line(value)}" for name, value in facts["provenance"].items()]
+    lines += [f"  left out    {part} left out: only text is read and written" for part in facts["left_out"]]
     if facts["unread"]:
         lines.append(f"  not read    fields that no part of the computation reads: {', '.join(facts['unread'])}")
     lines += [

@@ -52,7 +52,9 @@ class LocalExaminee:
 
     def engine(self) -> dict[str, JSON]:
         """What a run records of how it was computed."""
-        return {"ops": self.ops, "threads": getattr(self.loaded.model.decoder.ops, "threads", 1)}
+        decoder = self.loaded.model.decoder
+        left_out: dict[str, JSON] = {"left_out": ", ".join(decoder.left_out)} if decoder.left_out else {}
+        return {"ops": self.ops, "threads": getattr(decoder.ops, "threads", 1), **left_out}
 
     def answerer(self) -> LocalAnswerer:
         """A fresh way to ask it."""

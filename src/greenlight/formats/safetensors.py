@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ class SafetensorsFolder:
     tensors: dict[str, Tensor]
     """Weights by name."""
 
+    homes: Mapping[str, str]
+    """Which file of the folder holds each weight."""
+
 
 def read_folder(path: Path | str) -> SafetensorsFolder:
     """Map the weights of a folder with config.json and model.safetensors, or shards and their index.
@@ -55,11 +59,11 @@ def read_folder(path: Path | str) -> SafetensorsFolder:
     """
     path = Path(path)
     config = read_json(path / "config.json")
-    if (path / SINGLE_FILE).is_file():
+    if (path / INDEX_FILE).is_file():
+        tensors, homes = _read_shards(path)
+    elif (path / SINGLE_FILE).is_file():
         tensors = read_safetensors(path / SINGLE_FILE)
-        files = [SINGLE_FILE]
-    elif (path / INDEX_FILE).is_file():
-        tensors, files = _read_shards(path)
+        homes = dict.fromkeys(tensors, SINGLE_FILE)
     else:
         raise FormatError(
             "the folder has no weights in safetensors",
@@ -67,21 +71,31 @@ def read_folder(path: Path | str) -> SafetensorsFolder:
             found=", ".join(sorted(file.name for file in path.iterdir())[:12]) or "an empty folder",
             do=f"add {SINGLE_FILE}, or shards with {INDEX_FILE}; pickled weights (.bin, .pt) are never read",
         )
-    size = sum((path / file).stat().st_size for file in files)
-    return SafetensorsFolder(path=path, size=size, config=config, tensors=tensors)
+    size = sum((path / file).stat().st_size for file in set(homes.values()))
+    return SafetensorsFolder(path=path, size=size, config=config, tensors=tensors, homes=homes)
 
 
-def _read_shards(path: Path) -> tuple[dict[str, Tensor], list[str]]:
-    """All tensors of a sharded model, each from the shard that the index names, and the shards."""
+def _read_shards(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a sharded model, each from the shard that the index names, and which that is."""
     index_path = path / INDEX_FILE
     weight_map = read_json(index_path).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
         raise FormatError("the weight index has no weight_map of names to files", where=str(index_path))
     tensors: dict[str, Tensor] = {}
     files = sorted(set(weight_map.values()))
+    _refuse_two_models(path, files)
     for file in files:
         if Path(file).name != file or not file.endswith(".safetensors"):
             raise FormatError("the weight index names a file outside its folder", where=str(index_path), found=file)
+        if not (path / file).is_file():
+            missing = [name for name in files if not (path / name).is_file()]
+            raise FormatError(
+                "a file of weights is missing",
+                where=str(path / file),
+                found=f"{len(files) - len(missing)} of the {len(files)} files that {INDEX_FILE} names; "
+                f"missing: {', '.join(missing[:4])}{' and more' if len(missing) > 4 else ''}",
+                do="fetch the missing files from where the others came from",
+            )
         shard = read_safetensors(path / file)
         listed = {name for name, home in weight_map.items() if home == file}
         if listed != shard.keys():
@@ -93,7 +107,18 @@ def _read_shards(path: Path) -> tuple[dict[str, Tensor], list[str]]:
                 do="fetch the folder again",
             )
         tensors |= shard
-    return tensors, files
+    return tensors, weight_map
+
+
+def _refuse_two_models(path: Path, files: Sequence[str]) -> None:
+    """A whole model beside another's shards: which of the two is meant, nobody can tell."""
+    if SINGLE_FILE not in files and (path / SINGLE_FILE).is_file():
+        raise FormatError(
+            "the folder has two sets of weights",
+            where=str(path),
+            found=f"{SINGLE_FILE}, and {INDEX_FILE} with {len(files)} files that are not it",
+            do=f"remove {SINGLE_FILE}, or the index and its files",
+        )
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -15,6 +15,9 @@ from greenlight.model.config import ModelConfig
 from greenlight.model.families import family_of_architecture, family_of_model_type
 from greenlight.model.family import Family
 from greenlight.model.fields import Fields
+from greenlight.model.wrappers import text_part
+
+NO_HOMES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -48,6 +51,9 @@ class Checkpoint(Mapping[str, Tensor]):
     unread: tuple[str, ...] = field(default=())
     """Fields of config.json that no part of the computation reads."""
 
+    left_out: tuple[str, ...] = field(default=())
+    """Parts that the files hold and the text model does without: "vision part of 12 tensors"."""
+
     def __getitem__(self, name: str) -> Tensor:
         if name in self.made:
             return self.made[name]()
@@ -70,7 +76,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         ConfigError: a config that contradicts itself.
     """
     if path.is_dir():
-        return _from_folder(read_folder(path))
+        return folder_checkpoint(read_folder(path))
     return _from_gguf(read_gguf(path))
 
 
@@ -96,32 +102,41 @@ def _from_gguf(file: GGUFFile) -> Checkpoint:
     )
 
 
-def _from_folder(folder: SafetensorsFolder) -> Checkpoint:
-    where = str(folder.path / "config.json")
-    fields = Fields(where, folder.config)
+def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
+    """The model of a folder that was read.
+
+    Raises:
+        GreenlightError: as for `open_checkpoint`.
+    """
+    part = text_part(folder)
+    fields, where = part.fields, part.fields.where
     model_type = fields.text("model_type")
     if model_type is None:
         raise FormatError("the config does not say what model it is", where=f"{where}, model_type")
     family = family_of_model_type(model_type, f"{where}, model_type")
     config = family.config_from_hf(fields)
-    _refuse_altered(fields)
-    tensors = {name: t for name, t in folder.tensors.items() if not name.endswith(family.hf_extras)}
+    read = [fields, part.around] if part.around else [fields]
+    for each in read:
+        _refuse_altered(each)
+    tensors = {name: t for name, t in part.tensors.items() if not name.endswith(family.hf_extras)}
     if config.tied_head:
         _drop_tied_copy(where, tensors)
     made: dict[str, Callable[[], Tensor]] = {}
     if family.from_hf is not None:
         gathered = family.from_hf(tensors, config)
         tensors, made = gathered.tensors, gathered.made
+    shapes = _promised(str(folder.path), family, config, len(tensors))
     return Checkpoint(
         path=folder.path,
         format="safetensors",
         size=folder.size,
         family=family,
         config=config,
-        tensors=_match(str(folder.path), _promised(where, family, config, len(tensors)), tensors),
+        tensors=_match(str(folder.path), shapes, tensors, folder.homes),
         metadata=folder.config,
         made=made,
-        unread=tuple(name for name in fields.unread() if name not in _BOOKKEEPING),
+        unread=tuple(name for each in read for name in each.unread() if name not in _BOOKKEEPING),
+        left_out=part.left_out,
     )
 
 
@@ -186,8 +201,17 @@ def _promised(where: str, family: Family, config: ModelConfig, n_tensors: int) -
     return family.shapes(config)
 
 
-def _match(where: str, shapes: Mapping[str, tuple[int, ...]], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors in the model's order, if they are exactly those that the config promises."""
+def _match(
+    where: str, shapes: Mapping[str, tuple[int, ...]], tensors: dict[str, Tensor], homes: Mapping[str, str] = NO_HOMES
+) -> dict[str, Tensor]:
+    """The tensors in the model's order, if they are exactly those that the config promises.
+
+    Args:
+        where: the file or folder.
+        shapes: what the config promises.
+        tensors: what there is.
+        homes: which file of a folder holds each tensor, by the tensor's own name.
+    """
     missing = [name for name in shapes if name not in tensors]
     extra = [tensor.name for name, tensor in tensors.items() if name not in shapes]
     if missing or extra:
@@ -206,11 +230,15 @@ def _match(where: str, shapes: Mapping[str, tuple[int, ...]], tensors: dict[str,
         if tensors[name].shape != shape:
             raise FormatError(
                 "weights do not match the config",
-                where=f"{where}, {tensors[name].name}",
+                where=f"{_home(where, homes, tensors[name].name)}, {tensors[name].name}",
                 found=f"{tensors[name].shape}, expected {shape}",
                 do="the two come from different models; fetch both again from one source",
             )
     return {name: tensors[name] for name in shapes}
+
+
+def _home(where: str, homes: Mapping[str, str], name: str) -> str:
+    return str(Path(where) / homes[name]) if name in homes else where
 
 
 def _some(names: list[str]) -> str:

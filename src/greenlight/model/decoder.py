@@ -22,6 +22,7 @@ class Decoder:
         family, config = checkpoint.family, checkpoint.config
         self.config = config
         self.ops = ops
+        self.left_out = checkpoint.left_out
         self.kv_layers: tuple[KVSpec, ...] = family.kv_layers(config)
         self.n_parameters = sum(tensor.n_values for tensor in checkpoint.tensors.values())
         self._stored_bytes = sum(tensor.n_bytes for tensor in checkpoint.tensors.values())

@@ -75,6 +75,9 @@ class ModelFacts:
     unread: tuple[str, ...]
     """Fields of config.json that no part of the computation reads and that are not known to be harmless."""
 
+    left_out: tuple[str, ...] = ()
+    """Parts that the files hold and that are not run, such as "vision part of 12 tensors"."""
+
     @property
     def family(self) -> str:
         """What computes it."""
@@ -117,6 +120,7 @@ def facts_of(checkpoint: Checkpoint) -> ModelFacts:
         licence=licence if isinstance(licence, str) else None,
         provenance=provenance,
         unread=checkpoint.unread,
+        left_out=checkpoint.left_out,
     )
 
 

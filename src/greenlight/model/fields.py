@@ -44,9 +44,16 @@ class Fields:
     def number(self, name: str, default: float | None = None) -> float:
         """A finite number."""
         value = self._or_default(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_finite(value):
             raise self.wrong(name, value, "a finite number")
         return float(value)
+
+    def positive(self, name: str, default: float) -> float:
+        """A finite number above 0."""
+        value = self.number(name, default)
+        if value <= 0:
+            raise self.wrong(name, value, "a number above 0")
+        return value
 
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""
@@ -108,6 +115,15 @@ class Fields:
     def _or_default(self, name: str, default: Any) -> Any:
         value = self.get(name)
         return default if value is None else value
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # JSON has whole numbers that no float holds
+        return False
 
 
 def _shown(value: Any) -> str:

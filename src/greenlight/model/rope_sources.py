@@ -68,22 +68,29 @@ def ropes_from_hf(
     theta = fields.number("rope_theta", theta)
     local_theta = fields.number("rope_local_base_freq", local_theta)
     fields.refuse_unless("partial_rotary_factor", 1.0, 1)
+    fields.refuse_unless("original_max_position_embeddings")  # outside the layers' own, transformers does not read it
     old, new = fields.group("rope_scaling"), fields.group("rope_parameters")
     if new is None:
         full = RopeConfig(rope_theta=theta)
         if old is not None:
-            full = _rope_of(old, theta, _original(fields, old, max_seq_len), max_seq_len)
+            full = _layer_rope(old, theta, max_seq_len)
         return full, RopeConfig(rope_theta=local_theta)
     if old is not None:
         raise FormatError("rope_scaling stands beside rope_parameters", where=fields.where, do="keep one of the two")
     found = []
     for kind, base in (("full_attention", theta), ("sliding_attention", local_theta)):
         params = new.group(kind)
-        original = max_seq_len if params is None else _original(fields, params, max_seq_len)
-        found.append(RopeConfig(rope_theta=base) if params is None else _rope_of(params, base, original, max_seq_len))
+        found.append(RopeConfig(rope_theta=base) if params is None else _layer_rope(params, base, max_seq_len))
     if unread := new.unread():
         raise new.wrong(unread[0], new.get(unread[0]), "full_attention or sliding_attention")
     return found[0], found[1]
+
+
+def _layer_rope(params: Fields, theta: float, max_seq_len: int) -> RopeConfig:
+    """The rope of one kind of layer."""
+    # transformers 5.23 looks for it beside the kinds of layers, where no file has it: what such a file means is open.
+    params.refuse_unless("truncate", True)
+    return _rope_of(params, theta, params.integer("original_max_position_embeddings", max_seq_len), max_seq_len)
 
 
 def _original(fields: Fields, params: Fields, max_seq_len: int) -> int:

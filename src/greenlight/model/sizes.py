@@ -42,8 +42,10 @@ def sizes_from_hf(
     fields: Fields,
     *,
     max_seq_len: int,
+    n_heads: int | None = None,
     n_kv_heads: int | None = None,
     head_dim: int | None = None,
+    vocab_size: int | None = None,
     norm_eps: float = 1e-6,
     tied_head: bool = False,
 ) -> Sizes:
@@ -52,12 +54,14 @@ def sizes_from_hf(
     Args:
         fields: of config.json.
         max_seq_len: where the file says nothing, as all that follow: what transformers takes then.
+        n_heads: None must be said.
         n_kv_heads: None is as many as query heads.
         head_dim: None is the model dim over the heads.
+        vocab_size: None must be said.
         norm_eps: of all norms.
         tied_head: whether the embedding is the head.
     """
-    dim, n_heads = fields.integer("hidden_size"), fields.integer("num_attention_heads")
+    dim, n_heads = fields.integer("hidden_size"), fields.integer("num_attention_heads", n_heads)
     return Sizes(
         dim=dim,
         n_layers=fields.integer("num_hidden_layers"),
@@ -65,7 +69,7 @@ def sizes_from_hf(
         n_kv_heads=fields.integer("num_key_value_heads", n_kv_heads or n_heads),
         head_dim=fields.integer("head_dim", head_dim or dim // n_heads),
         ffn_dim=fields.integer("intermediate_size"),
-        vocab_size=fields.integer("vocab_size"),
+        vocab_size=fields.integer("vocab_size", vocab_size),
         max_seq_len=fields.integer("max_position_embeddings", max_seq_len),
         norm_eps=fields.number("rms_norm_eps", norm_eps),
         tied_head=fields.flag("tie_word_embeddings", tied_head),

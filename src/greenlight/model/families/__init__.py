@@ -10,6 +10,7 @@ from greenlight.model.families.gpt_oss import GPT_OSS
 from greenlight.model.families.llama import LLAMA, MISTRAL
 from greenlight.model.families.olmo import OLMO2, OLMO3
 from greenlight.model.families.qwen import QWEN2, QWEN3
+from greenlight.model.families.refused import ENDPOINT, refused_design
 from greenlight.model.family import Family
 
 FAMILIES = (LLAMA, MISTRAL, QWEN2, QWEN3, OLMO2, OLMO3, GEMMA, GEMMA2, GEMMA3, GPT_OSS)
@@ -34,11 +35,15 @@ def family_of_architecture(architecture: str, where: str) -> Family:
 
 
 def _find(known: Mapping[str, Family], name: str, where: str) -> Family:
-    if name not in known:
+    if name in known:
+        return known[name]
+    if design := refused_design(name):
         raise UnsupportedError(
-            f"models of the family {name!r} are not supported",
-            where=where,
-            found=f"{name}; supported: {', '.join(known)}",
-            do="use a model of a supported family",
+            f"{design.name} is not run here ({name})", where=where, found=f"{name}: {design.why}", do=design.do
         )
-    return known[name]
+    raise UnsupportedError(
+        f"models of the family {name!r} are not supported",
+        where=where,
+        found=f"{name}; supported: {', '.join(known)}",
+        do=ENDPOINT.format(other="a model of a supported family"),
+    )

@@ -38,10 +38,20 @@ GEMMA2_EVERY, GEMMA3_EVERY = 2, 6
 GEMMA3_THETA = 1_000_000.0
 
 
-def _from_hf(fields: Fields, *, max_seq_len: int, n_kv_heads: int | None) -> tuple[Sizes, bool]:
+def _from_hf(
+    fields: Fields, *, max_seq_len: int, n_kv_heads: int, n_heads: int | None = None, vocab_size: int | None = None
+) -> tuple[Sizes, bool]:
     """What all three say alike: sizes, and whether attention has biases."""
     fields.refuse_unless("use_bidirectional_attention", False)
-    sizes = sizes_from_hf(fields, max_seq_len=max_seq_len, n_kv_heads=n_kv_heads, head_dim=256, tied_head=True)
+    sizes = sizes_from_hf(
+        fields,
+        max_seq_len=max_seq_len,
+        n_heads=n_heads,
+        n_kv_heads=n_kv_heads,
+        head_dim=256,
+        vocab_size=vocab_size,
+        tied_head=True,
+    )
     return sizes, fields.flag("attention_bias", False)
 
 
@@ -85,7 +95,7 @@ def gemma2_from_hf(fields: Fields) -> ModelConfig:
         embedding_scale=sizes["dim"] ** 0.5,
         qkv_bias=biased,
         o_bias=biased,
-        attention_scale=fields.number("query_pre_attn_scalar", 256.0) ** -0.5,
+        attention_scale=fields.positive("query_pre_attn_scalar", 256.0) ** -0.5,
         attention_softcap=_bound(fields, "attn_logit_softcapping", 50.0),
         final_softcap=_bound(fields, "final_logit_softcapping", 30.0),
         windows=windows_from_hf(fields, n_layers, size=4096, usual=_local(n_layers, GEMMA2_EVERY)),
@@ -95,7 +105,9 @@ def gemma2_from_hf(fields: Fields) -> ModelConfig:
 def gemma3_from_hf(fields: Fields) -> ModelConfig:
     """config.json; what it may leave out has transformers' defaults (models/gemma3/configuration_gemma3.py)."""
     fields.refuse_unless("hidden_activation", *TANH)
-    sizes, biased = _from_hf(fields, max_seq_len=131_072, n_kv_heads=4)
+    fields.refuse_unless("attn_logit_softcapping")  # a field of Gemma 2's, which transformers keeps and does not use
+    # The text part of the 4B model leaves out its heads and its vocabulary.
+    sizes, biased = _from_hf(fields, max_seq_len=131_072, n_kv_heads=4, n_heads=8, vocab_size=262_208)
     n_layers = sizes["n_layers"]
     every = fields.integer("sliding_window_pattern", GEMMA3_EVERY)
     rope, local_rope = ropes_from_hf(fields, sizes["max_seq_len"], theta=GEMMA3_THETA, local_theta=DEFAULT_THETA)
@@ -111,8 +123,7 @@ def gemma3_from_hf(fields: Fields) -> ModelConfig:
         qkv_bias=biased,
         o_bias=biased,
         qk_norm="head",
-        attention_scale=fields.number("query_pre_attn_scalar", 256.0) ** -0.5,
-        attention_softcap=_bound(fields, "attn_logit_softcapping", None),
+        attention_scale=fields.positive("query_pre_attn_scalar", 256.0) ** -0.5,
         final_softcap=_bound(fields, "final_logit_softcapping", None),
         windows=windows_from_hf(fields, n_layers, size=4096, usual=_local(n_layers, every)),
     )

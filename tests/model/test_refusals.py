@@ -1,0 +1,255 @@
+"""Bad inputs, each by name: what is wrong, where, what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenlight.errors import FormatError, GreenlightError, UnsupportedError
+from greenlight.formats.jsonfile import parse_json
+from greenlight.formats.safetensors import SafetensorsFolder
+from greenlight.formats.tensors import Tensor, TensorType
+from greenlight.model.checkpoint import folder_checkpoint, open_checkpoint
+from greenlight.model.families import FAMILIES, family_of_model_type
+from greenlight.model.families.refused import REFUSED
+from greenlight.model.fields import Fields
+from greenlight.model.load import load_decoder
+from greenlight.ops import select_ops
+from tests.builders import (
+    all_logits,
+    gguf_metadata,
+    llama_config,
+    llama_weights,
+    write_gguf,
+    write_llama_folder,
+    write_safetensors,
+)
+
+NUMPY = select_ops("numpy")
+CONFIG = llama_config()
+WEIGHTS = llama_weights(CONFIG, np.random.default_rng(0))
+
+
+def refusal(path):
+    """The one error, whole: it says where, what was found and what to do."""
+    with pytest.raises(GreenlightError) as caught:
+        open_checkpoint(path)
+    error = caught.value
+    assert error.where
+    assert error.found
+    assert error.do
+    return error
+
+
+def sharded(path, parts, index=None, config=CONFIG):
+    """A folder of shards, and an index of them or of what is said instead."""
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps(config))
+    weight_map = {}
+    for number, part in enumerate(parts):
+        file = f"model-{number + 1:05}-of-{len(parts):05}.safetensors"
+        write_safetensors(path / file, part)
+        weight_map |= dict.fromkeys(part, file)
+    (path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index or weight_map}))
+    return path
+
+
+def halves(weights=WEIGHTS):
+    names = list(weights)
+    return [{name: weights[name] for name in part} for part in (names[:9], names[9:])]
+
+
+@pytest.mark.parametrize(("design", "name"), [(design, name) for design in REFUSED for name in design.names])
+def test_a_design_that_is_known_and_not_run_is_refused_with_its_reason(tmp_path, design, name):
+    folder = write_llama_folder(tmp_path / "m", {"model_type": name}, {})
+    file = write_gguf(tmp_path / "m.gguf", {"general.architecture": name}, {})
+    for path in (folder, file):
+        error = refusal(path)
+        assert isinstance(error, UnsupportedError)
+        assert error.what == f"{design.name} is not run here ({name})"
+        assert error.found == f"{name}: {design.why}"
+        assert error.do == design.do
+
+
+def test_what_runs_is_not_refused():
+    runs = {name for family in FAMILIES for name in (*family.hf_model_types, *family.gguf_architectures)}
+    refused = [name for design in REFUSED for name in design.names]
+    assert len(refused) == len(set(refused))
+    assert not runs & set(refused)
+
+
+@pytest.mark.parametrize("name", ["mamba", "gpt2", "", "LLAMA", "llama5"])
+def test_a_design_that_nobody_told_us_of_is_refused_with_what_runs(tmp_path, name):
+    error = refusal(write_llama_folder(tmp_path / "m", {"model_type": name}, {}))
+    assert isinstance(error, UnsupportedError)
+    assert error.found.startswith(f"{name}; supported: llama, mistral")
+
+
+def test_a_missing_shard_is_named_and_counted(tmp_path):
+    folder = sharded(tmp_path / "m", halves())
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    error = refusal(folder)
+    assert error.what == "a file of weights is missing"
+    assert error.where.endswith("model-00002-of-00002.safetensors")
+    assert "1 of the 2 files" in error.found
+
+
+def test_a_tensor_of_another_shape_is_named_with_the_file_that_holds_it(tmp_path):
+    wrong = WEIGHTS | {"model.layers.1.self_attn.q_proj.weight": np.zeros((32, 64), np.float32)}
+    error = refusal(sharded(tmp_path / "m", halves(wrong)))
+    assert error.where.endswith("model-00002-of-00002.safetensors, model.layers.1.self_attn.q_proj.weight")
+    assert error.found == "(32, 64), expected (64, 64)"
+
+
+@pytest.mark.parametrize("dtype", ["I64", "F64", "F8_E4M3", "BOOL", "U8"])
+def test_a_tensor_of_a_type_that_is_no_weight_is_named_with_the_types_that_are(tmp_path, dtype):
+    folder = write_llama_folder(tmp_path / "m", CONFIG, {})
+    header = json.dumps({"model.norm.weight": {"dtype": dtype, "shape": [1], "data_offsets": [0, 8]}}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    error = refusal(folder)
+    assert error.where.endswith("model.safetensors, model.norm.weight")
+    assert dtype in error.what
+    assert "F32" in error.found
+
+
+def test_a_config_that_contradicts_the_weights_names_the_tensor_that_shows_it(tmp_path):
+    error = refusal(write_llama_folder(tmp_path / "m", CONFIG | {"hidden_size": 128}, WEIGHTS))
+    assert error.what == "weights do not match the config"
+    assert error.where.endswith("model.safetensors, model.embed_tokens.weight")
+    assert error.found == "(97, 64), expected (97, 128)"
+
+
+def test_a_config_of_more_layers_than_there_are_names_what_is_missing(tmp_path):
+    error = refusal(write_llama_folder(tmp_path / "m", CONFIG | {"num_hidden_layers": 3}, WEIGHTS))
+    assert error.found.startswith("missing: model.layers.2.input_layernorm.weight")
+    assert error.found.endswith("5 more")
+
+
+def test_files_of_two_models_in_one_folder_are_refused(tmp_path):
+    folder = sharded(tmp_path / "m", halves())
+    write_safetensors(folder / "model.safetensors", WEIGHTS)
+    error = refusal(folder)
+    assert error.what == "the folder has two sets of weights"
+    assert "model.safetensors" in error.do
+
+
+def test_a_shard_of_another_model_is_found_by_its_tensors(tmp_path):
+    folder, other = sharded(tmp_path / "m", halves()), sharded(tmp_path / "other", halves()[::-1])
+    name = "model-00001-of-00002.safetensors"
+    (folder / name).write_bytes((other / name).read_bytes())
+    error = refusal(folder)
+    assert error.what == "a shard and the weight index disagree"
+    assert name in error.where
+
+
+def test_a_shard_of_another_size_of_model_is_found_by_its_shapes(tmp_path):
+    bigger = llama_weights(CONFIG | {"intermediate_size": 128}, np.random.default_rng(1))
+    error = refusal(sharded(tmp_path / "m", [halves()[0], halves(bigger)[1]]))
+    assert "model-00002-of-00002.safetensors" in error.where
+    assert "128" in error.found
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "longrope", "su", "proportional", "mrope"])
+def test_an_unknown_way_of_stretching_positions_is_named(tmp_path, kind):
+    config = CONFIG | {"rope_scaling": {"rope_type": kind, "factor": 2.0}}
+    error = refusal(write_llama_folder(tmp_path / "m", config, WEIGHTS))
+    assert error.what == f"rope type {kind!r} is not supported"
+    assert "supported are default, linear, llama3 and yarn" in error.found
+    assert "config.json" in error.where
+
+
+def test_a_gguf_file_of_another_shape_names_file_tensor_and_both_shapes(tmp_path):
+    tensors = {"token_embd.weight": ("F32", np.zeros((97, 32), np.float32))}
+    path = write_gguf(tmp_path / "m.gguf", gguf_metadata(CONFIG, {"rope_theta": 1e4}), tensors)
+    with pytest.raises(FormatError, match="do not match") as caught:
+        open_checkpoint(path)
+    assert str(path) in caught.value.where
+    assert caught.value.do
+
+
+# Any config.json
+
+TINY = llama_config(
+    hidden_size=8, intermediate_size=6, num_attention_heads=2, num_key_value_heads=1, head_dim=4, vocab_size=5
+)
+CONFIGS = {
+    "llama": TINY,
+    "mistral": TINY | {"model_type": "mistral", "sliding_window": 8},
+    "qwen2": TINY | {"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
+    "qwen3": TINY | {"model_type": "qwen3"},
+    "olmo2": TINY | {"model_type": "olmo2"},
+    "olmo3": TINY | {"model_type": "olmo3", "layer_types": ["sliding_attention", "full_attention"]},
+    "gemma": TINY | {"model_type": "gemma", "hidden_act": "gelu"},
+    "gemma2": TINY | {"model_type": "gemma2", "hidden_act": None, "query_pre_attn_scalar": 16},
+    "gemma3_text": TINY | {"model_type": "gemma3_text", "hidden_act": None, "rope_parameters": {}},
+    "gemma3": {"model_type": "gemma3", "text_config": TINY | {"model_type": "gemma3_text"}, "vision_config": {}},
+    "mistral3": {"model_type": "mistral3", "text_config": TINY | {"model_type": "mistral"}},
+}
+FIELDS = sorted(
+    {name for config in CONFIGS.values() for name in config}
+    | {"rope_scaling", "rope_parameters", "attn_logit_softcapping", "final_logit_softcapping", "sliding_window_pattern"}
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 200),
+    st.sampled_from([0, 2**31, 2**63, 10**30, 10**400, -1, 0.5, 1e-320, 1e308, -0.0]),
+    st.sampled_from(["", "silu", "yarn", "linear", "full_attention", "64"]),
+)
+PARAMETERS = (
+    *("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings", "rope_theta"),
+    *("beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor", "truncate"),
+)
+ROPES = st.fixed_dictionaries(
+    {"rope_type": st.sampled_from(["default", "linear", "llama3", "yarn", "longrope"])},
+    optional=dict.fromkeys(PARAMETERS, SCALARS),
+)
+VALUES = st.one_of(
+    SCALARS,
+    ROPES,
+    st.lists(SCALARS, max_size=3),
+    st.dictionaries(st.sampled_from(["full_attention", "sliding_attention", *FIELDS[:9]]), SCALARS | ROPES, max_size=3),
+)
+
+
+def held(config):
+    """The tensors that a text model's config promises, all of zeros, as a folder in memory has them."""
+    family = family_of_model_type(config["model_type"], "test")
+    shapes = family.shapes(family.config_from_hf(Fields("test", config)))
+    return {name: Tensor(name, TensorType.F32, shape, ZEROS[: 4 * math.prod(shape)]) for name, shape in shapes.items()}
+
+
+ZEROS = np.zeros(4 * 8 * 64, np.uint8)
+HELD = {name: held(config.get("text_config", config)) for name, config in CONFIGS.items()}
+
+
+@settings(max_examples=250, deadline=None)
+@given(data=st.data())
+def test_any_config_gives_a_model_or_one_error(data):
+    """Valid configs of every family, some fields changed: nothing but a model or a GreenlightError comes of it."""
+    name = data.draw(st.sampled_from(sorted(CONFIGS)))
+    config = copy.deepcopy(CONFIGS[name])
+    changed = config["text_config"] if "text_config" in config and data.draw(st.booleans()) else config
+    for field in data.draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=3)):
+        changed[field] = data.draw(VALUES)
+    config = parse_json(json.dumps(config).encode(), "test")
+    folder = SafetensorsFolder(path=Path("any"), size=1, config=config, tensors=HELD[name], homes={})
+    error = None
+    try:
+        decoder = load_decoder(folder_checkpoint(folder), NUMPY)
+    except GreenlightError as caught:
+        error = caught
+    assert decoder.config.n_layers == 2 if error is None else error.where or error.found or error.do
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_configs_that_are_changed_there_load_as_they_are(name):
+    folder = SafetensorsFolder(path=Path("any"), size=1, config=CONFIGS[name], tensors=HELD[name], homes={})
+    assert np.isfinite(all_logits(load_decoder(folder_checkpoint(folder), NUMPY), [0, 4, 2])).all()

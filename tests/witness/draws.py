@@ -1,0 +1,249 @@
+"""Random configs of each family: sizes nobody would choose, each switch in each position, old and new spellings.
+
+A family is one entry of `DESIGNS`. What a draw holds is a config.json, fixed by the family's name and a seed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+ABSENT = object()
+"""The field is left out: its default is part of the format."""
+
+Config = dict[str, Any]
+Choices = dict[str, tuple[Any, ...]]
+
+SIZES: Choices = {
+    "num_hidden_layers": (1, 2, 3),
+    "vocab_size": (41, 50, 64),
+    "intermediate_size": (24, 37, 64, 96),
+    "rms_norm_eps": (1e-6, 1e-5, 1e-3, ABSENT),
+    "max_position_embeddings": (128, 1000, ABSENT),
+}
+TIED: Choices = {"tie_word_embeddings": (True, False, ABSENT)}
+BIASED: Choices = {"attention_bias": (True, False, ABSENT)}
+SILU: Choices = {"hidden_act": ("silu", "swish", ABSENT)}
+GELU: Choices = {"hidden_activation": ("gelu_pytorch_tanh", ABSENT)}
+SCORES_BOUND: Choices = {"attn_logit_softcapping": (None, 2.0, 50.0, ABSENT)}
+LOGITS_BOUND: Choices = {"final_logit_softcapping": (None, 3.0, 30.0, ABSENT)}
+SCALE: Choices = {"query_pre_attn_scalar": (7, 40, 256, ABSENT)}
+
+WINDOWS = (1, 2, 7, 31, 32, 33, 40)
+"""Around the edges of pages, which hold 32 positions, and where a layer sees little but itself."""
+
+HEAD_DIMS = (2, 6, 8, 10, 16, 24, 32)
+ROPES = ("default", "linear", "llama3", "yarn", "yarn with all its parameters")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What varies in one family."""
+
+    choices: Choices
+    """Fields of its config.json, and what each may hold."""
+
+    model_type: str = ""
+    """Its name in config.json, where it is not the family's."""
+
+    head_dims: tuple[Any, ...] = HEAD_DIMS
+    """Sizes of heads; ABSENT where the family takes the model dim over the heads."""
+
+    kv_heads_may_be_absent: bool = False
+    """Whether there are as many kv heads as query heads where the file says nothing."""
+
+    ropes: tuple[str, ...] = ROPES
+    """Ways of stretching positions."""
+
+    ropes_by_layer: str | None = None
+    """For a family whose layers with a window have positions of their own: what old files call their theta, or ''."""
+
+    windows: Callable[[np.random.Generator, int], Config] = lambda rng, n_layers: {}
+    """Fields about windows, for a number of layers."""
+
+    more: Callable[[np.random.Generator, Config], Config] = field(default=lambda rng, config: {})
+    """Fields that depend on the others."""
+
+
+def everywhere(rng: np.random.Generator, n_layers: int) -> Config:
+    """One window in all layers, or none."""
+    return {"sliding_window": pick(rng, (None, *WINDOWS, ABSENT))}
+
+
+def by_layer(rng: np.random.Generator, n_layers: int) -> Config:
+    """Windows in layers that a list names, or in the family's usual ones."""
+    result = {"sliding_window": pick(rng, (*WINDOWS, ABSENT))}
+    if rng.integers(2):
+        kinds = ("sliding_attention", "full_attention")
+        result["layer_types"] = [kinds[rng.integers(2)] for _ in range(n_layers)]
+    return result
+
+
+def each_nth(rng: np.random.Generator, n_layers: int) -> Config:
+    """As `by_layer`, or by the number that says which layers see everything."""
+    result = by_layer(rng, n_layers)
+    if "layer_types" not in result and rng.integers(2):
+        result["sliding_window_pattern"] = int(rng.integers(1, 4))
+    return result
+
+
+def from_a_layer_on(rng: np.random.Generator, n_layers: int) -> Config:
+    """Windows, where they are used at all, from one layer on; the other fields stand in files that use none, too."""
+    used = bool(rng.integers(2))
+    result = {"use_sliding_window": used, "sliding_window": pick(rng, (*WINDOWS, ABSENT))}
+    result["max_window_layers"] = pick(rng, (0, 1, 2, 28, ABSENT))
+    if used and rng.integers(3) == 0:
+        result["layer_types"] = by_layer(rng, n_layers).get("layer_types", ABSENT)
+    return result
+
+
+DESIGNS: dict[str, Design] = {
+    "llama": Design(
+        choices=SIZES | TIED | SILU | BIASED | {"mlp_bias": (True, False, ABSENT)},
+        head_dims=(*HEAD_DIMS, ABSENT),
+        kv_heads_may_be_absent=True,
+    ),
+    "mistral": Design(choices=SIZES | TIED | SILU, head_dims=(*HEAD_DIMS, ABSENT), windows=everywhere),
+    "qwen2": Design(choices=SIZES | TIED | SILU, head_dims=(*HEAD_DIMS, ABSENT), windows=from_a_layer_on),
+    "qwen3": Design(choices=SIZES | TIED | SILU | BIASED, head_dims=(*HEAD_DIMS, ABSENT), windows=from_a_layer_on),
+    "olmo2": Design(choices=SIZES | TIED | SILU | BIASED, head_dims=(*HEAD_DIMS, ABSENT), kv_heads_may_be_absent=True),
+    "olmo3": Design(
+        choices=SIZES | TIED | SILU | BIASED,
+        head_dims=(*HEAD_DIMS, ABSENT),
+        kv_heads_may_be_absent=True,
+        ropes_by_layer="",
+        windows=by_layer,
+    ),
+    "gemma": Design(
+        choices=SIZES | TIED | BIASED | {"hidden_act": ("gelu", "gelu_pytorch_tanh", ABSENT)},
+        head_dims=(*HEAD_DIMS, ABSENT),
+    ),
+    "gemma2": Design(
+        choices=SIZES | TIED | BIASED | GELU | SCORES_BOUND | LOGITS_BOUND | SCALE,
+        head_dims=(*HEAD_DIMS, ABSENT),
+        windows=by_layer,
+    ),
+    "gemma3": Design(
+        model_type="gemma3_text",
+        choices=SIZES | TIED | BIASED | GELU | LOGITS_BOUND | SCALE,
+        head_dims=(*HEAD_DIMS, ABSENT),
+        ropes_by_layer="rope_local_base_freq",
+        windows=each_nth,
+    ),
+}
+
+
+def draw_config(family: str, seed: int) -> Config:
+    """The config.json that a seed stands for."""
+    design = DESIGNS[family]
+    rng = np.random.default_rng([zlib.crc32(family.encode()), seed])
+    config: Config = {"model_type": design.model_type or family}
+    config |= {name: pick(rng, values) for name, values in design.choices.items()}
+    config |= _heads(rng, design)
+    config |= design.windows(rng, config["num_hidden_layers"])
+    config |= _positions(rng, design)
+    config |= design.more(rng, config)
+    return {name: value for name, value in config.items() if value is not ABSENT}
+
+
+def pick(rng: np.random.Generator, values: tuple[Any, ...]) -> Any:
+    """One of them."""
+    return values[rng.integers(len(values))]
+
+
+def _heads(rng: np.random.Generator, design: Design) -> Config:
+    """From one kv head for all to one for each; the model dim a multiple of the heads, as transformers asks."""
+    n_kv_heads = pick(rng, (1, 1, 2, 3))
+    n_heads = n_kv_heads * pick(rng, (1, 2, 3, 4) if n_kv_heads < 3 else (1, 2))
+    head_dim = pick(rng, design.head_dims)
+    of_each_head = (2, 4, 6, 8, 16) if head_dim is ABSENT else (3, 4, 7, 10)
+    result = {
+        "num_attention_heads": n_heads,
+        "num_key_value_heads": n_kv_heads,
+        "hidden_size": n_heads * pick(rng, of_each_head),
+        "head_dim": head_dim,
+    }
+    if design.kv_heads_may_be_absent and n_heads == n_kv_heads and rng.integers(2):
+        result["num_key_value_heads"] = ABSENT
+    return result
+
+
+def _positions(rng: np.random.Generator, design: Design) -> Config:
+    """How positions enter, spelt as files on the hub do (`rope_theta` and `rope_scaling`) or as transformers 5 does."""
+    theta, rope = pick(rng, (100.0, 1e4, 5e5, 1e6)), draw_rope(pick(rng, design.ropes), rng)
+    old = bool(rng.integers(2))
+    if not old and not rope:
+        rope = {"rope_type": "default"}
+    if design.ropes_by_layer is None:
+        if old:
+            rope_scaling = rope or pick(rng, (None, ABSENT))
+            return {"rope_theta": pick(rng, (theta, ABSENT)), "rope_scaling": rope_scaling}
+        return {"rope_parameters": rope | {"rope_theta": theta}}
+    local_theta = pick(rng, (50.0, 1e4))
+    rope.pop("truncate", None)  # refused there
+    if old:
+        result = {"rope_theta": theta, "rope_scaling": rope or pick(rng, (None, ABSENT))}
+        return result | ({design.ropes_by_layer: pick(rng, (local_theta, ABSENT))} if design.ropes_by_layer else {})
+    local = draw_rope(pick(rng, design.ropes), rng) or {"rope_type": "default"}
+    local.pop("truncate", None)
+    layers = {"full_attention": rope | {"rope_theta": theta}, "sliding_attention": local | {"rope_theta": local_theta}}
+    if rng.integers(4) == 0:
+        del layers[pick(rng, tuple(layers))]
+    return {"rope_parameters": layers}
+
+
+def draw_rope(kind: str, rng: np.random.Generator) -> Config:
+    """Parameters of one way of stretching; prompts reach beyond the original context."""
+    factor, original = pick(rng, (2.0, 4.0, 8.0, 32.0)), pick(rng, (8, 16, 32, 64))
+    match kind:
+        case "default":
+            return {}
+        case "linear":
+            return {"rope_type": "linear", "factor": factor}
+        case "llama3":
+            return {
+                "rope_type": "llama3",
+                "factor": factor,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": pick(rng, (2.0, 4.0)),
+                "original_max_position_embeddings": original,
+            }
+    yarn = {"rope_type": "yarn", "factor": factor, "original_max_position_embeddings": original}
+    if kind != "yarn":
+        yarn |= {"beta_fast": pick(rng, (8.0, 32.0)), "beta_slow": pick(rng, (0.5, 1.0)), "truncate": False}
+        yarn |= pick(rng, ({"mscale": 0.8, "mscale_all_dim": 1.3}, {"mscale": 0.7}, {"attention_factor": 1.2}, {}))
+    return yarn
+
+
+def random_model(config: Config, seed: int) -> Any:
+    """transformers' model of a config, far from an initialisation: norms vary, biases are not small.
+
+    Not farther than where float32 itself holds logits to 1e-5: beyond that, implementations differ in what they round.
+    """
+    model_type = config["model_type"]
+    fields = {name: value for name, value in config.items() if name != "model_type"}
+    made = transformers.CONFIG_MAPPING[model_type].from_dict(fields, attn_implementation="eager")
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(made).eval()
+    offset = 1.0 if model_type.startswith("gemma") else 0.0  # what is stored is w, what multiplies is 1 + w
+    with torch.no_grad():
+        for name, values in model.named_parameters():
+            if name.endswith("norm.weight"):
+                values.uniform_(0.3 - offset, 1.8 - offset)
+            elif name.endswith(".bias"):
+                values.normal_(0, 0.5)
+            else:
+                values.normal_(0, 1.2 / values.shape[-1] ** 0.5)
+    return model
+
+
+def logits_of(model: Any, tokens: np.ndarray) -> np.ndarray:
+    """Logits after every token of one prompt, (T, V)."""
+    with torch.no_grad():
+        return model(torch.from_numpy(tokens.astype(np.int64))[None], use_cache=False).logits[0].numpy()

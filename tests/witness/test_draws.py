@@ -1,0 +1,123 @@
+"""transformers computes the same logits for hundreds of random configs of every family, however a prompt is cut up."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from greenlight.model.load import load_decoder
+from greenlight.ops import native
+from greenlight.ops.numpy_ops import NumpyOps
+from greenlight.ops.protocol import PAGE_SIZE, Batch
+from tests.builders import all_logits, one_sequence
+from tests.witness.draws import DESIGNS, Config, draw_config, logits_of, pick, random_model
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+
+SEEDS = range(200)
+TOLERANCE = 1e-4
+"""Largest difference of logits, relative to the largest logit."""
+
+NUMPY = NumpyOps()
+NATIVE = native.NativeOps(kv="f32") if native.available() else NUMPY
+"""The kernels, where they are built; nothing is lost by asking the reference twice."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Models this small are slower on more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def folder_of(path: Path, config: Config, model: Any, seed: int) -> Path:
+    """What transformers saves; for each other seed with the config.json as it was drawn."""
+    model.save_pretrained(path)
+    if seed % 2:
+        (path / "config.json").write_text(json.dumps(config))
+    return path
+
+
+def edges(config: Config) -> tuple[int, ...]:
+    """Lengths at which something changes: windows, pages, the context before stretching."""
+    text = json.dumps(config)
+    places = {PAGE_SIZE, 2 * PAGE_SIZE, *(n for n in (8, 16, 64) if f'original_max_position_embeddings": {n}' in text)}
+    if isinstance(config.get("sliding_window"), int):
+        places |= {config["sliding_window"], config["sliding_window"] + PAGE_SIZE}
+    return tuple(sorted({max(1, place + more) for place in places for more in (-1, 0, 1)}))
+
+
+def draw_prompts(config: Config, seed: int) -> list[np.ndarray]:
+    """Four: a long one, one token, and two that end at an edge."""
+    rng = np.random.default_rng(seed)
+    lengths = [int(rng.integers(66, 90)), pick(rng, edges(config)), 1, pick(rng, edges(config))]
+    return [rng.integers(config["vocab_size"], size=length) for length in lengths]
+
+
+def assert_close(ours: np.ndarray, theirs: np.ndarray, how: str) -> None:
+    assert ours.shape == theirs.shape
+    error = np.abs(ours - theirs).max() / np.abs(theirs).max()
+    assert error <= TOLERANCE, f"{how}: {error:.2g} of the largest logit"
+
+
+def token_by_token(decoder: Any, tokens: np.ndarray) -> np.ndarray:
+    pages = decoder.new_pages(-(-len(tokens) // PAGE_SIZE))
+    return np.concatenate([decoder.forward(one_sequence(tokens[t : t + 1], past=t), pages) for t in range(len(tokens))])
+
+
+def ragged(decoder: Any, prompts: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+    """Sequences of unequal length in one batch, prefilled in uneven chunks, their pages in random order."""
+    counts = [-(-len(prompt) // PAGE_SIZE) for prompt in prompts]
+    tables = np.full((len(prompts), max(counts)), -1, np.int32)
+    for b, held in enumerate(np.split(rng.permutation(sum(counts)), np.cumsum(counts)[:-1])):
+        tables[b, : len(held)] = held
+    pages, past = decoder.new_pages(sum(counts)), np.zeros(len(prompts), np.int32)
+    got: list[list[np.ndarray]] = [[] for _ in prompts]
+    while live := [b for b in range(len(prompts)) if past[b] < len(prompts[b])]:
+        sizes = [min(int(rng.integers(1, 40)), len(prompts[b]) - int(past[b])) for b in live]
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+        new = np.concatenate([prompts[b][past[b] : past[b] + n] for b, n in zip(live, sizes, strict=True)])
+        batch = Batch(
+            tokens=new.astype(np.int32),
+            starts=starts,
+            past=past[live],
+            page_tables=tables[live],
+            outputs=np.arange(len(new), dtype=np.int32),
+        )
+        for b, n, rows in zip(live, sizes, np.split(decoder.forward(batch, pages), starts[1:-1]), strict=True):
+            got[b].append(rows)
+            past[b] += n
+    return [np.concatenate(rows) for rows in got]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("family", DESIGNS)
+def test_a_drawn_model_gives_the_same_logits(family, seed, tmp_path):
+    config = draw_config(family, seed)
+    model = random_model(config, seed)
+    folder = folder_of(tmp_path / "m", config, model, seed)
+    prompts = draw_prompts(config, seed)
+    expected = [logits_of(model, prompt) for prompt in prompts]
+    ours, fast = load_decoder(folder, NUMPY), load_decoder(folder, NATIVE)
+    assert ours.config.family == family
+    assert_close(all_logits(ours, prompts[0]), expected[0], "numpy, one prefill")
+    assert_close(all_logits(fast, prompts[0]), expected[0], "native, one prefill")
+    assert_close(token_by_token(fast, prompts[0]), expected[0], "native, token by token")
+    slow = partial(np.random.default_rng, seed)
+    for rows, wanted in zip(ragged(fast, prompts, slow()), expected, strict=True):
+        assert_close(rows, wanted, "native, ragged batches")
+    if seed % 4 == 0:
+        for rows, wanted in zip(ragged(ours, prompts, slow()), expected, strict=True):
+            assert_close(rows, wanted, "numpy, ragged batches")
+    if seed % 8 == 1:
+        assert_close(token_by_token(ours, prompts[1]), expected[1], "numpy, token by token")
