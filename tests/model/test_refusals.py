@@ -230,7 +230,7 @@ ZEROS = np.zeros(4 * 8 * 64, np.uint8)
 HELD = {name: held(config.get("text_config", config)) for name, config in CONFIGS.items()}
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_any_config_gives_a_model_or_one_error(data):
     """Valid configs of every family, some fields changed: nothing but a model or a GreenlightError comes of it."""

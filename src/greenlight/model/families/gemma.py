@@ -110,6 +110,7 @@ def gemma3_from_hf(fields: Fields) -> ModelConfig:
     sizes, biased = _from_hf(fields, max_seq_len=131_072, n_kv_heads=4, n_heads=8, vocab_size=262_208)
     n_layers = sizes["n_layers"]
     every = fields.integer("sliding_window_pattern", GEMMA3_EVERY)
+    fields.get("_sliding_window_pattern")  # transformers' note to itself, beside the layer_types it made of it
     rope, local_rope = ropes_from_hf(fields, sizes["max_seq_len"], theta=GEMMA3_THETA, local_theta=DEFAULT_THETA)
     return ModelConfig(
         family="gemma3",
