@@ -108,7 +108,7 @@ def test_a_tensor_of_another_shape_is_named_with_the_file_that_holds_it(tmp_path
     assert error.found == "(32, 64), expected (64, 64)"
 
 
-@pytest.mark.parametrize("dtype", ["I64", "F64", "F8_E4M3", "BOOL", "U8"])
+@pytest.mark.parametrize("dtype", ["I64", "F64", "F8_E4M3", "BOOL"])
 def test_a_tensor_of_a_type_that_is_no_weight_is_named_with_the_types_that_are(tmp_path, dtype):
     folder = write_llama_folder(tmp_path / "m", CONFIG, {})
     header = json.dumps({"model.norm.weight": {"dtype": dtype, "shape": [1], "data_offsets": [0, 8]}}).encode()
@@ -117,6 +117,21 @@ def test_a_tensor_of_a_type_that_is_no_weight_is_named_with_the_types_that_are(t
     assert error.where.endswith("model.safetensors, model.norm.weight")
     assert dtype in error.what
     assert "F32" in error.found
+
+
+def test_bytes_where_a_weight_should_be_are_named(tmp_path):
+    folder = write_llama_folder(tmp_path / "m", CONFIG, WEIGHTS)
+    path = folder / "model.safetensors"
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    entry = header["model.norm.weight"]
+    start, end = entry["data_offsets"]
+    header["model.norm.weight"] = entry | {"dtype": "U8", "shape": [end - start]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    error = refusal(folder)
+    assert error.where.endswith("model.norm.weight")
 
 
 def test_a_config_that_contradicts_the_weights_names_the_tensor_that_shows_it(tmp_path):

@@ -142,6 +142,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
                 "a tensor's bytes do not fit its shape",
                 where=f"{path}, {name}",
                 found=f"{end - start} bytes, expected {n_bytes} for {type_.name} {shape}",
+                do="fetch the file again",
             )
         tensors[name] = Tensor(name, type_, shape, whole[start:end])
         spans.append((start, end, name))

@@ -225,7 +225,10 @@ def _match(
     for name, shape in shapes.items():
         if tensors[name].type is TensorType.U8:
             raise UnsupportedError(
-                "bytes stand where a weight is expected", where=f"{where}, {tensors[name].name}", do="use another model"
+                "bytes stand where a weight is expected",
+                where=f"{_home(where, homes, tensors[name].name)}, {tensors[name].name}",
+                found=f"U8 {tensors[name].shape}, expected numbers of shape {shape}",
+                do="it is packed in a way that is not read here: use the model's checkpoint in BF16, or a GGUF file",
             )
         if tensors[name].shape != shape:
             raise FormatError(
