@@ -1,9 +1,14 @@
+import datetime
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
 from greenlight.engine.answering import HEAD_END, ChoiceRequest
 from greenlight.engine.local import LocalModel
+from greenlight.errors import TextError
+from greenlight.text import ChatTemplate, Tokenizer
+from greenlight.text.template import STATED_DATE
 from tests.chat_model import tiny_chat_model
 
 
@@ -24,6 +29,22 @@ def weighed(model, turn, *choices):
         for reply in answerer.poll():
             return reply.logprobs
     raise AssertionError("nothing was weighed")
+
+
+def test_prompts_state_the_same_day_in_every_run_unless_another_is_given(model):
+    dated = replace(model, template=ChatTemplate("{{ strftime_now('%Y-%m-%d') }} {{ messages[0].content }}"))
+    assert dated.stated_date == STATED_DATE
+    assert model.tokenizer.decode(dated.prompt([Turn("user", "a")])) == f"{STATED_DATE.isoformat()} a"
+    today = datetime.date(2027, 2, 3)
+    assert model.tokenizer.decode(dated.prompt([Turn("user", "a")], today=today)) == "2027-02-03 a"
+    assert model.stated_date is None
+
+
+def test_templates_of_which_none_is_the_default_are_named(model):
+    vocabulary = replace(model.tokenizer._vocabulary, chat_templates={"rag": "r", "tool_use": "t"})
+    with pytest.raises(TextError, match="no default") as caught:
+        replace(model, tokenizer=Tokenizer(vocabulary), template=None).prompt([Turn("user", "a")])
+    assert caught.value.found == "rag, tool_use"
 
 
 @pytest.mark.parametrize("role", ["text", "user"])

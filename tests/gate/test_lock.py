@@ -40,6 +40,13 @@ def test_everything_that_is_released_moves_the_seed(changes):
     assert make(**changes)["seed"] != make()["seed"]
 
 
+def test_the_day_that_prompts_state_is_part_of_the_identity_and_is_not_said_where_there_is_none():
+    dated = make(template_date="2026-01-01")
+    assert dated["template"] == {"sha256": FIXED["template_sha256"], "date": "2026-01-01"}
+    assert dated["id"] != make()["id"]
+    assert "date" not in make()["template"]
+
+
 def test_what_a_file_is_called_does_not_move_the_seed():
     assert make(model={**FIXED["model"], "name": "other"})["seed"] == make()["seed"]
 

@@ -103,6 +103,28 @@ def test_a_list_of_templates_means_its_default(tmp_path):
     assert Tokenizer.from_folder(path).chat_template == "chat"
 
 
+def test_templates_in_files_of_their_own_replace_those_in_the_settings(tmp_path):
+    path = folder(tmp_path)
+    (path / "chat_template.jinja").write_text("chat")
+    (path / "additional_chat_templates").mkdir()
+    (path / "additional_chat_templates" / "tool_use.jinja").write_text("tools")
+    assert Tokenizer.from_folder(path).chat_templates == {"default": "chat", "tool_use": "tools"}
+
+
+def test_several_templates_of_which_none_is_the_default_are_all_known(tmp_path):
+    path = folder(tmp_path)
+    (path / "tokenizer_config.json").write_text(json.dumps({"chat_template": [{"name": "rag", "template": "r"}]}))
+    tokenizer = Tokenizer.from_folder(path)
+    assert (tokenizer.chat_template, tokenizer.chat_templates) == (None, {"rag": "r"})
+
+
+def test_the_template_of_a_processor_serves_where_there_is_no_other(tmp_path):
+    path = folder(tmp_path)
+    (path / "tokenizer_config.json").write_text("{}")
+    (path / "chat_template.json").write_text(json.dumps({"chat_template": "seen"}))
+    assert Tokenizer.from_folder(path).chat_template == "seen"
+
+
 def test_the_beginning_of_sequence_follows_the_post_processor_or_the_setting(tmp_path):
     post = {
         "type": "TemplateProcessing",

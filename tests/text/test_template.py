@@ -62,6 +62,11 @@ def test_the_date_is_the_callers_or_not_there():
         render("{{ strftime_now('%Y') }}")
 
 
+def test_a_template_that_asks_for_the_day_is_known():
+    assert ChatTemplate("{{ strftime_now('%Y') }}").states_date
+    assert not ChatTemplate("{{ messages }}").states_date
+
+
 def test_messages_may_carry_more_than_text():
     message = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]}
     source = "{{ messages[0].tool_calls[0].function.name }}{{ messages[0].tool_calls[0].function.arguments | tojson }}"

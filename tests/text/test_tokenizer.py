@@ -121,6 +121,15 @@ def test_words_in_the_vocabulary_are_taken_whole_where_the_kind_says_so_but_neve
     assert words(tokenizer, tokenizer.encode("stop", special=True)) == ["stop"]
 
 
+def test_a_gguf_file_may_name_several_chat_templates():
+    names = ["tool_use"]
+    metadata = byte_level(**{"tokenizer.chat_template.tool_use": "tools", "tokenizer.chat_templates": names})
+    tokenizer = Tokenizer.from_gguf(metadata)
+    assert tokenizer.chat_templates["tool_use"] == "tools"
+    assert tokenizer.chat_template == metadata["tokenizer.chat_template"] == tokenizer.chat_templates["default"]
+    assert len(tokenizer.chat_templates) == 2
+
+
 def test_numpy_arrays_serve_as_lists():
     metadata = sentencepiece()
     for name in ("token_type", "scores"):

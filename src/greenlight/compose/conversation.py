@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ class Conversation:
         self._turn = 0
         self._system = system
         self._history: list[Message] = []
+        self._today = datetime.date.today()  # a talk is not repeated: a template that asks for the day is told it
         self.finish: str | None = None
         """Why the last answer ended; None before the first and after one that was stopped."""
 
@@ -35,7 +37,8 @@ class Conversation:
         self.finish = None
         request_id = f"turn-{self._turn}"
         messages = [*self._opening(), *self._history, Message("user", text)]
-        request = GenerateRequest(id=request_id, prompt=self._model.prompt(messages), sampling=self._sampling)
+        prompt = self._model.prompt(messages, today=self._today)
+        request = GenerateRequest(id=request_id, prompt=prompt, sampling=self._sampling)
         answer: list[str] = []
         stream = self._engine.stream(request)
         try:

@@ -43,6 +43,10 @@ class EndpointExaminee:
         return sha256(b"")
 
     @property
+    def template_date(self) -> None:
+        """Unknown: the template is the endpoint's own."""
+
+    @property
     def ops(self) -> str:
         """An endpoint's; what computes there is not known."""
         return "endpoint"

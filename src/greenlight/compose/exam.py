@@ -21,7 +21,7 @@ from greenlight.evidence import JSON, sha256_json
 from greenlight.gate.calibration import read_calibration
 from greenlight.gate.criterion import Criterion, JudgeSpec
 from greenlight.gate.evidence_rows import cannot
-from greenlight.gate.lock import Kind, draw_seed, make_lock, policy_of
+from greenlight.gate.lock import Kind, draw_seed, make_lock, policy_of, template_entry
 from greenlight.gate.plan import Plan, SuiteFacts, make_plan
 from greenlight.gate.policy import Policy, load_policy
 from greenlight.measure.refusal import calibration
@@ -191,6 +191,7 @@ def lock(
         },
         judges={judge.name: _locked_judge(judge, participants, known[judge.name]) for judge in rules.judges},
         tasks={task.name: task.to_lock() for task in tasks},
+        template_date=candidate.template_date,
     )
 
 
@@ -198,7 +199,7 @@ def _locked(examinee: Examinee, settings: Settings) -> dict[str, JSON]:
     """What a lock says of a reference: it is asked under the candidate's own settings."""
     return {
         "model": examinee.identity(),
-        "template": {"sha256": examinee.template_sha256},
+        "template": template_entry(examinee.template_sha256, examinee.template_date),
         "settings": settings.to_json(examinee.ops),
     }
 

@@ -27,6 +27,10 @@ class Examinee(Protocol):
         """Digest of its chat template; of the empty text where none can be seen."""
 
     @property
+    def template_date(self) -> str | None:
+        """The day that its prompts state, YYYY-MM-DD; None where the template states none, or cannot be seen."""
+
+    @property
     def ops(self) -> str:
         """What computes it: operations and instruction set, or the kind of endpoint."""
 

@@ -11,6 +11,7 @@ from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.load import describe
 from greenlight.ops import select_ops
 from greenlight.text import ChatTemplate, Tokenizer, render_tokens
+from greenlight.text.template import STATED_DATE
 
 
 def inspect(reference: str, *, context: int | None = None, sequences: int = 1) -> dict[str, JSON]:
@@ -61,7 +62,7 @@ def _template(tokenizer: Tokenizer) -> dict[str, JSON] | None:
         return None
     try:
         turns = [{"role": message.role, "content": message.content} for message in PROBE]
-        tokens = render_tokens(tokenizer, ChatTemplate(tokenizer.chat_template), turns)
+        tokens = render_tokens(tokenizer, ChatTemplate(tokenizer.chat_template), turns, today=STATED_DATE)
         rendered = tokenizer.decode(tokens, skip_special=False)
     except TextError as error:
         rendered = f"cannot be rendered: {error.what}"

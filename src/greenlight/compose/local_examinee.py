@@ -42,6 +42,11 @@ class LocalExaminee:
         return self.loaded.template_sha256
 
     @property
+    def template_date(self) -> str | None:
+        """The day that its prompts state; None where the template states none."""
+        return self.loaded.template_date
+
+    @property
     def ops(self) -> str:
         """Operations and instruction set that compute it."""
         return self.loaded.model.decoder.ops.identity

@@ -51,6 +51,12 @@ class Loaded:
         template = self.model.template
         return sha256(template.source.encode() if template else b"")
 
+    @property
+    def template_date(self) -> str | None:
+        """The day that its prompts state, YYYY-MM-DD; None where the template states none."""
+        date = self.model.stated_date
+        return date.isoformat() if date else None
+
 
 def load(reference: str, *, pull: bool = False, ops: str | None = None, observer: Observer | None = None) -> Loaded:
     """Load a model by reference: a catalog name, a path, or `hf:owner/name[@rev][:file]`.

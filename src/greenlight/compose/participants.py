@@ -145,11 +145,13 @@ def check_examinee(examinee: Examinee, lock: Mapping[str, JSON], what: str = "th
     expected = {
         "model digest": lock["model"]["digest"],
         "chat template": lock["template"]["sha256"],
+        "date that prompts state": lock["template"].get("date"),
         "operations": lock["settings"]["ops"],
     }
     found = {
         "model digest": examinee.digest,
         "chat template": examinee.template_sha256,
+        "date that prompts state": examinee.template_date,
         "operations": examinee.ops,
     }
     for name, value in expected.items():
@@ -157,7 +159,7 @@ def check_examinee(examinee: Examinee, lock: Mapping[str, JSON], what: str = "th
             raise _another(f"{what}, {name}", "the lock fixes", found[name], value)
 
 
-def _another(where: str, who: str, found: str, expected: str) -> LockError:
+def _another(where: str, who: str, found: str | None, expected: str | None) -> LockError:
     return LockError(
         f"{who} another model",
         where=where,

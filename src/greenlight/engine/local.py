@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
 from greenlight.text import ChatTemplate, Tokenizer, render_tokens
+from greenlight.text.template import STATED_DATE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,10 +60,19 @@ class LocalModel:
             load_s=time.perf_counter() - start,
         )
 
-    def prompt(self, messages: Sequence[Turn]) -> tuple[int, ...]:
+    @property
+    def stated_date(self) -> datetime.date | None:
+        """The day that prompts state; None where the template states none."""
+        return STATED_DATE if self.template is not None and self.template.states_date else None
+
+    def prompt(self, messages: Sequence[Turn], *, today: datetime.date = STATED_DATE) -> tuple[int, ...]:
         """Prompt tokens of a conversation, ready for the assistant's turn; user text never becomes special tokens.
 
         A lone turn of the role `text` is a plain text to be continued: it begins as the tokenizer begins texts.
+
+        Args:
+            messages: the conversation.
+            today: the day for templates that state one.
 
         Raises:
             TextError: the model has no chat template, or the template refuses the conversation.
@@ -69,13 +80,15 @@ class LocalModel:
         if is_plain(messages):
             return tuple(self.tokenizer.encode(messages[0].content, bos=True))
         if self.template is None:
+            names = sorted(self.tokenizer.chat_templates)
             raise TextError(
-                "this model has no chat template",
+                "this model has several chat templates and no default" if names else "this model has no chat template",
                 where=str(self.path),
+                found=", ".join(names) or None,
                 do="use an instruct model, or a file whose metadata carries tokenizer.chat_template",
             )
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        return tuple(render_tokens(self.tokenizer, self.template, turns))
+        return tuple(render_tokens(self.tokenizer, self.template, turns, today=today))
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Tokens of plain text, without special tokens."""

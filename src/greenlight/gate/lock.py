@@ -89,6 +89,7 @@ def make_lock(
     tasks: Mapping[str, Mapping[str, JSON]] | None = None,
     attempt: int | None = None,
     ledger: str | None = None,
+    template_date: str | None = None,
 ) -> dict[str, JSON]:
     """The lock as it is written, with id, seed and time filled in.
 
@@ -106,6 +107,7 @@ def make_lock(
         tasks: text of each task of the user's, by name.
         attempt: which candidate this is under its policy, where a ledger counts them.
         ledger: digest of the ledger's last entry before this lock.
+        template_date: the day that prompts state, where the chat template states one.
 
     Raises:
         LockError: an exam without a nonce, or a rehearsal with one.
@@ -125,7 +127,7 @@ def make_lock(
         "seed": seed,
         "policy": {"name": policy.name, "sha256": policy.sha256, "toml": policy.text},
         "model": dict(model),
-        "template": {"sha256": template_sha256},
+        "template": template_entry(template_sha256, template_date),
         "settings": dict(settings),
         "suites": [dict(suite) for suite in suites],
         "calibrations": dict(calibrations),
@@ -137,6 +139,11 @@ def make_lock(
         "attempt": attempt,
     }
     return {**value, "id": lock_id(value), "created": now()}
+
+
+def template_entry(sha256: str, date: str | None) -> dict[str, JSON]:
+    """What a lock says of a chat template; the day only where prompts state one."""
+    return {"sha256": sha256, **({"date": date} if date else {})}
 
 
 def lock_id(lock: Mapping[str, JSON]) -> str:

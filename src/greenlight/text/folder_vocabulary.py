@@ -1,7 +1,9 @@
 """What vocabulary does a Hugging Face folder describe? tokenizer.json, and the small files beside it.
 
 Files: tokenizer.json (the tokenizers library's own format), tokenizer_config.json and special_tokens_map.json (names of
-special tokens), generation_config.json (more ends), chat_template.jinja or the template in tokenizer_config.json.
+special tokens), generation_config.json (more ends). Chat templates: chat_template.jinja and additional_chat_templates/
+where they are there, as transformers writes them now; else those in tokenizer_config.json, one or a list with names;
+else the one in chat_template.json, where models with a processor had theirs.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from greenlight.text import alphabet
 from greenlight.text.endings import end_ids
 from greenlight.text.gguf_vocabulary import library_encoder
 from greenlight.text.sentencepiece import SPACE
-from greenlight.text.tokenizer import AddedToken, PlainEncoder, Vocabulary
+from greenlight.text.tokenizer import DEFAULT, AddedToken, PlainEncoder, Vocabulary
 
 _NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
 _DECODERS = {"ByteLevel", "Sequence", "Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"}
@@ -77,7 +79,7 @@ def _describe(folder: Path, library: Any, config: Mapping[str, Any]) -> Vocabula
         eos_ids=end_ids({t.text: t.id for t in added if t.special}, [*named_ends, *_more_ends(folder)]),
         add_bos=bos_id is not None and _adds_bos(library, config, bos_id),
         named=named,
-        chat_template=_template(folder, config),
+        chat_templates=_templates(folder, config),
     )
 
 
@@ -174,16 +176,23 @@ def _adds_bos(library: Any, config: Mapping[str, Any], bos_id: int) -> bool:
     return ids[:1] == [bos_id]
 
 
-def _template(folder: Path, config: Mapping[str, Any]) -> str | None:
-    path = folder / "chat_template.jinja"
-    if path.is_file():
-        return _read_text(path)
-    template = config.get("chat_template")
-    if isinstance(template, list) and all(isinstance(entry, dict) for entry in template):
-        template = next((entry.get("template") for entry in template if entry.get("name") == "default"), None)
-    if template is not None and not isinstance(template, str):
-        raise _wrong(folder, "chat_template", template, "a template or a list of named ones")
-    return template
+def _templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    """Chat templates by name: those in files of their own, or else those in the settings."""
+    own = {DEFAULT: folder / "chat_template.jinja"}
+    own.update({path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))})
+    found = {name: _read_text(path) for name, path in own.items() if path.is_file()}
+    if found:
+        return found
+    value = config.get("chat_template")
+    if value is None:
+        value = _read(folder / "chat_template.json").get("chat_template")
+    entries = value if isinstance(value, list) else [] if value is None else [{"name": DEFAULT, "template": value}]
+    for entry in entries:
+        name, source = (entry.get("name"), entry.get("template")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(name, str) or not isinstance(source, str):
+            raise _wrong(folder, "chat_template", value, "a template or a list of named ones")
+        found[name] = source
+    return found
 
 
 def _text(folder: Path, name: str, token: Any) -> str | None:

@@ -15,12 +15,13 @@ from greenlight.text import alphabet
 from greenlight.text.endings import END_TEXTS, end_ids
 from greenlight.text.pretokenize import normalizer, pre_kind, pre_tokenizer
 from greenlight.text.sentencepiece import SPACE, SentencePieceBpe
-from greenlight.text.tokenizer import AddedToken, PlainEncoder, Vocabulary
+from greenlight.text.tokenizer import DEFAULT, AddedToken, PlainEncoder, Vocabulary
 
 _T = TypeVar("_T")
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 1, 2, 3, 4, 6
 _NAMES = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
+_TEMPLATE = "tokenizer.chat_template"
 _END_KEYS = ("eos", "eot", "eom")
 
 
@@ -134,8 +135,20 @@ def _vocabulary(
         eos_ids=end_ids({token.text: token.id for token in added}, ends),
         add_bos=(add_bos if wants_bos is None else wants_bos) and bos_id is not None,
         named={name: pieces[id] for name, id in named.items()},
-        chat_template=_typed("tokenizer.chat_template", metadata.get("tokenizer.chat_template"), _text),
+        chat_templates=_templates(metadata),
     )
+
+
+def _templates(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The chat template, and those that the file has beside it under names of their own."""
+    found: dict[str, str] = {}
+    for key, value in metadata.items():
+        base, dot, name = key.partition(_TEMPLATE)
+        if base or not dot or (name and not name.startswith(".")):
+            continue
+        if (source := _typed(key, value, _text)) is not None:
+            found[name[1:] or DEFAULT] = source
+    return found
 
 
 def _pieces(metadata: Mapping[str, Any]) -> tuple[list[str], NDArray[np.int64]]:

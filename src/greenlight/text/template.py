@@ -22,6 +22,10 @@ from greenlight.text.sandbox import BoundedEnvironment
 MAX_SOURCE = 2**19
 """Longest template, in characters."""
 
+STATED_DATE = datetime.date(2026, 1, 1)
+"""The day that a template is told where it states one and nobody set another: the same in every run, so that a prompt
+does not change overnight."""
+
 _TEMPLATE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError, RuntimeError)
 _DO_TEMPLATE = "check the model's chat template; `greenlight inspect` shows it"
 
@@ -67,6 +71,11 @@ class ChatTemplate:
             ) from error
         except (SecurityError, *_TEMPLATE_ERRORS, MemoryError, SyntaxError) as error:
             raise TextError("the chat template cannot be used", found=str(error), do=_DO_TEMPLATE) from error
+
+    @property
+    def states_date(self) -> bool:
+        """Whether it asks which day it is."""
+        return "strftime_now" in self.source
 
     def render(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from greenlight.errors import TextError, UnsupportedError
 
 PlainEncoder = Callable[[str], Sequence[int]]
 """Ordinary text to ids; it knows no added token."""
+
+DEFAULT = "default"
+"""Name of the chat template that a model speaks with unless another is asked for."""
 
 _WHITESPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """Unicode's property White_Space, which Python's own `str.isspace` is wider than."""
@@ -82,8 +85,8 @@ class Vocabulary:
     named: Mapping[str, str]
     """Special tokens by the names that chat templates use, such as `eos_token`."""
 
-    chat_template: str | None
-    """Source of the chat template."""
+    chat_templates: Mapping[str, str] = field(default_factory=dict)
+    """Sources of the chat templates by name; the usual one is called `default`."""
 
 
 class Tokenizer:
@@ -157,8 +160,13 @@ class Tokenizer:
 
     @property
     def chat_template(self) -> str | None:
-        """Source of the model's chat template, where it ships one."""
-        return self._vocabulary.chat_template
+        """Source of the model's chat template, where it ships one: of several, the one named `default`."""
+        return self._vocabulary.chat_templates.get(DEFAULT)
+
+    @property
+    def chat_templates(self) -> dict[str, str]:
+        """Sources of all its chat templates by name, such as `default` and `tool_use`."""
+        return dict(self._vocabulary.chat_templates)
 
     @property
     def strips_space(self) -> bool:

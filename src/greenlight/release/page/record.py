@@ -108,7 +108,8 @@ def locked_facts(contents: Contents) -> Iterator[Fact]:
         if lock["model"].get(key) is not None:
             value = lock["model"][key]
             yield Fact(key, f"{value:,}" if isinstance(value, int) else str(value))
-    yield Fact("chat template", "", lock["template"]["sha256"])
+    date = lock["template"].get("date")
+    yield Fact("chat template", f"its prompts state the day {date}" if date else "", lock["template"]["sha256"])
     yield Fact("system prompt", settings["system"] if settings["system"] is not None else "none")
     sampling = sorted((settings.get("sampling") or {}).items())
     yield Fact("sampling", ", ".join(f"{key.replace('_', ' ')} {_short(value)}" for key, value in sampling))
