@@ -75,6 +75,36 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             },
         },
     ),
+    "ministral": (
+        "ministral",
+        {
+            "sliding_window": 15,
+            "layer_types": ["full_attention", "sliding_attention", "full_attention"] * 2,
+            "num_hidden_layers": 6,
+        },
+    ),
+    "ministral3": (
+        "ministral3",
+        {
+            "rope_parameters": YARN
+            | {"rope_theta": 1e6, "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.4}
+        },
+    ),
+    "ministral3 with a window": ("ministral3", {"sliding_window": 21}),
+    "mixtral": ("mixtral", {"num_local_experts": 5}),
+    "mixtral with a window": ("mixtral", {"sliding_window": 21, "num_local_experts": 4, "num_experts_per_tok": 3}),
+    "qwen3_moe": (
+        "qwen3_moe",
+        {"num_experts": 7, "num_experts_per_tok": 3, "moe_intermediate_size": 32, "norm_topk_prob": True},
+    ),
+    "qwen3_moe, not normed": (
+        "qwen3_moe",
+        {"num_experts": 6, "num_experts_per_tok": 4, "moe_intermediate_size": 40, "attention_bias": True},
+    ),
+    "qwen3_moe with a window": (
+        "qwen3_moe",
+        EXPERTS | {"moe_intermediate_size": 32, "use_sliding_window": True, "sliding_window": 12},
+    ),
     "gpt_oss": (
         "gpt_oss",
         EXPERTS

@@ -43,6 +43,12 @@ def gguf_keys(config: ModelConfig, architecture: str) -> dict[str, Any]:
         keys["rope.freq_base_swa"] = _f32(config.local_rope.rope_theta)
     if windows := {window for window in config.windows if window is not None}:
         keys["attention.sliding_window"] = max(windows)
+    if config.n_experts:
+        keys |= {
+            "expert_count": config.n_experts,
+            "expert_used_count": config.n_experts_used,
+            "expert_feed_forward_length": config.ffn_dim,
+        }
     if config.attention_softcap is not None:
         keys["attn_logit_softcapping"] = _f32(config.attention_softcap)
     if config.final_softcap is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from greenlight.errors import FormatError, UnsupportedError
@@ -21,13 +23,16 @@ from greenlight.model.rope import (
 DEFAULT_THETA = 10_000.0
 
 
-def rope_from_hf(fields: Fields, max_seq_len: int, theta: float = DEFAULT_THETA) -> RopeConfig:
+def rope_from_hf(
+    fields: Fields, max_seq_len: int, theta: float = DEFAULT_THETA, read: Sequence[str] = ()
+) -> RopeConfig:
     """Read `rope_parameters` (transformers 5), or `rope_scaling` beside `rope_theta` (before).
 
     Args:
         fields: of config.json.
         max_seq_len: positions the model was made for.
         theta: where the file says nothing.
+        read: parameters that are for the family to read.
 
     Raises:
         UnsupportedError: a way of stretching, or a parameter of one, that is not computed here.
@@ -45,6 +50,8 @@ def rope_from_hf(fields: Fields, max_seq_len: int, theta: float = DEFAULT_THETA)
     params = new or old
     if params is None:
         return RopeConfig(rope_theta=theta)
+    for name in read:
+        params.get(name)
     return _rope_of(params, theta, _original(fields, params, max_seq_len), max_seq_len)
 
 
@@ -143,8 +150,17 @@ def _hf_scaling(params: Fields, kind: str, original: int, max_seq_len: int) -> R
     raise _unknown(params.where, kind)
 
 
-def rope_from_gguf(fields: Fields, head_dim: int, max_seq_len: int, factors: Tensor | None) -> RopeConfig:
+def rope_from_gguf(
+    fields: Fields, head_dim: int, max_seq_len: int, factors: Tensor | None, *, log_multiplier: bool = False
+) -> RopeConfig:
     """Read {arch}.rope.* keys and the `rope_freqs` tensor.
+
+    Args:
+        fields: of the file.
+        head_dim: of the heads, all of it rotated.
+        max_seq_len: positions the model was made for.
+        factors: the tensor, where the file has it.
+        log_multiplier: whether `yarn_log_multiplier` is what Hugging Face calls mscale_all_dim, beside an mscale of 1.
 
     Raises:
         UnsupportedError: a way of stretching, or a parameter of one, that is not computed here.
@@ -163,12 +179,16 @@ def rope_from_gguf(fields: Fields, head_dim: int, max_seq_len: int, factors: Ten
         case "linear":
             scaling = LinearScaling(factor=fields.number("rope.scaling.factor"))
         case "yarn":
-            fields.refuse_unless("rope.scaling.yarn_log_multiplier", 0.0)
             factor = fields.number("rope.scaling.factor")
+            if log_multiplier:
+                sharper = yarn_attention_factor(factor, 1.0, fields.number("rope.scaling.yarn_log_multiplier", 0.0))
+            else:
+                fields.refuse_unless("rope.scaling.yarn_log_multiplier", 0.0)
+                sharper = yarn_attention_factor(factor)
             scaling = YarnScaling(
                 factor=factor,
                 original_max_seq_len=original,
-                attention_factor=yarn_attention_factor(factor) * fields.number("rope.scaling.attn_factor", 1.0),
+                attention_factor=sharper * fields.number("rope.scaling.attn_factor", 1.0),
                 beta_fast=fields.number("rope.scaling.yarn_beta_fast", 32.0),
                 beta_slow=fields.number("rope.scaling.yarn_beta_slow", 1.0),
             )

@@ -105,7 +105,10 @@ def experts_from_hf(fields: Fields, *, count: Sequence[str], used: int) -> Exper
 
 
 def experts_from_gguf(fields: Fields) -> Experts:
-    """Experts of a GGUF file."""
+    """Experts of a GGUF file; none where it counts none."""
+    if not fields.get("expert_count"):
+        fields.refuse_unless("expert_used_count", 0)
+        return Experts(n_experts=0, n_experts_used=0)
     return Experts(n_experts=fields.integer("expert_count"), n_experts_used=fields.integer("expert_used_count"))
 
 

@@ -8,12 +8,18 @@ from greenlight.errors import UnsupportedError
 from greenlight.model.families.gemma import GEMMA, GEMMA2, GEMMA3
 from greenlight.model.families.gpt_oss import GPT_OSS
 from greenlight.model.families.llama import LLAMA, MISTRAL
+from greenlight.model.families.ministral import MINISTRAL, MINISTRAL3
+from greenlight.model.families.mixtral import MIXTRAL
 from greenlight.model.families.olmo import OLMO2, OLMO3
 from greenlight.model.families.qwen import QWEN2, QWEN3
+from greenlight.model.families.qwen_moe import QWEN3_MOE
 from greenlight.model.families.refused import ENDPOINT, refused_design
 from greenlight.model.family import Family
 
-FAMILIES = (LLAMA, MISTRAL, QWEN2, QWEN3, OLMO2, OLMO3, GEMMA, GEMMA2, GEMMA3, GPT_OSS)
+FAMILIES = (
+    *(LLAMA, MISTRAL, MINISTRAL, MINISTRAL3, MIXTRAL, QWEN2, QWEN3, QWEN3_MOE, OLMO2, OLMO3),
+    *(GEMMA, GEMMA2, GEMMA3, GPT_OSS),
+)
 
 
 def family_of_model_type(model_type: str, where: str) -> Family:

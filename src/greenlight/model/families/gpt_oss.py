@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shape
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Family, Gathered, Weights, as_it_is
 from greenlight.model.fields import Fields
+from greenlight.model.gguf_keys import gguf_keys
 from greenlight.model.rope import YarnScaling, yarn_attention_factor
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
 from greenlight.model.sizes import (
@@ -190,6 +192,11 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     return config
 
 
+def gguf_metadata(config: ModelConfig) -> dict[str, Any]:
+    """gpt-oss.* keys."""
+    return {"general.architecture": "gpt-oss", **gguf_keys(config, "gpt-oss")}
+
+
 GPT_OSS = Family(
     name="gpt_oss",
     hf_model_types=("gpt_oss",),
@@ -201,5 +208,6 @@ GPT_OSS = Family(
     from_gguf=as_it_is,
     pack_block=pre_norm_block,
     kv_layers=kv_layers,
+    gguf_metadata=gguf_metadata,
     from_hf=from_hf,
 )

@@ -19,7 +19,14 @@ from greenlight.model.fields import Fields
 from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf, rope_factors
 from greenlight.model.hf_config import hf_keys
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
-from greenlight.model.sizes import all_read, biases_from_gguf, sizes_from_gguf, sizes_from_hf, windows_from_hf
+from greenlight.model.sizes import (
+    all_read,
+    biases_from_gguf,
+    experts_from_gguf,
+    sizes_from_gguf,
+    sizes_from_hf,
+    windows_from_hf,
+)
 
 
 def llama_from_hf(fields: Fields) -> ModelConfig:
@@ -58,11 +65,13 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     """llama.* keys; what tensors alone tell (biases, a tied head, rope factors) from the tensors there are."""
     fields.refuse_unless("attention.sliding_window", 0)
     fields.refuse_unless("tensor_data_layout", "Meta AI original pth")  # llama.cpp's name for permuted rows
-    sizes = sizes_from_gguf(fields, tensors)
+    sizes = sizes_from_gguf(fields, tensors, experts=True)
+    experts = experts_from_gguf(fields)
     factors = tensors.get("rope_freqs.weight")
     config = ModelConfig(
-        family="llama",
+        family="mixtral" if experts["n_experts"] else "llama",
         **sizes,
+        **experts,
         rope=rope_from_gguf(fields, sizes["head_dim"], sizes["max_seq_len"], factors),
         **biases_from_gguf(tensors),
     )

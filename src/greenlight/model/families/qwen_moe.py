@@ -1,0 +1,95 @@
+"""What is a Qwen 3 MoE? A Qwen 3 whose feed-forward is 128 small ones, of which each position uses eight.
+
+Yang et al. 2025 (arXiv:2505.09388): 30B-A3B and 235B-A22B. The router's softmax goes over all experts; where
+`norm_topk_prob` makes the chosen sum to 1 again, that is a softmax over the chosen.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
+from greenlight.model.config import ModelConfig
+from greenlight.model.experts import gather_experts
+from greenlight.model.family import Family, Weights, as_it_is
+from greenlight.model.fields import Fields
+from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf
+from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
+from greenlight.model.sizes import (
+    all_read,
+    biases_from_gguf,
+    experts_from_gguf,
+    experts_from_hf,
+    sizes_from_gguf,
+    sizes_from_hf,
+    windows_from_hf,
+)
+
+
+def config_from_hf(fields: Fields) -> ModelConfig:
+    """config.json; what it may leave out has transformers' defaults (models/qwen3_moe/configuration_qwen3_moe.py)."""
+    fields.refuse_unless("hidden_act", "silu", "swish")
+    fields.refuse_unless("decoder_sparse_step", 1)  # every layer has experts, in all models released
+    fields.refuse_unless("mlp_only_layers", [])
+    sizes = sizes_from_hf(fields, max_seq_len=32768, n_kv_heads=4)
+    sizes["ffn_dim"] = fields.integer("moe_intermediate_size", 768)
+    n_layers, biased = sizes["n_layers"], fields.flag("attention_bias", False)
+    fields.get("max_window_layers")  # of Qwen 3; here a window is for all layers
+    local = fields.flag("use_sliding_window", False)
+    return ModelConfig(
+        family="qwen3_moe",
+        **sizes,
+        **experts_from_hf(fields, count=("num_experts", "num_local_experts"), used=8),
+        expert_weights="chosen" if fields.flag("norm_topk_prob", False) else "all",
+        rope=rope_from_hf(fields, sizes["max_seq_len"]),
+        qkv_bias=biased,
+        o_bias=biased,
+        qk_norm="head",
+        windows=windows_from_hf(fields, n_layers, size=4096, usual=[local] * n_layers),
+    )
+
+
+def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
+    """qwen3moe.* keys; llama.cpp makes the chosen experts' weights sum to 1 (src/models/qwen3moe.cpp)."""
+    fields.refuse_unless("attention.sliding_window", 0)
+    sizes = sizes_from_gguf(fields, tensors, experts=True)
+    sizes["ffn_dim"] = fields.integer("expert_feed_forward_length")
+    config = ModelConfig(
+        family="qwen3_moe",
+        **sizes,
+        **experts_from_gguf(fields),
+        rope=rope_from_gguf(fields, sizes["head_dim"], sizes["max_seq_len"], None),
+        **biases_from_gguf(tensors),
+        qk_norm="head",
+    )
+    all_read(fields)
+    return config
+
+
+def gguf_metadata(config: ModelConfig) -> dict[str, Any]:
+    """qwen3moe.* keys."""
+    if config.windows:
+        raise refuse_in_gguf("qwen3moe", "that layers see a window", f"windows {config.windows}"[:120])
+    return {"general.architecture": "qwen3moe", **gguf_keys(config, "qwen3moe")}
+
+
+QWEN3_MOE = Family(
+    name="qwen3_moe",
+    hf_model_types=("qwen3_moe",),
+    gguf_architectures=("qwen3moe",),
+    config_from_hf=config_from_hf,
+    config_from_gguf=config_from_gguf,
+    shapes=shapes,
+    gguf_name=gguf_names("pre"),
+    from_gguf=as_it_is,
+    pack_block=pre_norm_block,
+    kv_layers=kv_layers,
+    gguf_metadata=gguf_metadata,
+    from_hf=partial(
+        gather_experts,
+        r"model\.layers\.(?P<layer>\d+)\.mlp\.experts\.(?P<expert>\d+)\.(?P<projection>(?:gate|up|down)_proj)\.weight",
+        {"gate_proj": "gate_proj", "up_proj": "up_proj", "down_proj": "down_proj"},
+        "mlp.gate.weight",
+    ),
+)
