@@ -86,7 +86,7 @@ def test_layers_may_mix_types(tmp_path, config, weights):
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"model_type": "sphinx"}, "family 'deepseek_v3'"),
+        ({"model_type": "sphinx"}, "family 'sphinx'"),
         ({"hidden_act": "gelu"}, "hidden_act"),
         ({"pretraining_tp": 2}, "pretraining_tp"),
         ({"quantization_config": {"bits": 4}}, "quantization_config"),
