@@ -175,7 +175,8 @@ def gguf_with(tmp_path, config, **keys):
     [
         ({"general.architecture": "phi3"}, UnsupportedError, r"Phi is not run here \(phi3\)"),
         ({"general.architecture": None}, FormatError, "does not say what model"),
-        ({"llama.expert_count": 8}, UnsupportedError, "expert_count"),
+        ({"llama.expert_shared_count": 1}, UnsupportedError, "llama.expert_shared_count is not known"),
+        ({"llama.expert_count": 8}, FormatError, "missing"),
         ({"llama.attention.sliding_window": 512}, UnsupportedError, "sliding_window"),
         ({"llama.attention.scale": 0.5}, UnsupportedError, "llama.attention.scale is not known"),
         ({"llama.rope.dimension_count": 8}, UnsupportedError, "dimension_count"),
