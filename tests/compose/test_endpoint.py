@@ -5,6 +5,7 @@ import json
 import pytest
 
 from greenlight import compose
+from greenlight.cli.tables import plan_table
 from greenlight.compose.verbs import DEFAULT
 from greenlight.engine.remote import client
 from greenlight.errors import EngineError, LockError, UnsupportedError
@@ -306,3 +307,18 @@ def test_a_reference_may_be_an_endpoint_beside_a_local_model(chat_model, tmp_pat
     assert found["calibrate.brier@base"]["status"] == "NOT RUN"
     assert "base: " in found["calibrate.brier@base"]["reason"]
     assert compose.verify(tmp_path / "run").same
+
+
+def test_a_plan_for_an_endpoint_says_which_rows_cannot_be_measured_and_that_go_is_impossible(afar):
+    with serving(Endpoint(lambda body: "hello")) as url:
+        planned = compose.plan_reference("starter", url)
+        mine = compose.plan_reference(afar, url)
+    assert {"bias.s_amb", "calibrate.ece", "resources.size_bytes"} <= set(planned.unmeasured)
+    assert not any(row.startswith(("refuse", "hierarchy")) for row in planned.unmeasured)
+    assert planned.p_go == planned.to_json()["p_go"] == 0.0
+    text = plan_table(planned.to_json())
+    assert f"GO is impossible: {len(planned.unmeasured)} rows cannot be measured of this model" in text
+    assert "cannot be measured of this model: NOT RUN" in text
+    assert compose.plan_reference("starter").p_go > 0.9
+    assert mine.unmeasured == ("bias.s_amb", "resources.first_token_s")
+    assert "with probability" in plan_table(compose.plan_reference(afar).to_json())

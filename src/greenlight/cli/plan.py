@@ -26,8 +26,10 @@ def plan(
     from greenlight import compose
     from greenlight.cli.commands import words
     from greenlight.cli.tables import plan_table
+    from greenlight.cli.view import TerminalView
 
-    planned = compose.plan_reference(policy, ref)
+    with TerminalView("greenlight plan", quiet=True) as view:
+        planned = compose.plan_reference(policy, ref, observer=view)
     following = words("greenlight", "review", ref or "REF", *(() if policy == "starter" else ("--policy", policy)))
     emit(
         planned.to_json(),

@@ -129,13 +129,18 @@ class TerminalView(Observer):
         self._close()
         print(f"note: running on numpy, many times slower: {reason}", file=sys.stderr)
 
+    def waiting(self, text: str) -> None:
+        """Say what an endpoint is waited for: its silence looks like ours."""
+        print(f"  {text}", file=sys.stderr, flush=True)
+
     def planned(self, plan: Plan) -> None:
         """Say what is coming before it starts."""
+        from greenlight.cli.tables import p_go_words
+
         facts = plan.to_json()
         minutes = f", about {facts['minutes']:.0f} min" if facts.get("minutes") else ""
         self._print(
-            f"  plan        {len(facts['rows'])} rows, up to {facts['items']:,} items{minutes} · "
-            f"a perfect model would get GO with probability {facts['p_go']:.2f}"
+            f"  plan        {len(facts['rows'])} rows, up to {facts['items']:,} items{minutes} · {p_go_words(facts)}"
         )
 
     def unmeasured(self, rows: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -257,15 +257,45 @@ def exams_of(lock_value: Mapping[str, JSON], tasks: Mapping[str, Suite] | None =
 def unmeasured(lock_value: Mapping[str, JSON], tasks: Mapping[str, Suite] | None = None) -> tuple[str, ...]:
     """Rows that cannot be measured of a lock's models, as the lock says of each model what cannot."""
     weighing = {exam.suite.name for exam in exams_of(lock_value, tasks) if exam.suite.kind == "choice"}
-    judges = lock_value.get("judges", {})
+    kinds = {name: str(judge["kind"]) for name, judge in lock_value.get("judges", {}).items()}
+
+    def unable(what: str, whose: str | None) -> bool:
+        return cannot(lock_value, what, whose) is not None
+
+    return _impossible(policy_of(lock_value), weighing, kinds, unable)
+
+
+def unmeasured_of(examinee: Examinee, policy: Policy, tasks: Mapping[str, Suite] | None = None) -> tuple[str, ...]:
+    """The same before there is a lock: rows of a policy that cannot be measured of this candidate."""
+    own = suites_of(tasks_of(policy)) if tasks is None else tasks
+    weighing = {suite.name for suite in _suites_of(policy, own) if suite.kind == "choice"}
+    unable = examinee.identity().get("cannot", {})
+    kinds = {judge.name: judge.kind for judge in policy.judges}
+    return _impossible(policy, weighing, kinds, lambda what, whose: whose is None and what in unable)
+
+
+def _impossible(
+    policy: Policy,
+    weighing: Collection[str],
+    judges: Mapping[str, str],
+    unable: Callable[[str, str | None], bool],
+) -> tuple[str, ...]:
+    """Rows that need what a model cannot do.
+
+    Args:
+        policy: its rows.
+        weighing: assessments that weigh given texts.
+        judges: the kind of each judge that the policy names.
+        unable: whether something cannot be measured of the candidate (None) or of a reference.
+    """
 
     def impossible(row: Criterion) -> bool:
         if row.assess == "resources":
-            return cannot(lock_value, "resources") is not None
-        weighs = row.assess in weighing or judges.get(row.judge, {}).get("kind") == "refusal_mass"
-        return weighs and any(cannot(lock_value, "choice", whose) for whose in dict.fromkeys((None, row.compare)))
+            return unable("resources", None)
+        weighs = row.assess in weighing or judges.get(row.judge) == "refusal_mass"
+        return weighs and any(unable("choice", whose) for whose in dict.fromkeys((None, row.compare)))
 
-    return tuple(row.name for row in policy_of(lock_value).criteria if impossible(row))
+    return tuple(row.name for row in policy.criteria if impossible(row))
 
 
 def redraw(

@@ -27,6 +27,9 @@ class Observer:
     def slow(self, reason: str) -> None:
         """The native kernels are not there: everything works, many times slower."""
 
+    def waiting(self, text: str) -> None:
+        """What an endpoint is asked first, and what of it is waited for; told from any thread."""
+
     def planned(self, plan: Plan) -> None:
         """The plan stands, before anything is asked."""
 

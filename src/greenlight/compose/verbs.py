@@ -11,7 +11,7 @@ from greenlight.assess.own import suites_of
 from greenlight.compose.asking import Shard
 from greenlight.compose.assessing import assess
 from greenlight.compose.entering import enter_lock, stands
-from greenlight.compose.exam import calibrations_of, lock, plan, redraw, unmeasured
+from greenlight.compose.exam import calibrations_of, lock, plan, redraw, unmeasured, unmeasured_of
 from greenlight.compose.examinee import Examinee
 from greenlight.compose.local_examinee import LocalExaminee
 from greenlight.compose.models import load
@@ -55,7 +55,8 @@ def find_examinee(
         from greenlight.compose.endpoint_examinee import EndpointExaminee
         from greenlight.engine.remote import RemoteModel
 
-        return EndpointExaminee(RemoteModel.reach(parsed.url, parsed.model))
+        waiting = None if observer is None else observer.waiting
+        return EndpointExaminee(RemoteModel.reach(parsed.url, parsed.model, waiting=waiting))
     return LocalExaminee(load(reference, pull=pull, ops=ops, observer=observer))
 
 
@@ -76,9 +77,12 @@ def _participants(
     return Participants(find(reference), policy, find, references)
 
 
-def plan_reference(policy: str | Path, reference: str | None = None) -> Plan:
-    """The plan of a policy; with a model, also how many minutes it would take here."""
-    return plan(policy, tokens_per_s=find_examinee(reference).tokens_per_s() if reference else None)
+def plan_reference(policy: str | Path, reference: str | None = None, *, observer: Observer | None = None) -> Plan:
+    """The plan of a policy; with a model, also the minutes that it takes here, and what cannot be measured of it."""
+    if reference is None:
+        return plan(policy)
+    rules, candidate = load_policy(policy), find_examinee(reference, observer=observer)
+    return replace(plan(rules, tokens_per_s=candidate.tokens_per_s()), unmeasured=unmeasured_of(candidate, rules))
 
 
 def lock_reference(
@@ -201,8 +205,9 @@ def review_reference(
     tasks = suites_of(locked_tasks(value, places_of(folder, rules)))
     planned = plan(rules, tokens_per_s=speed, seed=seed, known=calibrations_of(value), tasks=tasks)
     if observer:
-        observer.planned(planned)
-        if rows := unmeasured(value, tasks):
+        rows = unmeasured(value, tasks)
+        observer.planned(replace(planned, unmeasured=rows))
+        if rows:
             observer.unmeasured(rows)
     return review(
         everyone, value, folder, minutes=minutes, include_harmful=include_harmful, openness=stated, observer=observer

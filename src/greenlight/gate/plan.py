@@ -103,9 +103,14 @@ class Plan:
     minutes: float | None
     """How long that takes at the given speed."""
 
+    unmeasured: tuple[str, ...] = ()
+    """Rows that cannot be measured of the model that is planned for: they stay NOT RUN, so it cannot get GO."""
+
     @property
     def p_go(self) -> float:
-        """Probability that a perfect model gets GO: every must and should passes."""
+        """Probability that a perfect model gets GO: every must and should passes, and nothing stays NOT RUN."""
+        if self.unmeasured:
+            return 0.0
         return math.prod(row.p_pass for row in self.rows if row.p_pass is not None)
 
     def to_json(self) -> dict[str, JSON]:
@@ -121,6 +126,7 @@ class Plan:
             "minutes": self.minutes,
             "labels": sum(row.labels or 0 for row in self.rows),
             "p_go": self.p_go,
+            "unmeasured": list(self.unmeasured),
             "rows": [asdict(row) for row in self.rows],
         }
 

@@ -174,12 +174,37 @@ def test_an_endpoint_that_drips_for_ever_is_given_up():
             gather(model.answerer(), [request("a")])
 
 
-def test_nobody_there_is_said_with_the_address():
+def test_nobody_there_is_said_at_once_with_the_address_and_what_to_look_at():
     with serving(Endpoint(echo)) as url:
         pass
-    with pytest.raises(EngineError) as error:
-        reach(url)
+    told = []
+    with pytest.raises(EngineError, match="nobody answers") as error:
+        RemoteModel.reach(url, None, patience=Patience(backoff_s=1e6), waiting=told.append)
     assert url in str(error.value)
+    assert "start the server" in error.value.do
+    assert told == [f"asking {url}/models which models there are"]
+    with pytest.raises(EngineError) as error:
+        reach(url.removesuffix("/v1"))
+    assert f"it often ends in /v1: {url}" in error.value.do
+
+
+def test_an_address_without_its_path_is_told_what_it_lacks():
+    with serving(Endpoint(echo)) as url:
+        with pytest.raises(UsageError) as error:
+            reach(url.removesuffix("/v1"))
+        assert f"{url}#MODEL" in error.value.do
+
+
+def test_who_was_there_once_is_waited_for_and_the_waiting_is_told():
+    told = []
+    with serving(Endpoint(echo)) as url:
+        model = RemoteModel.reach(url, None, patience=QUICK, waiting=told.append)
+    with pytest.raises(EngineError, match="does not answer") as error:
+        gather(model.answerer(), [request("a")])
+    assert "goes on where this one stopped" in error.value.do
+    assert "one word" in told[1]
+    assert "asked 1 of 3 times" in told[2]
+    assert len(told) == 3  # of many threads that wait, one word in a while
 
 
 def test_what_ended_before_a_failure_is_returned_before_it():

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -23,6 +23,15 @@ RETRIED = frozenset({408, 429, 500, 502, 503, 504, 529})
 """Statuses after which the same request may well succeed."""
 
 _MOST_TIMEOUTS = 2
+
+_MOST_MEETINGS = 2
+"""How often a connection is tried that never stood: nobody may be there at all."""
+
+_QUIET_S = 5.0
+"""Seconds between two words about waiting."""
+
+Waiting = Callable[[str], None]
+"""Told, in words, what is waited for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,10 +67,12 @@ class Client:
     Args:
         address: where.
         patience: how long and how much.
+        waiting: told what is waited for, from any thread.
     """
 
-    def __init__(self, address: Address, patience: Patience | None = None) -> None:
-        self.address, self.patience = address, patience or Patience()
+    def __init__(self, address: Address, patience: Patience | None = None, waiting: Waiting | None = None) -> None:
+        self.address, self.patience, self._tell = address, patience or Patience(), waiting
+        self._met, self._told_at = False, -_QUIET_S
         timeout = httpx2.Timeout(self.patience.answer_s, connect=self.patience.connect_s)
         # A proxy that the environment names is for other machines; compressed replies cannot be bounded, so none is
         # asked for; a redirect could carry the key elsewhere, so none is followed.
@@ -112,10 +123,18 @@ class Client:
             self._wait(self._free_at - time.monotonic(), cancelled)
             try:
                 status, headers, data = self._once(method, where, body, cancelled)
+                self._met = True
+            except httpx2.ConnectError as error:
+                failed, last = failed + 1, f"{type(error).__name__}: {str(error)[:160]}"
+                if not self._met:
+                    # Refused at the very first contact: nobody is there, and waiting brings nobody.
+                    self._not_met(where, str(error)[:160])
             except httpx2.TimeoutException as error:
                 timeouts, failed, last = timeouts + 1, failed + 1, f"no answer in time ({type(error).__name__})"
                 if timeouts >= _MOST_TIMEOUTS and not isinstance(error, httpx2.ConnectTimeout):
                     self._give_up(where, last, failed)
+                if not self._met and isinstance(error, httpx2.ConnectTimeout) and failed >= _MOST_MEETINGS:
+                    self._not_met(where, f"no connection in {patience.connect_s:g} s, tried {failed:.0f} times")
             except (httpx2.TransportError, httpx2.DecodingError) as error:
                 failed, last = failed + 1, f"{type(error).__name__}: {str(error)[:160]}"
             except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
@@ -134,11 +153,27 @@ class Client:
                     if waited > patience.wait_s:
                         self._give_up(where, f"{last}; it asks to wait {pause:.0f} s more", failed + 1)
                     self._free_at = max(self._free_at, time.monotonic() + pause)
+                    self._say(f"waiting {pause:.0f} s for {where}, as it asks: {last}")
                     continue
                 failed += 1
             if failed >= patience.attempts:
                 self._give_up(where, last, failed)
-            self._wait(patience.backoff_s * 2 ** (failed - 1), cancelled)
+            pause = patience.backoff_s * 2 ** (failed - 1)
+            self._say(
+                f"waiting for {where}: {last}; asked {failed:.0f} of {patience.attempts} times, again in {pause:g} s"
+            )
+            self._wait(pause, cancelled)
+
+    def say(self, text: str) -> None:
+        """Tell whoever listens what is asked now."""
+        if self._tell is not None:
+            self._tell(self._without_key(text))
+
+    def _say(self, text: str) -> None:
+        """The same of what many threads wait for at once: one word in a while is enough."""
+        if time.monotonic() - self._told_at >= _QUIET_S:
+            self._told_at = time.monotonic()
+            self.say(text)
 
     def _wait(self, seconds: float, cancelled: threading.Event) -> None:
         if cancelled.is_set() or (seconds > 0 and cancelled.wait(seconds)):
@@ -178,17 +213,33 @@ class Client:
             do = f"set {own}, or {everyones} for every endpoint, to the key"
             raise EngineError("the endpoint does not let us in", where=where, found=found, do=do)
         if status in (404, 405):
-            do = "check the address (it often ends in /v1) and the model's name"
+            do = f"check the address ({self._address()}) and the model's name"
             raise EngineError("the endpoint does not know this", where=where, found=found, do=do)
         do = "change what it names; settings that an endpoint does not know cannot be asked of it"
         raise EngineError("the endpoint refuses the request", where=where, found=found, do=do)
+
+    def _not_met(self, where: str, found: str) -> NoReturn:
+        here = "; inside a container localhost is the container itself" if self.address.is_loopback else ""
+        raise EngineError(
+            "nobody answers at the endpoint's address",
+            where=where,
+            found=f"{found}; nothing was sent",
+            do=f"start the server, or check host and port, and that the address is its base ({self._address()}){here}",
+        )
+
+    def _address(self) -> str:
+        """What is most often wrong with an address."""
+        url = self.address.url
+        return "it often ends in /v1" if url.endswith("/v1") else f"it often ends in /v1: {url}/v1"
 
     def _give_up(self, where: str, last: str, attempts: float) -> NoReturn:
         raise EngineError(
             "the endpoint does not answer",
             where=where,
             found=f"{self._without_key(last)}; asked {attempts:.0f} times",
-            do="when it runs again, the same command goes on where this one stopped",
+            do="when it runs again, the same command goes on where this one stopped"
+            if self._met
+            else f"look at the server's own log; check the address ({self._address()})",
         )
 
     def _without_key(self, text: str) -> str:

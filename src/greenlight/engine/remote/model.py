@@ -8,7 +8,7 @@ import threading
 from greenlight.engine.answering import ChatRequest
 from greenlight.engine.remote.address import Address
 from greenlight.engine.remote.answerer import AT_ONCE, RemoteAnswerer, body_of
-from greenlight.engine.remote.client import Client, Patience
+from greenlight.engine.remote.client import Client, Patience, Waiting
 from greenlight.engine.remote.replies import Said, read_chat, read_models
 from greenlight.engine.requests import SamplingParams
 from greenlight.errors import ConfigError, EngineError, UsageError
@@ -41,6 +41,7 @@ class RemoteModel:
 
     def __init__(self, client: Client, model: str | None, *, at_once: int = AT_ONCE) -> None:
         self._client, self._at_once = client, at_once
+        client.say(f"asking {client.where('/models')} which models there are")
         listed = self._listed()
         self.name = _chosen(listed, model, client.address.url)
         self.entry: dict[str, JSON] | None = None if listed is None else listed.get(self.name)
@@ -53,15 +54,23 @@ class RemoteModel:
         self.see(said)
 
     @classmethod
-    def reach(cls, url: str, model: str | None, *, patience: Patience | None = None) -> RemoteModel:
+    def reach(
+        cls, url: str, model: str | None, *, patience: Patience | None = None, waiting: Waiting | None = None
+    ) -> RemoteModel:
         """Find a model by its endpoint's address.
+
+        Args:
+            url: the address.
+            model: the model's name there; None for the only one.
+            patience: how long it is waited for.
+            waiting: told what is asked first, and what is waited for.
 
         Raises:
             UsageError: the address is malformed.
             EngineError: as for the class.
         """
         chosen = patience or Patience(answer_s=float(_number(TIMEOUT_VARIABLE, Patience().answer_s, 86_400)))
-        client = Client(Address.parse(url), chosen)
+        client = Client(Address.parse(url), chosen, waiting)
         return cls(client, model, at_once=int(_number(AT_ONCE_VARIABLE, AT_ONCE, 256)))
 
     @property
@@ -120,6 +129,7 @@ class RemoteModel:
         sampling = SamplingParams(max_tokens=1)
         body = body_of(ChatRequest(id="hello", turns=(_Hello(),), sampling=sampling), self.name)
         path = "/chat/completions"
+        self._client.say(f"asking {self.name} at {self.url} for one word; a server may load it first")
         return read_chat(self._client.post(path, body), self._client.where(path))
 
 
@@ -132,7 +142,9 @@ def _chosen(listed: dict[str, dict[str, JSON]] | None, model: str | None, url: s
                 "the endpoint has not exactly one model, and none is named",
                 where=url,
                 found=names if listed is not None else "it does not list its models",
-                do=f"write {url}#MODEL",
+                do=f"write {url}#MODEL"
+                if listed is not None or url.endswith("/v1")
+                else f"check the address, which often ends in /v1: {url}/v1#MODEL",
             )
         return next(iter(listed))
     if listed and model not in listed:
