@@ -373,7 +373,9 @@ def test_a_run_that_is_older_than_its_lock_is_said_to_be(bundle):
     write_manifest(bundle)
     notes = "\n".join(verify(bundle, redraw=redraw).notes)
     assert "before the lock was made" in notes
+    assert "threshold changed after results, unless two clocks differ" in notes
     assert "time: the author's word" in notes
+    assert "before the lock was made" in compose.report(bundle).read_text()
 
 
 def test_a_run_without_a_lock_made_beforehand_is_never_a_go(tmp_path):

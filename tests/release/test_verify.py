@@ -15,6 +15,7 @@ from greenlight.evidence import canonical, read_json, write_atomic, write_json, 
 from greenlight.gate.lock import draw_seed, lock_id, policy_of
 from greenlight.measure.openness import classify, read_release
 from greenlight.release.files import MAX_FILE_BYTES
+from greenlight.release.records import older_than_lock
 from greenlight.release.verify import verify
 from tests.release.conftest import COMMITTED
 from tests.release.make_bundle import finish, redraw
@@ -361,6 +362,13 @@ def test_a_run_that_started_before_its_lock_is_noted(bundle):
     found = verify(bundle)
     assert found.same
     assert any("before the lock was made" in note for note in found.notes)
+
+
+def test_a_run_that_was_carried_on_from_before_its_lock_is_noted(bundle):
+    run = json.loads((bundle / "run.json").read_bytes())
+    assert older_than_lock({"created": run["started"]}, run) == ""
+    earlier = {**run, "resumed": [{"started": "2025-05-31T00:00:00Z"}]}
+    assert older_than_lock({"created": run["started"]}, earlier).startswith("started 2025-05-31T00:00:00Z, before")
 
 
 def test_a_suite_of_another_version_is_noted_not_failed(built):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from greenlight.evidence import JSON
 from greenlight.release.page.contents import Contents
 from greenlight.release.page.rows import Fact
+from greenlight.release.records import older_than_lock
 
 
 class Instrument(NamedTuple):
@@ -131,6 +132,8 @@ def run_facts(contents: Contents) -> Iterator[Fact]:
     yield Fact("engine", ", ".join(f"{key} {value}" for key, value in sorted(run["engine"].items())))
     yield Fact("packages", ", ".join(f"{key} {value}" for key, value in sorted(run["packages"].items())))
     yield Fact("started", str(run["started"]))
+    if contents.lock["kind"] != "imported" and (older := older_than_lock(contents.lock, run)):
+        yield Fact("older than its lock", older)
     yield Fact("ended", str(run["ended"] or "not recorded"))
     if run.get("minutes") is not None:
         yield Fact("time budget", f"{run['minutes']:g} minutes")
