@@ -151,8 +151,8 @@ def _odd_times(lock: Mapping[str, JSON], run: Mapping[str, JSON] | None) -> list
 def older_than_lock(lock: Mapping[str, JSON], run: Mapping[str, JSON] | None) -> str:
     """That a run started before its lock was made, in words; empty where it did not.
 
-    Both times are their author's word. An exam's questions come from a nonce that nobody knew before its lock: where they
-    are drawn, answers cannot be older. Of a fixed public set they can, and the limits were chosen knowing them.
+    Both times are their author's word. An exam's questions come from a nonce that nobody knew before its lock: where
+    they are drawn, answers cannot be older. Of a fixed public set they can, and the limits were chosen knowing them.
     """
     if run is None:
         return ""
