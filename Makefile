@@ -22,6 +22,10 @@ help:
 review: $(BASE)
 	.venv/bin/greenlight review smollm2 --pull
 
+# A process for each CPU: threads of BLAS besides would only get in each other's way. Compiled modules are kept, whatever
+# the caller's environment says, since the tests start many processes.
+test: export OPENBLAS_NUM_THREADS = 1
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(TEST) $(MODEL)
 	.venv/bin/python -m pytest -n auto --dist loadfile
 
