@@ -7,7 +7,6 @@ before it is made, and offers only the filters and methods whose cost is known.
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import re
@@ -255,7 +254,6 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         skip = 1 if hasattr(function, "jinja_pass_arg") else 0
         pay = self.budget.deep if name in _DEEP_FILTERS else self.budget.shallow
 
-        @functools.wraps(function)
         def paid(*args: Any, **kwargs: Any) -> Any:
             self.budget.spend()
             if name not in _FREE_FILTERS:
@@ -267,7 +265,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
                 self.budget.shallow(result)
             return result
 
-        return paid
+        return _marked_as(function, paid)
 
     def _check_filter(self, name: str, value: Any = None, *args: Any, **kwargs: Any) -> None:
         options = (*args, *kwargs.values())
@@ -287,12 +285,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         if name not in _COSTLY_TESTS:
             return test
 
-        @functools.wraps(test)
         def paid(left: Any, *right: Any) -> Any:
             self._pay_comparison(name == "in", left, right[0] if right else None)
             return test(left, *right)
 
-        return paid
+        return _marked_as(test, paid)
 
     def _tojson(
         self,
@@ -357,6 +354,12 @@ class _Namespace(Namespace):
         if str(name).startswith("_") or isinstance(value, Namespace):
             raise SecurityError(f"a namespace cannot hold {name!r}")
         Namespace.__setitem__(self, name, value)
+
+
+def _marked_as(function: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """The wrapper with the marks by which Jinja knows what to pass: an environment makes a hundred, `wraps` is slow."""
+    wrapper.__dict__.update(getattr(function, "__dict__", {}))
+    return wrapper
 
 
 def _raise_exception(message: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -71,17 +72,10 @@ def _check_withheld(material: Material) -> None:
 
 
 def _page(material: Material) -> bytes:
-    environment = Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
     decision, ledger = material.decision, material.ledger
     return (
-        environment.get_template("delay.html")
+        _environment()
+        .get_template("delay.html")
         .render(
             generator=f"greenlight explain {EDITION}",
             css=Markup(_part("delay.css")),  # noqa: S704 (our own file)
@@ -97,6 +91,18 @@ def _page(material: Material) -> bytes:
             feed=FEED,
         )
         .encode()
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FunctionLoader(_part),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
 
 

@@ -118,6 +118,7 @@ def _script() -> str:
     return f'(() => {{\n"use strict";\n{text}}})();\n'
 
 
+@cache
 def _environment() -> Environment:
     return Environment(
         loader=FunctionLoader(_part),
