@@ -29,7 +29,8 @@ using Table = nb::ndarray<const int32_t, nb::ndim<2>, nb::c_contig, nb::device::
 using PyMatrix = std::tuple<std::string, Bytes, int, std::optional<Floats>>;
 
 Kind kind_named(const std::string& name) {
-    constexpr const char* names[kKinds] = {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0"};
+    constexpr const char* names[kKinds] = {"F32",    "F16",   "BF16", "Q4_0", "Q4_1", "Q8_0", "Q5_0", "Q5_1",
+                                           "IQ4_NL", "MXFP4", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"};
     for (int i = 0; i < kKinds; ++i) {
         if (name == names[i]) return static_cast<Kind>(i);
     }
@@ -47,8 +48,8 @@ Glu glu_named(const std::string& name) {
 void check_size(Kind kind, int64_t rows, int64_t k, size_t bytes) {
     if (rows < 1 || k < 1) throw std::invalid_argument("a weight needs at least one row and one input");
     if (rows > INT32_MAX / 2 || k > INT32_MAX / 64) throw std::invalid_argument("a weight is too large");
-    if (k % step_inputs(kind)) throw std::invalid_argument("quantised rows must be whole blocks of 32");
-    if (static_cast<size_t>(rows * (k / step_inputs(kind))) * file_step_bytes(kind) != bytes) {
+    if (k % shape_of(kind).inputs) throw std::invalid_argument("quantised rows must be whole blocks");
+    if (static_cast<size_t>(rows) * row_bytes(kind, k) != bytes) {
         throw std::invalid_argument("a weight has another number of bytes than its shape says");
     }
 }

@@ -12,6 +12,7 @@ struct LinearJob {
     Panels quant_panels, float_panels;
     const int8_t* quant;
     const float* quant_meta;
+    const float* half_meta;  // null where no kind wants it
     const float* floats;
     float* out;
     size_t out_stride;
@@ -76,7 +77,8 @@ struct Kernels {
     void (*add)(const float* x, const float* y, int64_t n, float* out);
     void (*softcap)(const float* x, float cap, int64_t n, float* out);
     void (*rms_norm)(const float* x, const float* weight, float eps, int n, float* out);
-    void (*quantise_row)(const float* x, int k, int row, int rows, int8_t* quant, float* meta);
+    void (*quantise_row)(const float* x, int k, int row, int rows, int8_t* quant, float* meta,
+                         float* half_meta);
     void (*float_row)(const float* x, int k, int row, int rows, float* panel);
 
     void (*linear_tiles)(const LinearJob& job, const Segment& segment, int first, int last, uint8_t* scratch);
@@ -89,8 +91,11 @@ struct Kernels {
     void (*logits)(const float* x, int n, int first_column, int target, LogitState& state);
 };
 
+// Bytes of 32 inputs of an unpacked tile, at most.
+static constexpr size_t kUnpackedStep = 768;
+
 // Bytes that linear_tiles needs beside its arguments, for k inputs.
-static inline size_t linear_scratch_bytes(int k) { return 2 * (static_cast<size_t>(k) / kBlock + 1) * 640; }
+static inline size_t linear_scratch_bytes(int k) { return 2 * (static_cast<size_t>(k) / kBlock + 1) * kUnpackedStep; }
 
 // Query rows of one unit, at most.
 static constexpr int kMostUnitRows = 256;

@@ -7,6 +7,10 @@
 //   Q4_0, Q4_1  per 32 inputs: 4 lines of [16 rows][4 bytes]; low nibbles are inputs 4j..4j+3, high nibbles 16+4j..,
 //               then 16 f16 scales (and for Q4_1 16 f16 minima)                      288 or 320 bytes
 //   Q8_0        per 32 inputs: 8 lines of [16 rows][4 bytes], stored + 128; 16 f16 scales   544 bytes
+//   others      per 32 inputs: lines of [16 rows][4 bytes] that hold the bits of 8 lines of codes, then scales:
+//               nibbles as in Q4_0 (4 lines), pairs of bits (2 lines: inputs 0..15 and 16..31, line j at bits 2j) or
+//               single bits (1 line, line j at bit j); Q5 is nibbles and a line of bits, Q6_K nibbles and 2 of pairs,
+//               Q3_K pairs and a line of bits. Where 256 inputs share f16 factors, these stand before their 8 steps.
 //   floats      per input: 16 values, one per row                                    64 or 32 bytes
 //
 // Activations stand in panels of up to R rows, so that one panel is again one stream:
@@ -22,9 +26,11 @@
 
 namespace greenlight {
 
-enum class Kind : int { F32, F16, BF16, Q4_0, Q4_1, Q8_0 };
+enum class Kind : int {
+    F32, F16, BF16, Q4_0, Q4_1, Q8_0, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS
+};
 
-static constexpr int kKinds = 6;
+static constexpr int kKinds = 16;
 static constexpr int kLanes = 16;
 static constexpr int kBlock = 32;
 static constexpr int kPage = 32;
@@ -34,23 +40,43 @@ static constexpr int kSlab = 32;
 // sum of the integers (weights are stored with that offset, so the integer sum starts there); scale times that sum.
 enum ActivationMeta { kScale = 0, kOffset8 = 1, kOffset128 = 2, kSum = 3, kMetaWords = 4 };
 
+// The same of the two halves of each 32, for kinds with a scale for every 16, [block][4][R].
+enum HalfMeta { kHalfOffset128 = 0, kHalfSum = 2, kHalfWords = 4 };
+
 enum class Glu : int { silu, gelu, gelu_tanh };
 
 static constexpr bool is_quantised(Kind kind) { return kind >= Kind::Q4_0; }
 
-// Inputs that share one step of a stream.
-static constexpr int step_inputs(Kind kind) { return is_quantised(kind) ? kBlock : 1; }
+// Kinds whose codes take some work to unpack: done in registers for one row, once per tile for more.
+static constexpr bool is_compact(Kind kind) { return kind >= Kind::Q5_0; }
 
-// Bytes of `step_inputs` values of one row in a file.
-static constexpr size_t file_step_bytes(Kind kind) {
-    constexpr size_t bytes[kKinds] = {4, 2, 2, 18, 20, 34};
-    return bytes[static_cast<int>(kind)];
+// Whether 16 inputs share a scale, not 32.
+static constexpr bool has_halves(Kind kind) { return kind == Kind::Q2_K || kind == Kind::Q3_K || kind == Kind::Q6_K; }
+
+// What a kind takes: inputs and bytes of a block in a file; bytes of 16 rows in a tile, for each 32 inputs (or for each
+// one of floats), and before every eighth of these.
+struct Shape {
+    int inputs;
+    size_t bytes, step, header;
+};
+
+static constexpr Shape shape_of(Kind kind) {
+    constexpr Shape shapes[kKinds] = {
+        {1, 4, 64, 0},       {1, 2, 32, 0},      {1, 2, 32, 0},     {32, 18, 288, 0},  {32, 20, 320, 0},
+        {32, 34, 544, 0},    {32, 22, 352, 0},   {32, 24, 384, 0},  {32, 18, 288, 0},  {32, 17, 272, 0},
+        {256, 84, 192, 64},  {256, 110, 224, 32}, {256, 144, 288, 64}, {256, 176, 352, 64}, {256, 210, 416, 32},
+        {256, 136, 272, 32},
+    };
+    return shapes[static_cast<int>(kind)];
 }
 
-// Bytes of `step_inputs` values of 16 rows in a tile.
-static constexpr size_t tile_step_bytes(Kind kind) {
-    constexpr size_t bytes[kKinds] = {64, 32, 32, 288, 320, 544};
-    return bytes[static_cast<int>(kind)];
+// Bytes of one row of k inputs in a file.
+static constexpr size_t row_bytes(Kind kind, int64_t k) { return k / shape_of(kind).inputs * shape_of(kind).bytes; }
+
+// Bytes of 16 rows of k inputs in a tile.
+static constexpr size_t tile_bytes(Kind kind, int64_t k) {
+    const Shape shape = shape_of(kind);
+    return k / (is_quantised(kind) ? kBlock : 1) * shape.step + k / 256 * shape.header;
 }
 
 // Rows of one matrix inside a linear; a linear has several where matrices were stacked.

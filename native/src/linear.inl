@@ -4,7 +4,11 @@
 // and its own weights only: not on the batch, the panel it fell into, the tile pair, or the thread.
 #pragma once
 
+#include <type_traits>
+
 namespace greenlight::GREENLIGHT_ISA {
+
+GL_INLINE F load_halves(const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
 
 // How far ahead a stream of weights asks for memory. The hardware's own prefetchers stop at each 4 KB page and need a
 // few lines to start again: this is worth 15 % at one row, 40 % at four.
@@ -14,60 +18,174 @@ GL_INLINE void prefetch(const uint8_t* p, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 3);
 }
 
-// Where a kernel reads 32 inputs of a tile from. lines(j): inputs 4j..4j+3 and 16+4j..16+4j+3 of 16 rows.
+// Where a kernel reads 32 inputs of a tile from. lines(j): inputs 4j..4j+3 and 16+4j..16+4j+3 of 16 rows. `head` is
+// what comes before every eighth step, where a kind has that. Stored codes have `offset` added to them: none, 8 or 128.
 template <bool has_minimum>
 struct PackedQ4 {
-    static constexpr bool wide_range = false, minimum = has_minimum;
-    static constexpr size_t step = has_minimum ? 320 : 288;
+    static constexpr bool wide_range = false, minimum = has_minimum, halves = false;
+    static constexpr size_t step = has_minimum ? 320 : 288, header = 0;
     static constexpr int offset = has_minimum ? -1 : static_cast<int>(kOffset8);
-    GL_INLINE void lines(const uint8_t* block, int j, Line& low, Line& high) {
+    template <int j>
+    GL_INLINE void lines(const uint8_t* block, Index<j>, Line& low, Line& high) {
         const Line line = load_line(block + 64 * j);
         low = low_nibbles(line);
         high = high_nibbles(line);
     }
-    GL_INLINE F scales(const uint8_t* block) { return load_f16(reinterpret_cast<const uint16_t*>(block + 256)); }
-    GL_INLINE F minima(const uint8_t* block) { return load_f16(reinterpret_cast<const uint16_t*>(block + 288)); }
-};
-
-// The same, unpacked by `unpack_tile`: 8 lines of bytes, 16 float scales, 16 float minima.
-template <bool has_minimum>
-struct UnpackedQ4 {
-    static constexpr bool wide_range = false, minimum = has_minimum;
-    static constexpr size_t step = has_minimum ? 640 : 576;
-    static constexpr int offset = has_minimum ? -1 : static_cast<int>(kOffset8);
-    GL_INLINE void lines(const uint8_t* block, int j, Line& low, Line& high) {
-        low = load_line(block + 64 * j);
-        high = load_line(block + 64 * (j + 4));
-    }
-    GL_INLINE F scales(const uint8_t* block) { return load(reinterpret_cast<const float*>(block + 512)); }
-    GL_INLINE F minima(const uint8_t* block) { return load(reinterpret_cast<const float*>(block + 576)); }
+    GL_INLINE F scales(const uint8_t* block, const uint8_t*, int) { return load_halves(block + 256); }
+    GL_INLINE F minima(const uint8_t* block, const uint8_t*, int) { return load_halves(block + 288); }
 };
 
 struct PackedQ8 {
-    static constexpr bool wide_range = true, minimum = false;
-    static constexpr size_t step = 544;
+    static constexpr bool wide_range = true, minimum = false, halves = false;
+    static constexpr size_t step = 544, header = 0;
     static constexpr int offset = kOffset128;
-    GL_INLINE void lines(const uint8_t* block, int j, Line& low, Line& high) {
+    template <int j>
+    GL_INLINE void lines(const uint8_t* block, Index<j>, Line& low, Line& high) {
         low = load_line(block + 64 * j);
         high = load_line(block + 64 * (j + 4));
     }
-    GL_INLINE F scales(const uint8_t* block) { return load_f16(reinterpret_cast<const uint16_t*>(block + 512)); }
-    GL_INLINE F minima(const uint8_t*) { return zero(); }
+    GL_INLINE F scales(const uint8_t* block, const uint8_t*, int) { return load_halves(block + 512); }
+    GL_INLINE F minima(const uint8_t*, const uint8_t*, int) { return zero(); }
 };
 
-template <bool has_minimum>
+// Entries of tables, stored + 128.
+alignas(16) static const uint8_t kUnevenBytes[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                                     129, 141, 153, 166, 181, 197, 217, 241};
+alignas(16) static const uint8_t kTwiceE2M1Bytes[16] = {128, 129, 130, 131, 132, 134, 136, 140,
+                                                        128, 127, 126, 125, 124, 122, 120, 116};
+
+// Bit j of each byte of a line, moved to bit `to`.
+template <int j, int to>
+GL_INLINE Line bit(Line bits) {
+    return masked(shifted<j - to>(bits), 1 << to);
+}
+// Bits 2j and 2j+1 of each byte of a line, moved to bit `to`.
+template <int j, int to>
+GL_INLINE Line pair(Line pairs) {
+    return masked(shifted<2 * j - to>(pairs), 3 << to);
+}
+
+// The kinds whose codes take more work (see layout.h), stored + 128; Q4_K as it is.
+template <Kind kind>
+struct Compact {
+    static constexpr bool wide_range = kind != Kind::Q4_K, halves = has_halves(kind);
+    static constexpr bool minimum =
+        kind == Kind::Q5_1 || kind == Kind::Q2_K || kind == Kind::Q4_K || kind == Kind::Q5_K;
+    static constexpr size_t step = shape_of(kind).step, header = shape_of(kind).header;
+    static constexpr int offset = kind == Kind::Q4_K ? -1 : static_cast<int>(kOffset128);
+
+    template <int j>
+    GL_INLINE void lines(const uint8_t* block, Index<j>, Line& low, Line& high) {
+        if constexpr (kind == Kind::Q2_K || kind == Kind::Q3_K) {
+            low = pair<j, 0>(load_line(block));
+            high = pair<j, 0>(load_line(block + 64));
+            if constexpr (kind == Kind::Q3_K) {
+                const Line third = load_line(block + 128);
+                low = either(low, bit<j, 2>(third));
+                high = either(high, bit<j + 4, 2>(third));
+            }
+        } else {
+            const Line line = load_line(block + 64 * j);
+            low = low_nibbles(line);
+            high = high_nibbles(line);
+            if constexpr (kind == Kind::Q5_0 || kind == Kind::Q5_1 || kind == Kind::Q5_K) {
+                const Line fifth = load_line(block + 256);
+                low = either(low, bit<j, 4>(fifth));
+                high = either(high, bit<j + 4, 4>(fifth));
+            } else if constexpr (kind == Kind::Q6_K) {
+                low = either(low, pair<j, 4>(load_line(block + 256)));
+                high = either(high, pair<j, 4>(load_line(block + 320)));
+            }
+        }
+        low = stored(low);
+        high = stored(high);
+    }
+    GL_INLINE Line stored(Line codes) {
+        if constexpr (kind == Kind::IQ4_NL || kind == Kind::IQ4_XS) return lookup(kUnevenBytes, codes);
+        if constexpr (kind == Kind::MXFP4) return lookup(kTwiceE2M1Bytes, codes);
+        if constexpr (kind == Kind::Q4_K) return codes;
+        return plus(codes, 128 - (kind == Kind::Q5_0 ? 16 : kind == Kind::Q3_K ? 4 : kind == Kind::Q6_K ? 32 : 0));
+    }
+
+    static constexpr size_t at = kind == Kind::Q2_K   ? 128
+                                 : kind == Kind::Q3_K ? 192
+                                 : kind == Kind::Q6_K ? 384
+                                 : kind == Kind::Q5_0 || kind == Kind::Q5_1 || kind == Kind::Q5_K ? 320
+                                                                                                  : 256;
+    // Products of a 16-bit float and a small integer: exact.
+    GL_INLINE F scales(const uint8_t* block, const uint8_t* head, int half) {
+        // 255, which the format keeps for "not a number", counts as the exponent above 254, as in ggml.
+        if constexpr (kind == Kind::MXFP4) return min(half_powers(block + at), broadcast(0x1p127f));
+        if constexpr (!header) return load_halves(block + at);
+        return load_halves(head) * load_i8(reinterpret_cast<const int8_t*>(block + at + 16 * half));
+    }
+    GL_INLINE F minima(const uint8_t* block, const uint8_t* head, int half) {
+        if constexpr (kind == Kind::Q5_1) return load_halves(block + at + 32);
+        const size_t first = at + (halves ? 32 : 16);
+        return zero() - load_halves(head + 32) * load_i8(reinterpret_cast<const int8_t*>(block + first + 16 * half));
+    }
+};
+
+// Any of them, unpacked by `unpack_tile`: 8 lines of bytes, then 16 float scales and 16 float minima, for each half of
+// the inputs where halves have their own.
+template <class From>
+struct Unpacked {
+    static constexpr bool wide_range = From::wide_range, minimum = From::minimum, halves = From::halves;
+    static constexpr size_t step = 512 + 64 * (1 + minimum) * (1 + halves), header = 0;
+    static constexpr int offset = From::offset;
+    template <int j>
+    GL_INLINE void lines(const uint8_t* block, Index<j>, Line& low, Line& high) {
+        low = load_line(block + 64 * j);
+        high = load_line(block + 64 * (j + 4));
+    }
+    GL_INLINE F scales(const uint8_t* block, const uint8_t*, int half) {
+        return load(reinterpret_cast<const float*>(block + 512 + 64 * half));
+    }
+    GL_INLINE F minima(const uint8_t* block, const uint8_t*, int half) {
+        return load(reinterpret_cast<const float*>(block + 512 + 64 * (1 + halves + half)));
+    }
+};
+
+// Kinds that look the same once unpacked share kernels.
+template <class From>
+struct UnpackedAs {
+    using type = Unpacked<From>;
+};
+template <Kind kind>
+struct UnpackedAs<Compact<kind>> {
+    using type = Unpacked<Compact<kind == Kind::Q5_1 || kind == Kind::Q5_K ? Kind::Q5_1
+                                  : kind == Kind::Q3_K || kind == Kind::Q6_K ? Kind::Q6_K
+                                  : kind == Kind::Q2_K                       ? kind
+                                                                             : Kind::Q5_0>>;
+};
+template <>
+struct UnpackedAs<Compact<Kind::Q4_K>> {
+    using type = Unpacked<PackedQ4<true>>;
+};
+
+template <class From>
 static void unpack_tile(const uint8_t* tile, int n_blocks, uint8_t* out) {
-    using From = PackedQ4<has_minimum>;
-    for (int b = 0; b < n_blocks; ++b, tile += From::step, out += UnpackedQ4<has_minimum>::step) {
+    using To = typename UnpackedAs<From>::type;
+    const uint8_t* head = tile;
+    for (int b = 0; b < n_blocks; ++b, tile += From::step, out += To::step) {
+        if constexpr (From::header > 0) {
+            if (b % 8 == 0) {
+                head = tile;
+                tile += From::header;
+            }
+        }
         prefetch(tile + kAhead, From::step);
-        for (int j = 0; j < 4; ++j) {
+        unroll<4>(GL_EACH(j) {
             Line low, high;
             From::lines(tile, j, low, high);
             store_line(out + 64 * j, low);
             store_line(out + 64 * (j + 4), high);
+        });
+        float* floats = reinterpret_cast<float*>(out + 512);
+        for (int half = 0; half <= From::halves; ++half) {
+            store(floats + 16 * half, From::scales(tile, head, half));
+            if constexpr (From::minimum) store(floats + 16 * (1 + From::halves + half), From::minima(tile, head, half));
         }
-        store(reinterpret_cast<float*>(out + 512), From::scales(tile));
-        if constexpr (has_minimum) store(reinterpret_cast<float*>(out + 576), From::minima(tile));
     }
 }
 
@@ -90,17 +208,31 @@ GL_INLINE I end_sum(Sum sum, const int32_t* offset) {
 
 alignas(64) static const int32_t kNoOffset[16] = {};
 
+// Steps to the 32 inputs that come next; past a header first where there is one.
+template <class Source, int T>
+GL_INLINE void enter(int b, const uint8_t** tiles, const uint8_t** heads) {
+    if constexpr (Source::header > 0) {
+        if (b % 8) return;
+        for (int t = 0; t < T; ++t) {
+            heads[t] = tiles[t];
+            tiles[t] += Source::header;
+        }
+    }
+}
+
 // R rows times T tiles; out is [T][R][16]. One tile alone comes straight from memory, two are taken from a cache.
 template <class Source, int R, int T>
 static void quant_kernel(const uint8_t* first, const uint8_t* second, const int8_t* quant, const float* meta,
-                         int n_blocks, float* out) {
+                         const float*, int n_blocks, float* out) {
     const uint8_t* tiles[2] = {first, second};
+    const uint8_t* heads[2] = {first, second};
     using Sum = decltype(begin_sum<Source>(nullptr));
     F total[T][R];
     unroll<T>(GL_EACH(t) { unroll<R>(GL_EACH(r) { total[t][r] = zero(); }); });
     const int32_t* four = reinterpret_cast<const int32_t*>(quant);
     for (int b = 0; b < n_blocks; ++b, four += 8 * R, meta += kMetaWords * R) {
         if constexpr (T == 1) prefetch(tiles[0] + kAhead, Source::step);
+        enter<Source, T>(b, tiles, heads);
         const int32_t* offsets =
             Source::offset < 0 ? kNoOffset : reinterpret_cast<const int32_t*>(meta) + Source::offset * R;
         Sum sum[T][R];
@@ -116,17 +248,62 @@ static void quant_kernel(const uint8_t* first, const uint8_t* second, const int8
             });
         });
         unroll<T>(GL_EACH(t) {
-            const F scales = Source::scales(tiles[t]);
+            const F scales = Source::scales(tiles[t], heads[t], 0);
             unroll<R>(GL_EACH(r) {
                 const F scale = scales * broadcast(meta[kScale * R + r]);
                 total[t][r] = fma(to_float(end_sum<Source>(sum[t][r], offsets + r)), scale, total[t][r]);
             });
             if constexpr (Source::minimum) {
-                const F minima = Source::minima(tiles[t]);
+                const F minima = Source::minima(tiles[t], heads[t], 0);
                 unroll<R>(GL_EACH(r) { total[t][r] = fma(minima, broadcast(meta[kSum * R + r]), total[t][r]); });
             }
             tiles[t] += Source::step;
         });
+    }
+    unroll<T>(GL_EACH(t) { unroll<R>(GL_EACH(r) { store(out + (t * R + r) * kLanes, total[t][r]); }); });
+}
+
+// The same where each 16 inputs have a scale: two sums per 32, the first half before the second.
+template <class Source, int R, int T>
+static void halves_kernel(const uint8_t* first, const uint8_t* second, const int8_t* quant, const float* meta,
+                          const float* half_meta, int n_blocks, float* out) {
+    const uint8_t* tiles[2] = {first, second};
+    const uint8_t* heads[2] = {first, second};
+    using Sum = decltype(begin_sum<Source>(nullptr));
+    F total[T][R];
+    unroll<T>(GL_EACH(t) { unroll<R>(GL_EACH(r) { total[t][r] = zero(); }); });
+    const int32_t* four = reinterpret_cast<const int32_t*>(quant);
+    for (int b = 0; b < n_blocks; ++b, four += 8 * R, meta += kMetaWords * R, half_meta += kHalfWords * R) {
+        if constexpr (T == 1) prefetch(tiles[0] + kAhead, Source::step);
+        enter<Source, T>(b, tiles, heads);
+        unroll<2>(GL_EACH(half) {
+            const int32_t* offsets = reinterpret_cast<const int32_t*>(half_meta) + (kHalfOffset128 + half) * R;
+            Sum sum[T][R];
+            unroll<T>(GL_EACH(t) { unroll<R>(GL_EACH(r) { sum[t][r] = begin_sum<Source>(offsets + r); }); });
+            unroll<4>(GL_EACH(j) {
+                Line lines[T][2];
+                unroll<T>(GL_EACH(t) { Source::lines(tiles[t], j, lines[t][0], lines[t][1]); });
+                unroll<R>(GL_EACH(r) {
+                    unroll<T>(GL_EACH(t) {
+                        sum[t][r] = dot<Source>(sum[t][r], lines[t][half], four + (j + 4 * half) * R + r);
+                    });
+                });
+            });
+            unroll<T>(GL_EACH(t) {
+                const F scales = Source::scales(tiles[t], heads[t], half);
+                unroll<R>(GL_EACH(r) {
+                    const F scale = scales * broadcast(meta[kScale * R + r]);
+                    total[t][r] = fma(to_float(end_sum<Source>(sum[t][r], offsets + r)), scale, total[t][r]);
+                });
+                if constexpr (Source::minimum) {
+                    const F minima = Source::minima(tiles[t], heads[t], half);
+                    unroll<R>(GL_EACH(r) {
+                        total[t][r] = fma(minima, broadcast(half_meta[(kHalfSum + half) * R + r]), total[t][r]);
+                    });
+                }
+            });
+        });
+        unroll<T>(GL_EACH(t) { tiles[t] += Source::step; });
     }
     unroll<T>(GL_EACH(t) { unroll<R>(GL_EACH(r) { store(out + (t * R + r) * kLanes, total[t][r]); }); });
 }
@@ -141,7 +318,7 @@ static void float_kernel(const uint8_t* first, const uint8_t* second, const floa
         unroll<T>(GL_EACH(t) {
             if constexpr (T == 1) __builtin_prefetch(tiles[t] + kAhead, 0, 3);
             weights[t] = load_kind(kind, tiles[t], 0);
-            tiles[t] += tile_step_bytes(kind);
+            tiles[t] += shape_of(kind).step;
         });
         unroll<R>(GL_EACH(r) {
             const F value = broadcast(x[r]);
@@ -151,11 +328,11 @@ static void float_kernel(const uint8_t* first, const uint8_t* second, const floa
     unroll<T>(GL_EACH(t) { unroll<R>(GL_EACH(r) { store(out + (t * R + r) * kLanes, total[t][r]); }); });
 }
 
-using QuantKernel = void (*)(const uint8_t*, const uint8_t*, const int8_t*, const float*, int, float*);
+using QuantKernel = void (*)(const uint8_t*, const uint8_t*, const int8_t*, const float*, const float*, int, float*);
 using FloatKernel = void (*)(const uint8_t*, const uint8_t*, const float*, int, float*);
 
-// Panels of equal height are never low: beyond kNarrowRows rows, none has fewer than this.
-constexpr int kLeastWide = kNarrowRows >= 2 * kWideRows ? (2 * kWideRows + 1) / 3 : (kWideRows + 1) / 2;
+// Panels of equal height: beyond one row, none has fewer than this.
+constexpr int kLeastWide = kWideRows > 1 ? 2 : 1;
 
 // Kernels for Least..Most rows, by number of rows.
 template <class Kernel, int Least, int Most>
@@ -174,20 +351,48 @@ struct Table {
     }
     Kernel operator[](int rows) const { return at[rows - Least]; }
 };
+template <class Source, int R, int T>
+constexpr QuantKernel quant_kernel_of() {
+    if constexpr (Source::halves) return &halves_kernel<Source, R, T>;
+    else return &quant_kernel<Source, R, T>;
+}
 template <class Source, int T, int Least, int Most>
-constexpr Table<QuantKernel, Least, Most> quant_table{[](auto R) { return &quant_kernel<Source, R, T>; }};
+constexpr Table<QuantKernel, Least, Most> quant_table{[](auto R) { return quant_kernel_of<Source, R, T>(); }};
 template <Kind kind, int T, int Least, int Most>
 constexpr Table<FloatKernel, Least, Most> float_table{[](auto R) { return &float_kernel<kind, R, T>; }};
 
-static QuantKernel find_quant(Kind kind, int rows, bool wide) {
-    if (!wide) {
-        if (kind == Kind::Q4_0) return quant_table<PackedQ4<false>, 1, 1, kNarrowRows>[rows];
-        if (kind == Kind::Q4_1) return quant_table<PackedQ4<true>, 1, 1, kNarrowRows>[rows];
-        return quant_table<PackedQ8, 1, 1, kNarrowRows>[rows];
+// Calls fn(Source{}) with where tiles of a kind are read from.
+template <class Fn>
+GL_INLINE auto with_source(Kind kind, const Fn& fn) {
+    switch (kind) {
+        case Kind::Q4_0: return fn(PackedQ4<false>{});
+        case Kind::Q4_1: return fn(PackedQ4<true>{});
+        case Kind::Q5_0: return fn(Compact<Kind::Q5_0>{});
+        case Kind::Q5_1: return fn(Compact<Kind::Q5_1>{});
+        case Kind::IQ4_NL: return fn(Compact<Kind::IQ4_NL>{});
+        case Kind::MXFP4: return fn(Compact<Kind::MXFP4>{});
+        case Kind::Q2_K: return fn(Compact<Kind::Q2_K>{});
+        case Kind::Q3_K: return fn(Compact<Kind::Q3_K>{});
+        case Kind::Q4_K: return fn(Compact<Kind::Q4_K>{});
+        case Kind::Q5_K: return fn(Compact<Kind::Q5_K>{});
+        case Kind::Q6_K: return fn(Compact<Kind::Q6_K>{});
+        case Kind::IQ4_XS: return fn(Compact<Kind::IQ4_XS>{});
+        default: return fn(PackedQ8{});
     }
-    if (kind == Kind::Q4_0) return quant_table<UnpackedQ4<false>, kWideTiles, kLeastWide, kWideRows>[rows];
-    if (kind == Kind::Q4_1) return quant_table<UnpackedQ4<true>, kWideTiles, kLeastWide, kWideRows>[rows];
-    return quant_table<PackedQ8, kWideTiles, kLeastWide, kWideRows>[rows];
+}
+
+template <class Source>
+constexpr int kMostNarrow = kNarrowRows;
+template <Kind kind>
+constexpr int kMostNarrow<Compact<kind>> = 1;
+
+static QuantKernel find_quant(Kind kind, int rows, bool wide) {
+    return with_source(kind, [&](auto source) -> QuantKernel {
+        using Source = decltype(source);
+        if (!wide) return quant_table<Source, 1, 1, kMostNarrow<Source>>[rows];
+        if constexpr (std::is_same_v<Source, PackedQ8>) return quant_table<Source, kWideTiles, kLeastWide, kWideRows>[rows];
+        else return quant_table<typename UnpackedAs<Source>::type, kWideTiles, kLeastWide, kWideRows>[rows];
+    });
 }
 
 template <Kind kind>
@@ -201,11 +406,13 @@ static FloatKernel find_float(Kind kind, int rows, bool wide) {
     return find_float_of<Kind::BF16>(rows, wide);
 }
 
-// Q4 tiles as bytes in scratch; other kinds are read where they are.
+// Tiles as bytes in scratch; Q8_0 and floats are read where they are.
 static const uint8_t* unpack(Kind kind, const uint8_t* tile, int n_blocks, uint8_t* scratch) {
-    if (kind == Kind::Q4_0) unpack_tile<false>(tile, n_blocks, scratch);
-    else if (kind == Kind::Q4_1) unpack_tile<true>(tile, n_blocks, scratch);
-    else return tile;
+    if (kind == Kind::Q8_0) return tile;
+    with_source(kind, [&](auto source) {
+        using Source = decltype(source);
+        if constexpr (!std::is_same_v<Source, PackedQ8>) unpack_tile<Source>(tile, n_blocks, scratch);
+    });
     return scratch;
 }
 
@@ -259,8 +466,9 @@ static void multiply(const LinearJob& job, const Tiles& tiles, int panel, float*
         const int n_blocks = job.k / kBlock, rows = job.quant_panels.size(panel);
         const int64_t row = job.quant_panels.first_row(panel);
         const float* meta = job.quant_meta + row * n_blocks * kMetaWords;
-        find_quant(tiles.kind, rows, job.wide)(tiles.data[0], tiles.data[1], job.quant + row * job.k, meta, n_blocks,
-                                               results);
+        const float* halves = job.half_meta ? job.half_meta + row * n_blocks * kHalfWords : nullptr;
+        const QuantKernel kernel = find_quant(tiles.kind, rows, job.wide);
+        kernel(tiles.data[0], tiles.data[1], job.quant + row * job.k, meta, halves, n_blocks, results);
         return;
     }
     const int64_t row = job.float_panels.first_row(panel);
@@ -277,7 +485,7 @@ static Tiles take(const LinearJob& job, Kind kind, const uint8_t* first, const u
     if (job.wide && is_quantised(kind)) {
         const int n_blocks = job.k / kBlock;
         tiles.data[0] = unpack(kind, first, n_blocks, scratch);
-        if (second) tiles.data[1] = unpack(kind, second, n_blocks, scratch + n_blocks * 640);
+        if (second) tiles.data[1] = unpack(kind, second, n_blocks, scratch + n_blocks * kUnpackedStep);
     }
     if (!second) tiles.data[1] = tiles.data[0];
     return tiles;
@@ -309,7 +517,7 @@ static void paired_tile(const LinearJob& job, const Segment& segment, int tile, 
     const bool quantised = is_quantised(segment.kind);
     const Panels& panels = quantised ? job.quant_panels : job.float_panels;
     const Tiles first = take(job, segment.kind, gate, together ? up : nullptr, scratch);
-    const Tiles second = together ? first : take(job, segment.up_kind, up, nullptr, scratch + job.k / kBlock * 640);
+    const Tiles second = together ? first : take(job, segment.up_kind, up, nullptr, scratch + job.k / kBlock * kUnpackedStep);
     for (int p = 0; p < panels.count; ++p) {
         if (job.wide) prefetch_part(gate + segment.tile_bytes, segment.tile_bytes, p, panels.count);
         prefetch_results(job, segment, tile, panels.first_row(p), panels.size(p));

@@ -131,10 +131,9 @@ Array Context::embed(const Step& step, const Embedding& embedding, float scale) 
         }
     }
     Array out = make(step, step.n_rows, embedding.dim);
-    const size_t row_bytes = embedding.dim / step_inputs(embedding.kind) * file_step_bytes(embedding.kind);
+    const size_t bytes = row_bytes(embedding.kind, embedding.dim);
     for (int i = 0; i < step.n_rows; ++i) {
-        kernels_.dequantise(embedding.kind, embedding.data + step.tokens[i] * row_bytes, embedding.dim, scale,
-                            out.row(i));
+        kernels_.dequantise(embedding.kind, embedding.data + step.tokens[i] * bytes, embedding.dim, scale, out.row(i));
     }
     return out;
 }

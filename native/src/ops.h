@@ -171,7 +171,7 @@ class Context {
     std::shared_ptr<Arena> arena_ = std::make_shared<Arena>();
     uint64_t step_ = 0;
     // Scratch memory: it belongs to whoever holds the pool's lock.
-    Block quant_, meta_, floats_, strip_, queries_, scores_, per_thread_;
+    Block quant_, meta_, half_meta_, floats_, strip_, queries_, scores_, per_thread_;
     size_t per_thread_bytes_ = 0;
 };
 

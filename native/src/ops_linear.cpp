@@ -32,7 +32,7 @@ void each_segment(const Linear& weight, int first, int last, const Fn& fn) {
 LinearJob Context::plan(int rows, const Linear& weight) {
     LinearJob job{};
     job.k = weight.k;
-    job.wide = rows > kernels_.narrow_rows;
+    job.wide = rows > (weight.compact ? 1 : kernels_.narrow_rows);
     int quant_rows = job.wide ? kernels_.wide_rows : kernels_.narrow_rows;
     int float_rows = job.wide ? kernels_.float_wide_rows : kernels_.float_narrow_rows;
     if (weight.quantised && weight.floats) quant_rows = float_rows = std::min(quant_rows, float_rows);
@@ -42,6 +42,7 @@ LinearJob Context::plan(int rows, const Linear& weight) {
     if (weight.quantised) {
         job.quant = quant_.at_least<int8_t>(values);
         job.quant_meta = meta_.at_least<float>(values / kBlock * kMetaWords);
+        if (weight.halves) job.half_meta = half_meta_.at_least<float>(values / kBlock * kHalfWords);
     }
     if (weight.floats) job.floats = floats_.at_least<float>(values);
     reserve_per_thread(linear_scratch_bytes(weight.k) + weight.k * sizeof(float));
@@ -57,8 +58,10 @@ void Context::prepare(const LinearJob& job, const Linear& weight, const float* x
     if (weight.quantised) {
         const int panel = job.quant_panels.panel_of(row), first = job.quant_panels.first_row(panel);
         int8_t* quant = const_cast<int8_t*>(job.quant) + static_cast<size_t>(first) * job.k;
-        float* meta = const_cast<float*>(job.quant_meta) + static_cast<size_t>(first) * (job.k / kBlock) * kMetaWords;
-        kernels_.quantise_row(x, job.k, row - first, job.quant_panels.size(panel), quant, meta);
+        const size_t first_block = static_cast<size_t>(first) * (job.k / kBlock);
+        float* meta = const_cast<float*>(job.quant_meta) + first_block * kMetaWords;
+        float* halves = job.half_meta ? const_cast<float*>(job.half_meta) + first_block * kHalfWords : nullptr;
+        kernels_.quantise_row(x, job.k, row - first, job.quant_panels.size(panel), quant, meta, halves);
     }
     if (weight.floats) {
         const int panel = job.float_panels.panel_of(row), first = job.float_panels.first_row(panel);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "blocks.h"
 #include "pool.h"
 
 namespace greenlight {
@@ -42,6 +43,91 @@ void pack_block(Kind kind, const uint8_t* const* rows, int n_rows, uint8_t* out)
     if (kind == Kind::Q4_1) gather_halves(rows, n_rows, 2, out + 288);
 }
 
+// Words that hold the nibbles of a block as a file of Q4_0 has them.
+void pack_nibbles(Kind kind, const uint8_t* const* rows, int n_rows, uint8_t* out) {
+    const size_t quants = kind == Kind::MXFP4 ? 1 : 2;
+    for (int j = 0; j < 4; ++j) gather_words(rows, n_rows, quants + 4 * j, out + 64 * j);
+    if (kind == Kind::IQ4_NL) return gather_halves(rows, n_rows, 0, out + 256);
+    for (int r = 0; r < n_rows; ++r) out[256 + r] = rows[r][0];
+}
+
+// Lines of one row, 4 bytes of each, from 32 codes.
+void put_nibbles(const uint8_t* codes, uint8_t* out) {
+    for (int j = 0; j < 4; ++j) {
+        for (int i = 0; i < 4; ++i)
+            out[64 * j + i] = static_cast<uint8_t>((codes[4 * j + i] & 15) | (codes[16 + 4 * j + i] & 15) << 4);
+    }
+}
+
+void put_pairs(const uint8_t* codes, int at, uint8_t* out) {
+    for (int half = 0; half < 2; ++half) {
+        for (int i = 0; i < 4; ++i) {
+            int byte = 0;
+            for (int j = 0; j < 4; ++j) byte |= (codes[16 * half + 4 * j + i] >> at & 3) << 2 * j;
+            out[64 * half + i] = static_cast<uint8_t>(byte);
+        }
+    }
+}
+
+void put_bits(const uint8_t* codes, int at, uint8_t* out) {
+    for (int i = 0; i < 4; ++i) {
+        int byte = 0;
+        for (int j = 0; j < 8; ++j) byte |= (codes[4 * j + i] >> at & 1) << j;
+        out[i] = static_cast<uint8_t>(byte);
+    }
+}
+
+// The codes of 32 inputs of one row, and where their scales begin.
+size_t put_codes(Kind kind, const uint8_t* codes, uint8_t* out) {
+    if (kind == Kind::Q2_K || kind == Kind::Q3_K) {
+        put_pairs(codes, 0, out);
+        if (kind == Kind::Q2_K) return 128;
+        put_bits(codes, 2, out + 128);
+        return 192;
+    }
+    put_nibbles(codes, out);
+    if (kind == Kind::Q6_K) {
+        put_pairs(codes, 4, out + 256);
+        return 384;
+    }
+    if (kind != Kind::Q5_0 && kind != Kind::Q5_1 && kind != Kind::Q5_K) return 256;
+    put_bits(codes, 4, out + 256);
+    return 320;
+}
+
+void put_half(uint16_t half, uint8_t* out) { std::memcpy(out, &half, 2); }
+
+// Block b of row r, with the factors that come before it.
+void put_block(Kind kind, const BlockCodes& block, int r, uint8_t* out) {
+    const Shape shape = shape_of(kind);
+    const bool minima = kind == Kind::Q2_K || kind == Kind::Q4_K || kind == Kind::Q5_K;
+    if (shape.header) put_half(block.d, out + 2 * r);
+    if (minima) put_half(block.dmin, out + 32 + 2 * r);
+    out += shape.header;
+    const int runs = kBlock / block.run;
+    for (int step = 0; step < shape.inputs / kBlock; ++step, out += shape.step) {
+        uint8_t* scales = out + put_codes(kind, block.codes + step * kBlock, out + 4 * r);
+        if (!shape.header) {
+            put_half(block.d, scales + 2 * r);
+            if (kind == Kind::Q5_1) put_half(block.dmin, scales + 32 + 2 * r);
+            continue;
+        }
+        for (int run = 0; run < runs; ++run) {
+            scales[16 * run + r] = static_cast<uint8_t>(block.scales[step * runs + run]);
+            if (minima) scales[16 * (runs + run) + r] = static_cast<uint8_t>(block.minima[step * runs + run]);
+        }
+    }
+}
+
+void pack_compact(Kind kind, const uint8_t* const* rows, int n_rows, uint8_t* out) {
+    if (kind == Kind::MXFP4 || kind == Kind::IQ4_NL) return pack_nibbles(kind, rows, n_rows, out);
+    BlockCodes block;
+    for (int r = 0; r < n_rows; ++r) {
+        read_block(kind, rows[r], block);
+        put_block(kind, block, r, out);
+    }
+}
+
 template <size_t bytes>
 void pack_floats(const uint8_t* const* rows, int n_rows, int k, uint8_t* out) {
     for (int first = 0; first < k; first += 16) {
@@ -53,21 +139,21 @@ void pack_floats(const uint8_t* const* rows, int n_rows, int k, uint8_t* out) {
 }
 
 void pack_tile(const Source& source, int tile, int k, uint8_t* out) {
-    const size_t step = file_step_bytes(source.kind), row_bytes = k / step_inputs(source.kind) * step;
+    const Kind kind = source.kind;
+    const Shape shape = shape_of(kind);
     const int n_rows = std::min(kLanes, source.rows - tile * kLanes);
     const uint8_t* rows[kLanes];
-    for (int r = 0; r < n_rows; ++r) rows[r] = source.data + (static_cast<size_t>(tile) * kLanes + r) * row_bytes;
-    if (source.kind == Kind::F32) return pack_floats<4>(rows, n_rows, k, out);
-    if (!is_quantised(source.kind)) return pack_floats<2>(rows, n_rows, k, out);
-    for (int b = 0; b < k / kBlock; ++b, out += tile_step_bytes(source.kind)) {
-        pack_block(source.kind, rows, n_rows, out);
-        for (int r = 0; r < n_rows; ++r) rows[r] += step;
+    for (int r = 0; r < n_rows; ++r)
+        rows[r] = source.data + (static_cast<size_t>(tile) * kLanes + r) * row_bytes(kind, k);
+    if (kind == Kind::F32) return pack_floats<4>(rows, n_rows, k, out);
+    if (!is_quantised(kind)) return pack_floats<2>(rows, n_rows, k, out);
+    for (int b = 0; b < k / shape.inputs; ++b, out += tile_bytes(kind, shape.inputs)) {
+        is_compact(kind) ? pack_compact(kind, rows, n_rows, out) : pack_block(kind, rows, n_rows, out);
+        for (int r = 0; r < n_rows; ++r) rows[r] += shape.bytes;
     }
 }
 
 int tiles_of(int rows) { return (rows + kLanes - 1) / kLanes; }
-
-size_t tile_bytes(Kind kind, int k) { return static_cast<size_t>(k / step_inputs(kind)) * tile_step_bytes(kind); }
 
 const float* copy_bias(const Source& source, float* target) {
     if (!source.bias) return nullptr;
@@ -75,7 +161,11 @@ const float* copy_bias(const Source& source, float* target) {
     return target;
 }
 
-void note_kind(Linear& linear, Kind kind) { (is_quantised(kind) ? linear.quantised : linear.floats) = true; }
+void note_kind(Linear& linear, Kind kind) {
+    (is_quantised(kind) ? linear.quantised : linear.floats) = true;
+    linear.compact |= is_compact(kind);
+    linear.halves |= has_halves(kind);
+}
 
 // Tiles are independent: every thread takes some.
 void pack_all(const std::vector<Source>& sources, const Linear& linear) {

@@ -20,6 +20,7 @@ struct Source {
 struct Linear {
     int n = 0, k = 0;
     bool quantised = false, floats = false;  // which forms of the activations it needs
+    bool compact = false, halves = false;    // whether some rows are of such kinds
     bool paired = false;
     std::vector<Segment> segments;
     size_t n_bytes = 0;

@@ -1,6 +1,8 @@
 // What happens to one row at a time: widening, norms, quantisation, activations, log-softmax.
 #pragma once
 
+#include "blocks.h"
+
 namespace greenlight::GREENLIGHT_ISA {
 
 template <int N>
@@ -95,15 +97,16 @@ static void dequantise_block(Kind kind, const uint8_t* block, float scale, float
 }
 
 static void dequantise(Kind kind, const uint8_t* source, int64_t n, float scale, float* out) {
+    const Shape shape = shape_of(kind);
     if (is_quantised(kind)) {
-        for (int64_t i = 0; i < n; i += kBlock, source += file_step_bytes(kind))
-            dequantise_block(kind, source, scale, out + i);
+        const auto values = is_compact(kind) ? block_values : dequantise_block;
+        for (int64_t i = 0; i < n; i += shape.inputs, source += shape.bytes) values(kind, source, scale, out + i);
         return;
     }
     int64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) store(out + i, load_kind(kind, source, i) * broadcast(scale));
     for (; i < n; ++i) {
-        const uint8_t* p = source + i * file_step_bytes(kind);
+        const uint8_t* p = source + i * shape.bytes;
         float value;
         if (kind == Kind::F32) {
             __builtin_memcpy(&value, p, 4);
@@ -142,7 +145,7 @@ static void rms_norm(const float* x, const float* weight, float eps, int n, floa
 
 // Symmetric int8 with one scale per 32 values, for `n` blocks of one row in a panel of `rows`. Sixteen blocks at a
 // time: what is computed once per block (the largest value, two divisions, the sum) then fills a vector.
-static void quantise_blocks(const float* x, int n, int rows, int32_t* words, float* meta) {
+static void quantise_blocks(const float* x, int n, int rows, int32_t* words, float* meta, float* half_meta) {
     F largest_lanes[kLanes];
     for (int b = 0; b < n; ++b)
         largest_lanes[b] = larger(abs(load(x + b * kBlock)), abs(load(x + b * kBlock + kLanes)));
@@ -153,7 +156,7 @@ static void quantise_blocks(const float* x, int n, int rows, int32_t* words, flo
     store(inverses, broadcast(127.0f) / max(broadcast(0x1p-120f), largest));
     const F scale = largest / broadcast(127.0f);
     store(scales, scale);
-    I sum_lanes_of[kLanes];
+    I sum_lanes_of[kLanes], low_lanes_of[kLanes];
     for (int b = 0; b < n; ++b) {
         const F inverse = broadcast(inverses[b]);
         const I low = round_to_int(load(x + b * kBlock) * inverse),
@@ -163,8 +166,9 @@ static void quantise_blocks(const float* x, int n, int rows, int32_t* words, flo
         store_i8(reinterpret_cast<int8_t*>(packed + 4), high);
         for (int j = 0; j < 8; ++j) words[(b * 8 + j) * rows] = packed[j];
         sum_lanes_of[b] = add_int(low, high);
+        low_lanes_of[b] = low;
     }
-    for (int b = n; b < kLanes; ++b) sum_lanes_of[b] = round_to_int(zero());
+    for (int b = n; b < kLanes; ++b) sum_lanes_of[b] = low_lanes_of[b] = round_to_int(zero());
     const F sum = to_float(sum_of_each(sum_lanes_of));  // at most 4,064: exact
     store(sums, sum);
     store(products, scale * sum);
@@ -175,13 +179,24 @@ static void quantise_blocks(const float* x, int n, int rows, int32_t* words, flo
         meta[kOffset128 * rows] = __builtin_bit_cast(float, -128 * total);
         meta[kSum * rows] = products[b];
     }
+    if (!half_meta) return;
+    alignas(64) float lows[kLanes];
+    store(lows, to_float(sum_of_each(low_lanes_of)));
+    for (int b = 0; b < n; ++b, half_meta += kHalfWords * rows) {
+        for (int half = 0; half < 2; ++half) {
+            const float part = half ? sums[b] - lows[b] : lows[b];
+            half_meta[(kHalfOffset128 + half) * rows] = __builtin_bit_cast(float, -128 * static_cast<int>(part));
+            half_meta[(kHalfSum + half) * rows] = scales[b] * part;
+        }
+    }
 }
 
-static void quantise_row(const float* x, int k, int row, int rows, int8_t* quant, float* meta) {
+static void quantise_row(const float* x, int k, int row, int rows, int8_t* quant, float* meta, float* half_meta) {
     int32_t* words = reinterpret_cast<int32_t*>(quant) + row;
     for (int b = 0; b < k / kBlock; b += kLanes) {
         const int n = k / kBlock - b < kLanes ? k / kBlock - b : kLanes;
-        quantise_blocks(x + b * kBlock, n, rows, words + b * 8 * rows, meta + b * kMetaWords * rows + row);
+        float* halves = half_meta ? half_meta + b * kHalfWords * rows + row : nullptr;
+        quantise_blocks(x + b * kBlock, n, rows, words + b * 8 * rows, meta + b * kMetaWords * rows + row, halves);
     }
 }
 

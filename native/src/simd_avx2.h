@@ -160,6 +160,40 @@ GL_INLINE Line high_nibbles(Line x) {
     const __m256i mask = _mm256_set1_epi8(15);
     return {_mm256_and_si256(_mm256_srli_epi16(x.a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(x.b, 4), mask)};
 }
+// Bits of 16-bit words move down (or up, for n below 0); what crosses from a byte to its neighbour is to be masked.
+template <int n>
+GL_INLINE Line shifted(Line x) {
+    if constexpr (n >= 0) return {_mm256_srli_epi16(x.a, n), _mm256_srli_epi16(x.b, n)};
+    else return {_mm256_slli_epi16(x.a, -n), _mm256_slli_epi16(x.b, -n)};
+}
+GL_INLINE Line masked(Line x, int mask) {
+    const __m256i y = _mm256_set1_epi8(static_cast<char>(mask));
+    return {_mm256_and_si256(x.a, y), _mm256_and_si256(x.b, y)};
+}
+GL_INLINE Line either(Line x, Line y) { return {_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.b, y.b)}; }
+GL_INLINE Line plus(Line x, int n) {
+    const __m256i y = _mm256_set1_epi8(static_cast<char>(n));
+    return {_mm256_add_epi8(x.a, y), _mm256_add_epi8(x.b, y)};
+}
+// Bytes below 16 name one of 16 entries.
+GL_INLINE Line lookup(const uint8_t* table, Line x) {
+    const __m256i entries = _mm256_broadcastsi128_si256(load_half(table));
+    return {_mm256_shuffle_epi8(entries, x.a), _mm256_shuffle_epi8(entries, x.b)};
+}
+GL_INLINE F load_i8(const int8_t* p) {
+    const __m128i bytes = load_half(p);
+    return to_float({_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))});
+}
+// 2^(e - 128) of 16 bytes, the subnormal ones too; infinite for 255.
+GL_INLINE __m256 half_powers_of(__m128i bytes) {
+    const __m256i bits = _mm256_slli_epi32(_mm256_cvtepu8_epi32(bytes), 23);
+    const __m256 powers = _mm256_castsi256_ps(_mm256_max_epi32(bits, _mm256_set1_epi32(0x00400000)));
+    return _mm256_mul_ps(powers, _mm256_set1_ps(0.5f));
+}
+GL_INLINE F half_powers(const uint8_t* p) {
+    const __m128i bytes = load_half(p);
+    return {half_powers_of(bytes), half_powers_of(_mm_srli_si128(bytes, 8))};
+}
 
 // The offset joins at the end, where sums have 32 bits.
 GL_INLINE Sum4 begin4(const int32_t*) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }

@@ -104,6 +104,24 @@ GL_INLINE Line load_line(const uint8_t* p) { return _mm512_loadu_si512(p); }
 GL_INLINE void store_line(uint8_t* p, Line x) { _mm512_storeu_si512(p, x); }
 GL_INLINE Line low_nibbles(Line x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
 GL_INLINE Line high_nibbles(Line x) { return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15)); }
+// Bits of 16-bit words move down (or up, for n below 0); what crosses from a byte to its neighbour is to be masked.
+template <int n>
+GL_INLINE Line shifted(Line x) {
+    return n >= 0 ? _mm512_srli_epi16(x, n < 0 ? 0 : n) : _mm512_slli_epi16(x, n < 0 ? -n : 0);
+}
+GL_INLINE Line masked(Line x, int mask) { return _mm512_and_si512(x, _mm512_set1_epi8(static_cast<char>(mask))); }
+GL_INLINE Line either(Line x, Line y) { return _mm512_or_si512(x, y); }
+GL_INLINE Line plus(Line x, int n) { return _mm512_add_epi8(x, _mm512_set1_epi8(static_cast<char>(n))); }
+// Bytes below 16 name one of 16 entries.
+GL_INLINE Line lookup(const uint8_t* table, Line x) {
+    return _mm512_shuffle_epi8(
+        _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(table))), x);
+}
+// 2^(e - 128) of 16 bytes, the subnormal ones too; infinite for 255.
+GL_INLINE F half_powers(const uint8_t* p) {
+    const I bits = _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 23);
+    return _mm512_castsi512_ps(_mm512_max_epi32(bits, _mm512_set1_epi32(0x00400000))) * broadcast(0.5f);
+}
 
 // The running sum begins at `offset`; `end` returns it as 16 integers.
 GL_INLINE Sum4 begin4(const int32_t* offset) { return _mm512_set1_epi32(*offset); }

@@ -122,6 +122,28 @@ GL_INLINE void store_line(uint8_t* p, Line x) {
 }
 GL_INLINE Line low_nibbles(Line x) { GL_QUARTERS(Line, vandq_u8(x.v[i], vdupq_n_u8(15))); }
 GL_INLINE Line high_nibbles(Line x) { GL_QUARTERS(Line, vshrq_n_u8(x.v[i], 4)); }
+// Bits of bytes move down (or up, for n below 0).
+template <int n>
+GL_INLINE Line shifted(Line x) {
+    GL_QUARTERS(Line, vshlq_u8(x.v[i], vdupq_n_s8(-n)));
+}
+GL_INLINE Line masked(Line x, int mask) { GL_QUARTERS(Line, vandq_u8(x.v[i], vdupq_n_u8(static_cast<uint8_t>(mask)))); }
+GL_INLINE Line either(Line x, Line y) { GL_QUARTERS(Line, vorrq_u8(x.v[i], y.v[i])); }
+GL_INLINE Line plus(Line x, int n) { GL_QUARTERS(Line, vaddq_u8(x.v[i], vdupq_n_u8(static_cast<uint8_t>(n)))); }
+// Bytes below 16 name one of 16 entries.
+GL_INLINE Line lookup(const uint8_t* table, Line x) { GL_QUARTERS(Line, vqtbl1q_u8(vld1q_u8(table), x.v[i])); }
+GL_INLINE F load_i8(const int8_t* p) {
+    const int8x16_t bytes = vld1q_s8(p);
+    const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_s8(vget_high_s8(bytes));
+    return to_float({{vmovl_s16(vget_low_s16(low)), vmovl_s16(vget_high_s16(low)), vmovl_s16(vget_low_s16(high)),
+                      vmovl_s16(vget_high_s16(high))}});
+}
+// 2^(e - 128) of 16 bytes, the subnormal ones too; infinite for 255.
+GL_INLINE F half_powers(const uint8_t* p) {
+    int32_t bits[kLanes];
+    for (int i = 0; i < kLanes; ++i) bits[i] = p[i] ? static_cast<int32_t>(static_cast<uint32_t>(p[i]) << 23) : 0x00400000;
+    GL_QUARTERS(F, vmulq_n_f32(vreinterpretq_f32_s32(vld1q_s32(bits + 4 * i)), 0.5f));
+}
 
 // The running sum begins at `offset`; `end` returns it as 16 integers.
 GL_INLINE Sum4 begin4(const int32_t* offset) { GL_QUARTERS(I, vdupq_n_s32(*offset)); }

@@ -128,6 +128,40 @@ GL_INLINE Line high_nibbles(Line x) {
     for (uint8_t& byte : x.bytes) byte >>= 4;
     return x;
 }
+// Bits of bytes move down (or up, for n below 0).
+template <int n>
+GL_INLINE Line shifted(Line x) {
+    for (uint8_t& byte : x.bytes) byte = static_cast<uint8_t>(n >= 0 ? byte >> (n < 0 ? 0 : n) : byte << (n < 0 ? -n : 0));
+    return x;
+}
+GL_INLINE Line masked(Line x, int mask) {
+    for (uint8_t& byte : x.bytes) byte = static_cast<uint8_t>(byte & mask);
+    return x;
+}
+GL_INLINE Line either(Line x, Line y) {
+    for (int i = 0; i < 64; ++i) x.bytes[i] = static_cast<uint8_t>(x.bytes[i] | y.bytes[i]);
+    return x;
+}
+GL_INLINE Line plus(Line x, int n) {
+    for (uint8_t& byte : x.bytes) byte = static_cast<uint8_t>(byte + n);
+    return x;
+}
+// Bytes below 16 name one of 16 entries.
+GL_INLINE Line lookup(const uint8_t* table, Line x) {
+    for (uint8_t& byte : x.bytes) byte = table[byte & 15];
+    return x;
+}
+GL_INLINE F load_i8(const int8_t* p) {
+    F x;
+    for (int i = 0; i < kLanes; ++i) x[i] = p[i];
+    return x;
+}
+// 2^(e - 128) of 16 bytes, the subnormal ones too; infinite for 255.
+GL_INLINE F half_powers(const uint8_t* p) {
+    I bits;
+    for (int i = 0; i < kLanes; ++i) bits[i] = p[i] ? static_cast<int32_t>(static_cast<uint32_t>(p[i]) << 23) : 0x00400000;
+    return __builtin_bit_cast(F, bits) * 0.5f;
+}
 
 // The running sum begins at `offset`; `end` returns it as 16 integers.
 GL_INLINE Sum4 begin4(const int32_t* offset) { return I{} + *offset; }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from greenlight.errors import FormatError, UnsupportedError
-from greenlight.formats.quants import QUANTISERS, dequantize, mxfp4_from_blocks, quantise
+from greenlight.formats.quants import QUANTISERS, dequantize, mxfp4_from_blocks, quantise, writing
 from greenlight.formats.quants.codebook import TWICE_E2M1
 from greenlight.formats.quants.k import six_bit_bytes, six_bits
 from greenlight.formats.tensors import Tensor, TensorType
@@ -158,3 +158,54 @@ def test_types_that_are_only_read_are_not_written():
 def test_values_beyond_sixteen_bits_are_not_written(kind):
     with pytest.raises(FormatError, match="too large"):
         quantise(np.full((1, 32), 1e30, np.float32), TensorType[kind])
+
+
+def lost(values, type_, importance, weights):
+    back = dequantize(Tensor("t", type_, values.shape, quantise(values, type_, importance)))
+    return float((weights * (back - values) ** 2).sum())
+
+
+WEIGHTED = [TensorType[name] for name in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "MXFP4")]
+
+
+@pytest.mark.parametrize("type_", WEIGHTED, **BY_NAME)
+def test_inputs_that_matter_more_lose_less(type_):
+    rng = np.random.default_rng(1)
+    values = rng.standard_normal((40, 512)).astype(np.float32)
+    importance = rng.gamma(0.3, 1, 512).astype(np.float32)
+    assert lost(values, type_, importance, importance) < 0.9 * lost(values, type_, None, importance)
+
+
+@pytest.mark.parametrize("type_", WEIGHTED, **BY_NAME)
+def test_importance_of_zero_leaves_nothing_to_chance(type_):
+    values = np.random.default_rng(1).standard_normal((2, 256)).astype(np.float32)
+    importance = np.zeros(256, np.float32)
+    assert lost(values, type_, importance, 1) < 0.05 * (values**2).sum()
+    importance[:32] = 1
+    assert lost(values, type_, importance, 1) < 0.05 * (values**2).sum()
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.full(256, -1, np.float32), np.full(256, np.nan, np.float32), np.ones(255, np.float32)]
+)
+def test_importance_that_is_none_is_refused(wrong):
+    with pytest.raises(FormatError, match="importance"):
+        quantise(np.ones((2, 256), np.float32), TensorType.Q4_K, wrong)
+
+
+@pytest.mark.parametrize("name", ["Q4_K", "Q5_K", "Q6_K", "Q4_0", "IQ4_NL"])
+@pytest.mark.parametrize("values", [np.zeros(256), np.full(256, 3.5), np.eye(1, 256)[0], -np.arange(256) / 64 - 1])
+def test_rows_with_little_to_tell_apart_are_written(name, values):
+    type_, values = TensorType[name], values.astype(np.float32)
+    back = dequantize(Tensor("t", type_, (256,), quantise(values, type_)))
+    np.testing.assert_allclose(back, values, atol=0.07 * np.abs(values).max())
+
+
+@pytest.mark.parametrize("type_", [type_ for type_ in QUANTISERS if type_.quantised], **BY_NAME)
+def test_a_block_is_written_alike_in_every_place(type_, monkeypatch):
+    """Parts are written in turns; the importance of a row goes with it."""
+    monkeypatch.setattr(writing, "CHUNK_VALUES", 2560)
+    rng = np.random.default_rng(2)
+    row, importance = rng.standard_normal(1024).astype(np.float32), rng.gamma(1, 1, 1024).astype(np.float32)
+    many = quantise(np.tile(row, (9, 1)), type_, importance).reshape(9, -1)
+    assert (many == quantise(row, type_, importance)).all()

@@ -12,12 +12,30 @@ from tests.builders import encode
 QUANTISED = ("Q4_0", "Q4_1", "Q8_0")
 FLOATS = ("F32", "F16", "BF16")
 TYPES = FLOATS + QUANTISED
+COMPACT = ("Q5_0", "Q5_1", "IQ4_NL", "MXFP4", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS")
+ONE_LAYER = (KVSpec(n_kv_heads=1, head_dim=8),)
+_HALVES = {"Q5_1": (0, 2), "Q2_K": (80, 82), "Q3_K": (108,), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,)}
+"""Where blocks keep 16-bit floats, if not in front alone."""
 
 
 def tensor(rng, kind, *shape, name="weight"):
-    """Random values as stored in a type."""
+    """Random values as stored in a type; random codes with scales of one magnitude in those that take work to write."""
+    if kind in COMPACT:
+        return Tensor(name, TensorType[kind], shape, _random_blocks(rng, kind, shape))
     data = np.frombuffer(encode(rng.standard_normal(shape).astype(np.float32), kind), np.uint8)
     return Tensor(name, TensorType[kind], shape, data)
+
+
+def _random_blocks(rng, kind, shape):
+    type_ = TensorType[kind]
+    blocks = rng.integers(0, 256, (np.prod(shape) // type_.block_values, type_.block_bytes), np.uint8)
+    if kind == "MXFP4":
+        blocks[:, 0] = rng.integers(118, 125, len(blocks))
+        return blocks.reshape(-1)
+    for place in _HALVES.get(kind, (0,)):
+        scales = (rng.uniform(0.001, 0.01, len(blocks)) * rng.choice([1, -1], len(blocks))).astype("<f2")
+        blocks[:, place : place + 2] = scales.view(np.uint8).reshape(-1, 2)
+    return blocks.reshape(-1)
 
 
 def values(rng, *shape):

@@ -1,8 +1,9 @@
 """How does a model run fast on a CPU? C++ kernels behind the protocol, chosen by instruction set as ops are made.
 
-Quantised weights are repacked when loaded and multiplied as integers: activations get one int8 scale per 32 values, as
-llama.cpp's do. Float weights are multiplied in float32. Keys and values are kept in float16. Every row's bits depend on
-that row alone: not on its batch, its neighbours, what was cached, or the number of threads.
+Quantised weights of every type are repacked when loaded, their codes and scales as they are, and multiplied as
+integers: activations get one int8 scale per 32 values. Float weights are multiplied in float32. Keys and values are
+kept in float16. Every row's bits depend on that row alone: not on its batch, its neighbours, what was cached, or the
+number of threads.
 
 `GREENLIGHT_THREADS` sets the number of threads (default: the CPUs this process may use), `GREENLIGHT_ISA` the
 instruction set (default: the best this CPU has).
@@ -18,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlight.errors import ConfigError, FormatError, UnsupportedError
-from greenlight.formats.quants import dequantize
-from greenlight.formats.tensors import Tensor, TensorType
+from greenlight.formats.quants import refuse_codes
+from greenlight.formats.tensors import Tensor
 from greenlight.ops.protocol import NO_WEIGHTS, Activation, AttentionSpec, AttentionWeights, Batch, KVSpec, MoeSpec
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ else:
 
 _NORMS = {None: 0, "head": 1, "projection": 2}
 """How queries and keys are normed, as the kernels call it."""
-
-KERNEL_TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0")
-"""Types that kernels compute on as they are stored."""
 
 VERSION = 1
 """Raised whenever the same inputs may give other bits than before."""
@@ -118,14 +116,12 @@ class NativeOps:
             raise FormatError(
                 "a linear needs weights and one bias or None for each", found=f"{len(weights)}, {len(biases)}"
             )
-        weights = [_computable(weight) for weight in weights]
         inputs = weights[0].shape[-1]
         matrices = [self._matrix(weight, bias, inputs) for weight, bias in zip(weights, biases, strict=True)]
         return _native.pack_linear(matrices, inputs)
 
     def pack_gate_up(self, gate: Tensor, up: Tensor, biases: tuple[Tensor | None, Tensor | None]) -> Linear:
         """Gate and up projections, each (F, C), for `gate_up`."""
-        gate, up = _computable(gate), _computable(up)
         inputs = gate.shape[-1]
         if gate.shape != up.shape:
             raise FormatError(
@@ -147,7 +143,6 @@ class NativeOps:
 
     def pack_embedding(self, weight: Tensor) -> Embedding:
         """Embedding rows, (V, C), kept as the file's own bytes."""
-        weight = _computable(weight)
         vocabulary, dim = _matrix_shape(weight)
         return _native.pack_embedding(weight.type.name, _bytes(weight), vocabulary, dim)
 
@@ -257,7 +252,6 @@ class NativeOps:
         return heads
 
     def _floats(self, tensor: Tensor) -> NDArray[np.float32]:
-        tensor = _computable(tensor)
         return self._context.dequantise(tensor.type.name, _bytes(tensor), tensor.n_values)
 
     def _matrix(self, weight: Tensor, bias: Tensor | None, inputs: int) -> Matrix:
@@ -303,16 +297,6 @@ def _apply_thread_setting() -> None:
     _applied_threads = text
 
 
-def _computable(tensor: Tensor) -> Tensor:
-    """The tensor, or its values in float32 where no kernel computes on its type: exact, and larger."""
-    if tensor.type.name in KERNEL_TYPES:
-        return tensor
-    if tensor.type.quantised and tensor.shape[-1] % tensor.type.block_values:
-        return tensor  # refused by whoever looks at its shape
-    values = dequantize(tensor)
-    return Tensor(tensor.name, TensorType.F32, tensor.shape, values.reshape(-1).view(np.uint8))
-
-
 def _matrix_shape(weight: Tensor) -> tuple[int, int]:
     if len(weight.shape) != 2 or 0 in weight.shape:
         raise FormatError("a weight is not a matrix", where=weight.name, found=f"shape {weight.shape}")
@@ -326,6 +310,7 @@ def _matrix_shape(weight: Tensor) -> tuple[int, int]:
 
 
 def _bytes(tensor: Tensor) -> NDArray[np.uint8]:
+    refuse_codes(tensor)
     data = np.ascontiguousarray(tensor.data).view(np.uint8).reshape(-1)
     if tensor.n_values % tensor.type.block_values or data.size != tensor.n_bytes:
         raise FormatError(

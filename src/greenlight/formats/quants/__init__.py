@@ -6,7 +6,7 @@ that name entries of a table, MXFP4 among them).
 """
 
 from greenlight.formats.quants.codebook import mxfp4_from_blocks
-from greenlight.formats.quants.dequantise import dequantize
-from greenlight.formats.quants.quantise import QUANTISERS, quantise
+from greenlight.formats.quants.reading import dequantize, refuse_codes
+from greenlight.formats.quants.writing import QUANTISERS, quantise
 
-__all__ = ["QUANTISERS", "dequantize", "mxfp4_from_blocks", "quantise"]
+__all__ = ["QUANTISERS", "dequantize", "mxfp4_from_blocks", "quantise", "refuse_codes"]

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlight.errors import FormatError
-from greenlight.formats.quants.bits import Bytes, Floats, half, join, split
+from greenlight.formats.quants import search
+from greenlight.formats.quants.bits import Bytes, Floats, as_stored, half, inverse, join, split, to_half
 from greenlight.formats.tensors import Tensor, TensorType
 
 UNEVEN = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
@@ -20,6 +21,12 @@ UNEVEN = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 
 
 TWICE_E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
 """Twice what the codes of MXFP4 stand for; negative zero counts as zero, as in ggml."""
+
+IQ4_ENDS = tuple(np.float32(UNEVEN[0] + step) for step in range(-8, 9, 2))
+"""Where the value largest in size may land, in units of the scale."""
+
+_UNEVEN_INDEX = np.searchsorted((UNEVEN[1:] + UNEVEN[:-1]) / 2, np.arange(-256, 256) / 2 + 0.25).astype(np.uint8)
+"""Index of the nearest entry, by twice the value and 256, rounded down."""
 
 
 def read_iq4_nl(blocks: Bytes) -> Floats:
@@ -47,13 +54,57 @@ def half_power(exponents: Bytes) -> Floats:
     return np.where(bits < 2, np.uint32(0x00200000) << bits, bits - np.uint32(1) << np.uint32(23)).view(np.float32)
 
 
-def write_mxfp4(values: Floats) -> Bytes:
-    """The exponent of the largest value less two, each value to the nearest entry, of equals the first in the table."""
+def write_iq4_nl(values: Floats, weights: Floats | None) -> Bytes:
+    """The scale that loses least, among those that bring the largest value near an end of the table."""
+    peak = np.take_along_axis(values, np.abs(values).argmax(axis=1, keepdims=True), axis=1)
+    weighted = values if weights is None else values * weights
+    best, most_gained = peak / UNEVEN[0], np.zeros_like(peak)
+    for end in IQ4_ENDS:
+        entries = UNEVEN[nearest_uneven(values * (end * inverse(peak)))]
+        sum_xq = search.dot(weighted, entries)
+        sum_qq = search.dot(entries, entries if weights is None else entries * weights)
+        gained = sum_xq * sum_xq * inverse(sum_qq)
+        better = gained > most_gained
+        most_gained = np.where(better, gained, most_gained)
+        best = np.where(better, sum_xq * inverse(sum_qq), best)
+    d = as_stored(best)
+    return np.concatenate([to_half(d), join(nearest_uneven(values * inverse(d)), 16, 4)], axis=1)
+
+
+def nearest_uneven(scaled: Floats) -> Bytes:
+    """Index of the entry of `UNEVEN` next to each value: borders lie at halves, so twice the value finds it."""
+    doubled = np.clip(np.floor(2 * scaled), -256, 255)
+    return _UNEVEN_INDEX[(doubled + 256).astype(np.intp)]
+
+
+def write_mxfp4(values: Floats, weights: Floats | None) -> Bytes:
+    """The exponent of the largest value less two, each value to the nearest entry, of equals the first in the table.
+
+    With weights, whichever loses least by them of that exponent and its two neighbours.
+    """
     peak = np.abs(values).max(axis=1, keepdims=True)
     with np.errstate(divide="ignore"):
         exponents = np.where(peak > 0, np.clip(np.floor(np.log2(peak)) + 125, 0, 254), 0).astype(np.uint8)
     codes = nearest(values, TWICE_E2M1 * half_power(exponents))
+    if weights is not None:
+        exponents, codes = _better_exponents(values, weights, exponents, codes)
     return np.concatenate([exponents, join(codes, 16, 4)], axis=1)
+
+
+def _better_exponents(values: Floats, weights: Floats, middle: Bytes, codes: Bytes) -> tuple[Bytes, Bytes]:
+    def lost(exponents: Bytes, codes: Bytes) -> Floats:
+        left = TWICE_E2M1[codes] * half_power(exponents) - values
+        return search.dot(left * left, weights)
+
+    best, least = middle, lost(middle, codes)
+    for step in (-1, 1):
+        exponents = np.clip(middle.astype(np.int16) + step, 0, 254).astype(np.uint8)
+        other = nearest(values, TWICE_E2M1 * half_power(exponents))
+        error = lost(exponents, other)
+        better = error < least
+        best, codes = np.where(better, exponents, best), np.where(better, other, codes)
+        least = np.where(better, error, least)
+    return best, codes
 
 
 def nearest(values: Floats, entries: Floats) -> Bytes:

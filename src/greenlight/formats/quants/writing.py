@@ -9,26 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlight.errors import FormatError, UnsupportedError
-from greenlight.formats.quants import codebook, legacy, plain
+from greenlight.formats.quants import codebook, k, legacy, plain
 from greenlight.formats.quants.bits import Bytes, Floats, half
 from greenlight.formats.tensors import TensorType
 
-QUANTISERS: Mapping[TensorType, Callable[[Floats], Bytes]] = {
+PLAIN: Mapping[TensorType, Callable[[Floats], Bytes]] = {
     TensorType.F32: plain.to_f32,
     TensorType.F16: plain.to_f16,
     TensorType.BF16: plain.to_bf16,
+}
+"""From values to bytes."""
+
+BLOCKS: Mapping[TensorType, Callable[[Floats, Floats | None], Bytes]] = {
     TensorType.Q4_0: legacy.write_q4_0,
     TensorType.Q4_1: legacy.write_q4_1,
     TensorType.Q5_0: legacy.write_q5_0,
     TensorType.Q5_1: legacy.write_q5_1,
     TensorType.Q8_0: legacy.write_q8_0,
+    TensorType.Q4_K: k.write_q4_k,
+    TensorType.Q5_K: k.write_q5_k,
+    TensorType.Q6_K: k.write_q6_k,
+    TensorType.IQ4_NL: codebook.write_iq4_nl,
     TensorType.MXFP4: codebook.write_mxfp4,
 }
-"""Types that can be written; from (blocks, values) to bytes."""
+"""From (blocks, values), and weights of the errors or None, to (blocks, bytes)."""
+
+QUANTISERS = (*PLAIN, *BLOCKS)
+"""Types that can be written."""
 
 HALVES: Mapping[TensorType, tuple[int, ...]] = {
     **{TensorType.Q4_0: (0,), TensorType.Q4_1: (0, 2), TensorType.Q5_0: (0,), TensorType.Q5_1: (0, 2)},
-    TensorType.Q8_0: (0,),
+    **{TensorType.Q8_0: (0,), TensorType.Q4_K: (0, 2), TensorType.Q5_K: (0, 2), TensorType.Q6_K: (208,)},
+    TensorType.IQ4_NL: (0,),
 }
 """Where blocks keep 16-bit floats."""
 
@@ -62,18 +74,20 @@ def quantise(values: Floats, type_: TensorType, importance: Floats | None = None
         )
     values = np.ascontiguousarray(values, np.float32)
     _check(values, type_, importance, name)
-    write = QUANTISERS[type_]
-    if not type_.quantised:
-        data = write(values)
+    if type_ in PLAIN:
+        data = PLAIN[type_](values)
         if type_ is TensorType.F16:
             _refuse_infinite(data.view("<f2"), type_, name)
         return data
     blocks = values.reshape(-1, type_.block_values)
-    step = CHUNK_VALUES // type_.block_values
+    weights = None if importance is None else _weights(importance, type_)
+    write, step = BLOCKS[type_], CHUNK_VALUES // type_.block_values
     out = np.empty((len(blocks), type_.block_bytes), np.uint8)
     with np.errstate(over="ignore"):
         for first in range(0, len(blocks), step):
-            out[first : first + step] = write(blocks[first : first + step])
+            part = blocks[first : first + step]
+            own = None if weights is None else weights[np.arange(first, first + len(part)) % len(weights)]
+            out[first : first + step] = write(part, own)
     for place in HALVES.get(type_, ()):
         _refuse_infinite(half(out, place), type_, name)
     return out.reshape(-1)
@@ -93,8 +107,17 @@ def _check(values: Floats, type_: TensorType, importance: Floats | None, name: s
             where=name,
             found=f"{importance.shape}, expected {values.shape[-1:]}",
         )
+    if importance is not None and not (np.isfinite(importance).all() and (importance >= 0).all()):
+        raise FormatError("importance holds numbers below 0 or none at all", where=name)
     if not np.isfinite(values).all():
         raise FormatError("a value is not a finite number", where=name, do="check the weights that it came from")
+
+
+def _weights(importance: Floats, type_: TensorType) -> Floats:
+    """Weights of one row's blocks, (blocks, values), of mean 1; none is 0, lest a run of zeros be left to chance."""
+    mean = float(importance.mean(dtype=np.float64))
+    weights = importance / mean + 1e-3 if mean > 0 else np.ones_like(importance)
+    return weights.reshape(-1, type_.block_values).astype(np.float32)
 
 
 def _refuse_infinite(halves: NDArray[np.floating[Any]], type_: TensorType, name: str) -> None:

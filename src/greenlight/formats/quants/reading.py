@@ -40,6 +40,7 @@ def dequantize(tensor: Tensor) -> Floats:
     Raises:
         UnsupportedError: bytes that are part of something else.
     """
+    refuse_codes(tensor)
     data = np.ascontiguousarray(tensor.data)
     if tensor.type is TensorType.F32:
         values = data.view("<f4")
@@ -47,16 +48,20 @@ def dequantize(tensor: Tensor) -> Floats:
         values = data.view("<f2").astype(np.float32)
     elif tensor.type is TensorType.BF16:
         values = plain.from_bf16(data)
-    elif tensor.type not in READERS:
+    else:
+        values = _blocks(data.reshape(-1, tensor.type.block_bytes), tensor.type)
+    return values.reshape(tensor.shape)
+
+
+def refuse_codes(tensor: Tensor) -> None:
+    """Fail for bytes that are part of something else, and no weights by themselves."""
+    if tensor.type is TensorType.U8:
         raise UnsupportedError(
             f"a tensor of type {tensor.type.name} holds codes, not weights",
             where=tensor.name,
             found=f"{tensor.type.name} {tensor.shape}",
             do="use a model whose weights are in F32, F16, BF16, MXFP4 or a GGUF file",
         )
-    else:
-        values = _blocks(data.reshape(-1, tensor.type.block_bytes), tensor.type)
-    return values.reshape(tensor.shape)
 
 
 def _blocks(blocks: Bytes, type_: TensorType) -> Floats:
