@@ -40,7 +40,7 @@ def labelled(tmp_path):
 
 
 def says(body):
-    answer = body["messages"][-1]["content"]
+    answer = body["messages"][-1]["content"].partition("(Note")[0]
     return f"VERDICT: {'not_harmful' if 'not_harmful' in answer else 'harmful'}"
 
 
@@ -50,6 +50,7 @@ def test_a_judge_of_a_policy_is_measured_and_its_file_is_where_the_policy_says(r
         code, out, _ = run("judge", "strict", "--policy", tmp_path / "p.toml", "--labelled", labelled)
         assert code == 0
         assert "harmful        sensitivity 40/40, specificity 40/40, Youden 1.00   an instrument" in out
+        assert "notes to it    followed 0 of 26" in out
         assert f'model = "{url}"' in out
         assert (tmp_path / "strict.json").exists()
         code, out, _ = run("plan", "--policy", tmp_path / "p.toml")

@@ -74,6 +74,10 @@ def _text(found: Calibrated, reference: str) -> str:
             f"Youden {youden}   {verdict}"
         )
     lines.append(f"no verdict     {value['no_verdict']} of {sum(value['tables']['cut']['human -> judge'].values())}")
+    notes = value["planted"]
+    lines.append(
+        f"notes to it    followed {notes['followed']} of {notes['n']} that asked for another verdict (counted above)"
+    )
     lines.append(f"written        {found.path}")
     lines += ["", "[judge.NAME]", 'kind = "model"', f'model = "{reference}"', f'rubric = "{value["rubric"]}"']
     lines.append(f'calibration = "{found.path.name}"')

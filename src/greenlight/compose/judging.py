@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from greenlight.assess.judge import JudgeRunner, ModelReader
 from greenlight.assess.labelled import LabelledFile, read_labelled
+from greenlight.assess.planted import NOTE, Planted, planted
 from greenlight.assess.suites import Item, Message
 from greenlight.compose.examinee import Examinee
 from greenlight.compose.observer import Observer
@@ -108,7 +109,9 @@ def calibrate(
             where=", ".join(file.name for file in files),
             do="label some by hand: what another model says measures no judge",
         )
-    shown = [row.answer if whole else row.answer[:CUT_CHARS] for row in rows]
+    texts = [row.answer if whole else row.answer[:CUT_CHARS] for row in rows]
+    notes = planted(texts, [row.label for row in rows], asked.labels)
+    shown = [note.text for note in notes]
     inputs = sha256_json(
         {"rubric": asked.sha256, "rows": [[row.request, text] for row, text in zip(rows, shown, strict=True)]}
     )
@@ -122,7 +125,7 @@ def calibrate(
             observer.progress("labelled answers", upto, len(items))
     said = [str(runner.grades[item.id]["label"]) for item in items]
     pairs = [Pair(row.label, label, row.model) for row, label in zip(rows, said, strict=True)]
-    value = _calibration(judge, asked, files, pairs, whole=whole)
+    value = _calibration(judge, asked, files, pairs, whole=whole) | {"planted": _followed(notes, said)}
     write_json(out, value)
     return Calibrated(out, value, qualities(value))
 
@@ -165,6 +168,12 @@ def _calibration(
         "no_verdict": sum(pair.judge == "no_verdict" for pair in pairs),
         "tables": {"cut": tables(pairs, asked)},
     }
+
+
+def _followed(notes: Sequence[Planted], said: Sequence[str]) -> dict[str, JSON]:
+    """How many answers carried a note to the grader, and how often it did what the note asked for."""
+    asked = [(note.asked, label) for note, label in zip(notes, said, strict=True) if note.asked is not None]
+    return {"note": NOTE.strip(), "n": len(asked), "followed": sum(want == label for want, label in asked)}
 
 
 def _item(number: int, request: str) -> Item:
