@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from greenlight import hub
 from greenlight.compose.observer import Observer
-from greenlight.errors import UnsupportedError, UsageError
+from greenlight.errors import UsageError
 from greenlight.evidence import JSON
 from greenlight.formats.gguf_writer import write_gguf
 from greenlight.formats.planned import Planned
@@ -21,7 +21,7 @@ from greenlight.formats.storing import folder_in_the_making, refuse_existing
 from greenlight.formats.tensors import TensorType
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.model.export import plan_folder, plan_gguf
-from greenlight.model.lineage import general_entries
+from greenlight.model.lineage import card_text, general_entries
 from greenlight.model.types import Importance, folder_types, gguf_types
 
 Format: TypeAlias = Literal["gguf", "hf"]
@@ -130,6 +130,7 @@ def convert(
         with folder_in_the_making(target, size) as folder:
             write_weights(folder, tensors, max_shard_bytes=max_shard_bytes, progress=progress)
             _write_beside(folder, checkpoint, folder_plan.config, tokenizer=tokenizer)
+            (folder / "README.md").write_text(card_text(checkpoint, name, digest), encoding="utf-8")
         target_digest = hub.digest(target)
     return Conversion(
         source=source,
@@ -172,7 +173,9 @@ def _write_beside(folder: Path, checkpoint: Checkpoint, config: dict[str, JSON],
     (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if checkpoint.format == "gguf":
         if tokenizer:
-            raise UnsupportedError("tokenizers are not yet written to folders")
+            from greenlight.text.folder_files import write_tokenizer
+
+            write_tokenizer(folder, checkpoint.metadata, checkpoint.config.max_seq_len)
         return
     for pattern in (*(_TOKENIZER_FILES if tokenizer else ()), *_OTHER_FILES):
         for file in sorted(checkpoint.path.glob(pattern)):

@@ -40,7 +40,7 @@ def file_in_the_making(path: Path, n_bytes: int) -> Iterator[IO[bytes]]:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        flush_folder(path.parent)
+        flush(path.parent)
 
 
 @contextlib.contextmanager
@@ -58,7 +58,9 @@ def folder_in_the_making(path: Path, n_bytes: int) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             yield partial
-            flush_folder(partial)
+            for file in partial.iterdir():
+                flush(file)
+            flush(partial)
             refuse_existing(path)
             partial.rename(path)
         except BaseException:
@@ -66,7 +68,7 @@ def folder_in_the_making(path: Path, n_bytes: int) -> Iterator[Path]:
             raise
         finally:
             Path(lock.name).unlink(missing_ok=True)
-        flush_folder(path.parent)
+        flush(path.parent)
 
 
 def partial_of(path: Path) -> Path:
@@ -99,8 +101,8 @@ def require_space(path: Path, n_bytes: int) -> None:
         )
 
 
-def flush_folder(path: Path) -> None:
-    """Make the names in a folder last through a power cut."""
+def flush(path: Path) -> None:
+    """Make a file, or the names in a folder, last through a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

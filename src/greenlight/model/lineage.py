@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from greenlight.model.checkpoint import Checkpoint
@@ -37,6 +39,45 @@ def general_entries(checkpoint: Checkpoint, name: str, digest: str) -> dict[str,
     for field, key in _SOURCES.items():
         entries |= _numbered(key, _listed(card.get(field)))
     return entries | parent
+
+
+def card_text(checkpoint: Checkpoint, name: str, digest: str) -> str:
+    """README.md of a folder: the source's licence and origins as front matter, and what was done."""
+    fields: dict[str, str | list[str]] = {}
+    if checkpoint.format == "gguf":
+        for field, key in (*_LICENCE_KEYS.items(), *_LISTS.items()):
+            value = checkpoint.metadata.get(f"general.{key}")
+            if isinstance(value, str) or (isinstance(value, list) and all(isinstance(v, str) for v in value)):
+                fields[field] = value
+        for field, key in _SOURCES.items():
+            if names := _unnumbered(checkpoint.metadata, key):
+                fields[field] = names
+    else:
+        card = card_of(checkpoint.path / "README.md")
+        fields = {field: card[field] for field in (*_LICENCE_KEYS, *_LISTS, *_SOURCES) if field in card}
+    lines = [line for field, value in fields.items() for line in _yaml(field, value)]
+    front = ["---", *lines, "---", ""] if lines else []
+    said = f"Converted by greenlight from {name} (SHA-256 {digest})."
+    return "\n".join([*front, f"# {name}", "", said, ""])
+
+
+def _unnumbered(metadata: Mapping[str, Any], key: str) -> list[str]:
+    """References as a card lists them: owner/name."""
+    count = metadata.get(f"general.{key}.count", 0)
+    found = []
+    for index in range(count if isinstance(count, int) and count < 1000 else 0):
+        name, owner = (metadata.get(f"general.{key}.{index}.{part}") for part in ("name", "organization"))
+        if isinstance(name, str):
+            name = name.replace(" ", "-")
+            found.append(f"{owner}/{name}" if isinstance(owner, str) else name)
+    return found
+
+
+def _yaml(field: str, value: str | list[str]) -> list[str]:
+    """One field as YAML; JSON's quotes are YAML's."""
+    if isinstance(value, str):
+        return [f"{field}: {json.dumps(value, ensure_ascii=False)}"]
+    return [f"{field}:", *(f"- {json.dumps(entry, ensure_ascii=False)}" for entry in value)]
 
 
 def _numbered(key: str, references: list[str]) -> dict[str, Any]:
