@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -143,12 +141,3 @@ def test_recoding_rounds_as_the_independent_encoder_does(source, target, monkeyp
     before = tensor(kind=source, shape=(7, 64))
     after = b"".join(recode(before, TensorType[target]))
     assert after == (before.data.tobytes() if source == target else encode(dequantize(before), target))
-
-
-def test_nan_stays_nan_in_bf16():
-    from greenlight.formats.recoding import stored
-
-    bits = np.frombuffer(stored(np.array([[math.nan, -math.nan, 1.0]], np.float32), TensorType.BF16), "<u2")
-    values = (bits.astype(np.uint32) << 16).view(np.float32)
-    assert np.isnan(values[:2]).all()
-    assert values[2] == 1

@@ -49,6 +49,7 @@ CASES: dict[str, dict[str, Any]] = {
         "rope_scaling": {"rope_type": "linear", "factor": 8.0},
     }
     | GEMMA,
+    "gpt-oss": {"model_type": "gpt_oss", "sliding_window": 12, "num_local_experts": 4, "num_experts_per_tok": 2},
 }
 """One per design, and those switches that both formats can say."""
 

@@ -36,7 +36,7 @@ def test_a_model_written_as_gguf_is_read_as_the_same_model(case, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=2e-5 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if "num_local_experts" not in CASES[case]])
 def test_there_and_back_every_tensor_is_the_same(case, tmp_path):
     folder = open_checkpoint(random_folder(tmp_path / "hf", config_of(case)))
     again = open_checkpoint(as_gguf(folder.path, tmp_path / "m.gguf"))

@@ -101,6 +101,8 @@ def plan_folder(checkpoint: Checkpoint, type_of: TypeOf) -> FolderPlan:
     family, config = checkpoint.family, checkpoint.config
     if family.from_hf is not None:  # names of its own, which nothing here undoes
         raise _not_written(family, "Hugging Face folders")
+    if config.n_experts:
+        raise _not_written(family, "Hugging Face folders of experts")
     if checkpoint.format == "safetensors":
         facts = dict(checkpoint.metadata)
     else:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlight.errors import UsageError
+from greenlight.formats.quants import QUANTISERS
 from greenlight.formats.tensors import Tensor, TensorType
 
 TypeOf: TypeAlias = Callable[[str, Tensor], TensorType]
@@ -18,7 +19,7 @@ Importance: TypeAlias = Mapping[str, NDArray[np.float32]]
 """Mean squared input of each channel, by Hugging Face name of the linear's weight, (C,)."""
 
 _KEPT = ("ffn_gate_inp.", "mlp.gate.", "mlp.router.", "block_sparse_moe.gate.", "attn_sinks")
-"""Routers and sinks: small, and one changed choice of expert changes everything behind it."""
+"""Routers and sinks are small, and one changed choice of expert changes everything behind it."""
 
 _HEADS = ("output.weight", "lm_head.weight")
 _EMBEDDINGS = ("token_embd.weight", "model.embed_tokens.weight")
@@ -28,13 +29,13 @@ def type_named(name: str) -> TensorType:
     """A type by name, in whatever case.
 
     Raises:
-        UsageError: no such type.
+        UsageError: no such type, or one that is only read.
     """
-    try:
-        return TensorType[name.upper()]
-    except KeyError:
-        known = ", ".join(type_.name for type_ in TensorType)
-        raise UsageError(f"there is no type {name!r}", where="--type", found=f"known are {known}") from None
+    for type_ in QUANTISERS:
+        if type_.name == name.upper():
+            return type_
+    known = ", ".join(type_.name for type_ in QUANTISERS)
+    raise UsageError(f"no type {name!r} is written", where="--type", found=f"written are {known}")
 
 
 def gguf_types(asked: TensorType | None, *, tied_head: bool) -> TypeOf:
@@ -45,13 +46,13 @@ def gguf_types(asked: TensorType | None, *, tied_head: bool) -> TypeOf:
     """
 
     def type_of(name: str, tensor: Tensor) -> TensorType:
-        if len(tensor.shape) == 1 or any(mark in name for mark in _KEPT):
+        if len(tensor.shape) == 1 or name.endswith(".bias") or any(mark in name for mark in _KEPT):
             return TensorType.F32
         if asked is None:
             return tensor.type
         wanted = asked
         if asked.quantised and name in (_EMBEDDINGS if tied_head else _HEADS) and _bits(asked) < 6:
-            wanted = getattr(TensorType, "Q6_K", TensorType.Q8_0)
+            wanted = TensorType.Q6_K if TensorType.Q6_K in QUANTISERS else TensorType.Q8_0
         return _fitting(wanted, tensor.shape[-1])
 
     return type_of

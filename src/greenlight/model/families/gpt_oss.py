@@ -20,7 +20,7 @@ from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shape
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Family, Gathered, Weights, as_it_is
 from greenlight.model.fields import Fields
-from greenlight.model.gguf_keys import gguf_keys
+from greenlight.model.gguf_keys import gguf_keys, window_pattern
 from greenlight.model.rope import YarnScaling, yarn_attention_factor
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
 from greenlight.model.sizes import (
@@ -194,7 +194,8 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
 
 def gguf_metadata(config: ModelConfig) -> dict[str, Any]:
     """gpt-oss.* keys."""
-    return {"general.architecture": "gpt-oss", **gguf_keys(config, "gpt-oss")}
+    pattern = window_pattern(config, "gpt-oss", EVERY)
+    return {"general.architecture": "gpt-oss", **gguf_keys(config, "gpt-oss"), **pattern}
 
 
 GPT_OSS = Family(
