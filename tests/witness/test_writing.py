@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -18,7 +19,7 @@ import pytest
 import torch
 import transformers
 
-from greenlight.compose.converting import convert
+from greenlight.compose.converting import Wish, convert
 from greenlight.formats.gguf import read_gguf
 from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import TensorType
@@ -36,6 +37,8 @@ transformers.logging.set_verbosity_error()
 
 TOLERANCE = 1e-3
 """Largest difference of llama.cpp's logits, relative to the largest logit: its activations are tables of float16."""
+
+BARE = Wish(tokenizer=False)
 
 NEAR_TIE = 0.05
 N_GREEDY = 64
@@ -68,7 +71,7 @@ def written(request, tmp_path_factory):
         random_model(*DRAWN["gpt_oss"], seed=3).save_pretrained(folder)
     else:
         random_folder(folder, config_of(request.param))
-    convert(str(folder), path / "m.gguf", tokenizer=False)
+    convert(str(folder), path / "m.gguf", BARE)
     return folder, path / "m.gguf"
 
 
@@ -105,7 +108,7 @@ def test_the_gguf_package_reads_the_same_values(written):
 def test_transformers_loads_the_folder_made_of_the_file(written, tmp_path):
     """GGUF to a folder again: the logits of the first folder, and no weight missing or left over."""
     folder, file = written
-    convert(str(file), tmp_path / "hf", tokenizer=False)
+    convert(str(file), tmp_path / "hf", BARE)
     model, loading = transformers.AutoModelForCausalLM.from_pretrained(
         tmp_path / "hf", dtype=torch.float32, output_loading_info=True
     )
@@ -118,7 +121,7 @@ def test_transformers_loads_the_folder_made_of_the_file(written, tmp_path):
 
 def test_transformers_loads_shards(tmp_path):
     folder = random_folder(tmp_path / "hf", config_of("llama"))
-    convert(str(folder), tmp_path / "shards", tokenizer=False, type_=TensorType.BF16, max_shard_bytes=50_000)
+    convert(str(folder), tmp_path / "shards", replace(BARE, type_=TensorType.BF16, max_shard_bytes=50_000))
     assert len(list((tmp_path / "shards").glob("model-*-of-*.safetensors"))) > 2
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "shards")
     assert model.dtype is torch.bfloat16
@@ -133,7 +136,7 @@ def test_transformers_loads_shards(tmp_path):
 def test_llama_cpp_and_transformers_read_text_as_the_source_does(default_model, tmp_path, quiet_llama_cpp):  # noqa: F811
     """The default model as a folder, and that folder as a file: three programs, one reading of every text."""
     source = Tokenizer.from_gguf(read_gguf(default_model).metadata)
-    convert(str(default_model), tmp_path / "hf", type_=TensorType.BF16)
+    convert(str(default_model), tmp_path / "hf", Wish(type_=TensorType.BF16))
     convert(str(tmp_path / "hf"), tmp_path / "back.gguf")
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")
     llama = llama_cpp.Llama(model_path=str(tmp_path / "back.gguf"), vocab_only=True, verbose=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from greenlight import hub
+from greenlight.compose.identity import Text, compare, listen, report_path, write_report
 from greenlight.compose.observer import Observer
 from greenlight.errors import UsageError
-from greenlight.evidence import JSON
+from greenlight.evidence import JSON, sha256
 from greenlight.formats.gguf_writer import write_gguf
 from greenlight.formats.planned import Planned
 from greenlight.formats.safetensors_writer import MAX_SHARD_BYTES, write_weights
@@ -61,7 +63,7 @@ class Conversion:
     def to_json(self) -> dict[str, JSON]:
         """For programs."""
         return {
-            "format": self.format,
+            "stored_as": self.format,
             "notes": list(self.notes),
             "source": {"path": str(self.source), "sha256": self.source_digest, "bytes": self.source_bytes},
             "target": {"path": str(self.target), "sha256": self.target_digest, "bytes": self.target_bytes},
@@ -69,67 +71,115 @@ class Conversion:
         }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What is asked of a conversion."""
+
+    type_: TensorType | None = None
+    """Of weights; None keeps each as it is (blocks become F32 in a folder, which holds none)."""
+
+    format_: Format | None = None
+    """gguf or hf; None is what the target's name says."""
+
+    tokenizer: bool = True
+    """Whether the target gets one; a model without is of use to tests alone."""
+
+    calibration: Text | None = None
+    """Read first, to learn which inputs matter to types whose values share a scale."""
+
+    text: Text | None = None
+    """What parent and child are compared on; None: nothing is compared."""
+
+    max_shard_bytes: int = MAX_SHARD_BYTES
+    """Bytes of one file of a folder."""
+
+
 def convert(
     reference: str,
     target: Path | str,
+    wish: Wish | None = None,
     *,
-    type_: TensorType | None = None,
-    format_: Format | None = None,
-    tokenizer: bool = True,
-    importance: Importance | None = None,
-    max_shard_bytes: int = MAX_SHARD_BYTES,
     pull: bool = False,
     observer: Observer | None = None,
-) -> Conversion:
-    """Write a model in another format or type.
+) -> dict[str, JSON]:
+    """Write a model in another format or type, compare it with its parent, and write the report beside it.
 
     Args:
         reference: what is converted.
         target: a file or folder that is not there yet.
-        type_: of weights; None keeps each as it is (blocks become F32 in a folder, which holds none).
-        format_: gguf or hf; by default what the target's name says.
-        tokenizer: whether the target gets one; a model without is of use to tests alone.
-        importance: of input channels, for types whose values share a scale.
-        max_shard_bytes: bytes of one file of a folder.
+        wish: how; by default an exact copy in the format of the target's name, compared on nothing.
         pull: fetch the model first if it is absent.
-        observer: told of bytes written.
+        observer: told of bytes written and tokens compared.
+
+    Returns:
+        The report: `greenlight.identity/1`.
 
     Raises:
         UnsupportedError: the target could not say what the model computes, or how it reads text.
         FormatError, TextError, HubError: something is damaged, absent, in the way, or the disk is too small.
         UsageError: the type does not go with the format.
     """
-    target, watch = Path(target), observer or Observer()
-    refuse_existing(target)
+    target, watch, wish = Path(target), observer or Observer(), wish or Wish()
+    for path in (target, report_path(target)):
+        refuse_existing(path)
+    format_ = _format(target, wish.format_)
     source = hub.resolve(hub.parse_reference(reference), pull_missing=pull, progress=watch.pulling)
-    checkpoint, digest = open_checkpoint(source), hub.digest(source)
-    format_ = format_ or ("gguf" if target.suffix == ".gguf" else "hf")
-    if (format_ == "gguf") != (target.suffix == ".gguf"):
+    importance = listen(source, wish.calibration, watch.measuring) if wish.calibration else None
+    done = write_model(source, target, wish, format_, importance, watch)
+    measured = _measured(done, wish, importance, watch) if wish.text else None
+    return write_report(done.to_json(), measured, target)
+
+
+def _measured(done: Conversion, wish: Wish, importance: Importance | None, watch: Observer) -> dict[str, JSON]:
+    """Parent and child on the text; where inputs were weighed, the same without, of a copy that is thrown away."""
+    assert wish.text is not None
+    measured = compare(done.source, done.target, wish.text, told=watch.measuring)
+    if importance is None or wish.calibration is None:
+        return measured
+    with tempfile.TemporaryDirectory(dir=done.target.parent, prefix=f".{done.target.name}.plain.") as folder:
+        plain = Path(folder) / done.target.name
+        write_model(done.source, plain, wish, done.format, None, watch)
+        without = compare(done.source, plain, wish.text, told=watch.measuring)
+    calibration = {"name": wish.calibration.name, "sha256": sha256(wish.calibration.text.encode())}
+    return {**measured, "calibration": {**calibration, "without": {key: without[key] for key in ("kl", "top1")}}}
+
+
+def _format(target: Path, asked: Format | None) -> Format:
+    named: Format = "gguf" if target.suffix == ".gguf" else "hf"
+    if asked is not None and asked != named:
         raise UsageError(
             "the target's name does not go with its format",
             where=str(target),
-            found=f"--format {format_}",
+            found=f"--format {asked}",
             do="GGUF files end in .gguf, Hugging Face folders do not",
         )
+    return named
 
-    def progress(name: str, done: int, total: int) -> None:
+
+def write_model(
+    source: Path, target: Path, wish: Wish, format_: Format, importance: Importance | None, watch: Observer
+) -> Conversion:
+    """The conversion itself, without comparing anything."""
+    checkpoint, digest = open_checkpoint(source), hub.digest(source)
+
+    def progress(_: str, done: int, total: int) -> None:
         watch.writing(done, total)
 
     name = stated_name(checkpoint)
     if format_ == "gguf":
-        entries = general_entries(checkpoint, name, digest) | _tokenizer_entries(checkpoint, tokenizer)
-        types = gguf_types(type_, tied_head=checkpoint.config.tied_head)
+        entries = general_entries(checkpoint, name, digest) | _tokenizer_entries(checkpoint, wish.tokenizer)
+        types = gguf_types(wish.type_, tied_head=checkpoint.config.tied_head)
         plan = plan_gguf(checkpoint, types, entries, importance)
         target_digest = write_gguf(target, plan.metadata, plan.tensors, progress=progress)
         hub.remember(target, target_digest)
         tensors, size = plan.tensors, target.stat().st_size
     else:
-        folder_plan = plan_folder(checkpoint, folder_types(type_))
+        folder_plan = plan_folder(checkpoint, folder_types(wish.type_))
         tensors = folder_plan.tensors
         size = sum(tensor.n_bytes for tensor in tensors)
         with folder_in_the_making(target, size) as folder:
-            write_weights(folder, tensors, max_shard_bytes=max_shard_bytes, progress=progress)
-            _write_beside(folder, checkpoint, folder_plan.config, tokenizer=tokenizer)
+            write_weights(folder, tensors, max_shard_bytes=wish.max_shard_bytes, progress=progress)
+            _write_beside(folder, checkpoint, folder_plan.config, tokenizer=wish.tokenizer)
             (folder / "README.md").write_text(card_text(checkpoint, name, digest), encoding="utf-8")
         target_digest = hub.digest(target)
     return Conversion(

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from greenlight.compose import converting, identity
+from greenlight.compose.converting import Wish, convert
+from greenlight.compose.identity import Text, compare, listen, windows_of
+from greenlight.errors import FormatError, HubError, TextError, UsageError
+from greenlight.evidence import read_json, sha256_file, sha256_json
+from greenlight.formats.gguf import read_gguf
+from greenlight.formats.tensors import TensorType
+from greenlight.model.checkpoint import open_checkpoint
+from greenlight.text import Tokenizer
+from tests.chat_model import tiny_chat_model
+
+TEXT = Text("a text", "The quick brown fox jumps over the lazy dog. " * 4)
+WIDE = Wish(text=TEXT)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return tiny_chat_model(tmp_path_factory.mktemp("source") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def folder(source, tmp_path_factory):
+    target = tmp_path_factory.mktemp("folder") / "hf"
+    convert(str(source), target)
+    return target
+
+
+def test_another_format_is_the_same_model(source, folder, tmp_path):
+    report = convert(str(folder), tmp_path / "back.gguf", WIDE)
+    assert report["measured"]["kl"]["max"] == 0
+    assert report["measured"]["first_difference"] is None
+    ours, theirs = read_gguf(tmp_path / "back.gguf"), read_gguf(source)
+    for name, tensor in theirs.tensors.items():
+        assert ours.tensors[name].data.tobytes() == tensor.data.tobytes(), name
+
+
+def test_the_report_chains_digests_and_is_bound_to_itself(source, tmp_path):
+    target = tmp_path / "q8.gguf"
+    report = convert(str(source), target, replace(WIDE, type_=TensorType.Q8_0))
+    assert report == read_json(identity.report_path(target), "identity")
+    assert report["source"]["sha256"] == sha256_file(source)
+    assert report["target"]["sha256"] == sha256_file(target)
+    assert read_gguf(target).metadata["greenlight.parent.sha256"] == sha256_file(source)
+    assert report["id"] == sha256_json({key: value for key, value in report.items() if key != "id"})
+    assert report["types"]["Q8_0"] > 0
+    assert 0 < report["measured"]["kl"]["mean"] < 0.1
+
+
+def test_the_same_conversion_gives_the_same_bytes(source, tmp_path):
+    wish = replace(WIDE, type_=TensorType.Q4_0)
+    reports = [convert(str(source), tmp_path / name / "m.gguf", wish) for name in "ab" if not (tmp_path / name).mkdir()]
+    assert reports[0]["target"]["sha256"] == reports[1]["target"]["sha256"]
+    assert reports[0]["measured"] == reports[1]["measured"]
+
+
+def test_licence_and_origin_go_along(source, folder, tmp_path):
+    assert 'license: "apache-2.0"' in (folder / "README.md").read_text()
+    (folder / "README.md").write_text("---\nlicense: mit\nbase_model: someone/something\n---\n")
+    convert(str(folder), tmp_path / "m.gguf")
+    metadata = read_gguf(tmp_path / "m.gguf").metadata
+    assert metadata["general.license"] == "mit"
+    assert metadata["general.base_model.0.organization"] == "someone"
+    assert metadata["general.base_model.0.name"] == "something"
+
+
+def test_the_tokenizer_goes_along_both_ways(source, folder, tmp_path):
+    convert(str(folder), tmp_path / "m.gguf")
+    readings = [
+        Tokenizer.from_gguf(read_gguf(source).metadata),
+        Tokenizer.from_folder(folder),
+        Tokenizer.from_gguf(read_gguf(tmp_path / "m.gguf").metadata),
+    ]
+    for text in ("the thing in the end", "<|im_start|>user", "naïve 123 😀"):
+        first, *others = [tokenizer.encode(text, special=True, bos=True) for tokenizer in readings]
+        assert others == [first, first]
+    assert len({tokenizer.chat_template for tokenizer in readings}) == 1
+    assert len({tokenizer.eos_ids for tokenizer in readings}) == 1
+
+
+def test_config_of_the_folder_says_its_type_and_ties(folder):
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["torch_dtype"], config["tie_word_embeddings"]) == ("float32", False)
+
+
+def test_inputs_that_were_weighed_are_compared_with_not_weighing(source, tmp_path):
+    wish = replace(WIDE, type_=TensorType.Q4_0, calibration=TEXT)
+    report = convert(str(source), tmp_path / "m.gguf", wish)
+    without = report["measured"]["calibration"]["without"]
+    assert {"kl", "top1"} == without.keys()
+    assert {path.name for path in tmp_path.iterdir()} == {"m.gguf", "m.gguf.identity.json"}
+
+
+def test_every_linear_is_weighed_by_its_name_here(source):
+    weights = [name for name, tensor in open_checkpoint(source).tensors.items() if len(tensor.shape) > 1]
+    heard = listen(source, TEXT)
+    assert heard.keys() == set(weights) - {"model.embed_tokens.weight"}
+    for name, mean in heard.items():
+        assert mean.shape == open_checkpoint(source).tensors[name].shape[-1:]
+
+
+@pytest.mark.parametrize("name", ["m.gguf", "m.gguf.identity.json"])
+def test_neither_model_nor_report_is_written_over(source, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(FormatError, match="written over"):
+        convert(str(source), tmp_path / "m.gguf")
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_name_that_contradicts_the_format_is_refused(source, tmp_path):
+    with pytest.raises(UsageError, match="does not go with"):
+        convert(str(source), tmp_path / "m.gguf", Wish(format_="hf"))
+
+
+def test_a_source_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(HubError):
+        convert(str(tmp_path / "no.gguf"), tmp_path / "m.gguf")
+
+
+def test_a_folder_without_a_tokenizer_is_refused_unless_that_is_meant(folder, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "bare").mkdir(exist_ok=True)
+        (tmp_path / "bare" / name).symlink_to(folder / name)
+    with pytest.raises(TextError, match=r"no tokenizer\.json"):
+        convert(str(tmp_path / "bare"), tmp_path / "m.gguf")
+    convert(str(tmp_path / "bare"), tmp_path / "m.gguf", Wish(tokenizer=False))
+    assert read_gguf(tmp_path / "m.gguf").metadata["tokenizer.ggml.model"] == "none"
+
+
+def test_two_models_that_read_text_differently_are_not_compared(source, tmp_path):
+    other = tmp_path / "other.gguf"
+    # One merge less: t and h are never joined.
+    other.write_bytes(source.read_bytes().replace(b"\x03\0\0\0\0\0\0\0t h", b"\x03\0\0\0\0\0\0\0i m"))
+    with pytest.raises(TextError, match="different tokens"):
+        compare(source, other, Text("a word", "the thing"))
+
+
+@pytest.mark.parametrize("size", [2, 5, 512])
+def test_windows_cover_the_text_and_begin_as_texts_begin(source, size):
+    tokenizer = Tokenizer.from_gguf(read_gguf(source).metadata)
+    windows = windows_of(TEXT, tokenizer, size)
+    assert all(len(window) <= size for window in windows)
+    ids = tokenizer.encode(TEXT.text)
+    assert [int(id) for window in windows for id in window] == ids[: len(ids) - len(ids) % size if size == 2 else None]
+
+
+def test_chunks_of_logits_change_nothing(source, monkeypatch):
+    whole = compare(source, source, TEXT)
+    monkeypatch.setattr(identity, "_CHUNK_LOGITS", 1000)
+    assert compare(source, source, TEXT)["perplexity"] == whole["perplexity"]
+
+
+def test_a_text_too_short_is_refused(source):
+    with pytest.raises(TextError, match="too short"):
+        compare(source, source, Text("x", ""))
+
+
+def test_a_text_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "x").write_bytes(b"\xff\xfe")
+    with pytest.raises(TextError, match="cannot be read"):
+        Text.of_file(tmp_path / "x")
+
+
+def test_the_packaged_text_is_long_enough_to_tell_models_apart():
+    assert len(Text.packaged().text.split()) > 900
+
+
+def test_a_window_is_said_in_a_note(source):
+    class Stub:
+        family = type("F", (), {"name": "mistral"})
+        config = type("C", (), {"windows": (24, 24)})
+
+    assert "24" in converting._notes(Stub(), "gguf")[0]
+    assert np.size(converting._notes(Stub(), "hf")) == 0
