@@ -7,6 +7,8 @@ import zipfile
 
 import pytest
 
+from greenlight.hub.client import Patience
+
 BODY = bytes(range(256)) * 300
 
 
@@ -16,6 +18,10 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("GREENLIGHT_HOME", str(folder))
     for name in ("GREENLIGHT_CATALOG", "HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("HF_TOKEN_PATH", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf_home"))
+    monkeypatch.setattr("greenlight.hub.client.PATIENCE", Patience(timeout_s=5.0, retries=2, wait_s=0.0))
     return folder
 
 

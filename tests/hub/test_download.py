@@ -1,17 +1,21 @@
+import contextlib
 import hashlib
 
 import pytest
 
 from greenlight.errors import HubError
+from greenlight.hub.client import Patience
 from greenlight.hub.download import download
 from tests.hub.conftest import BODY
-from tests.hub.servers import Behaviour, file_server
+from tests.hub.servers import Behaviour, Quiet, file_server, serving
 
 SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
 def fetch(url, target, **options):
-    return download(f"{url}/file", target, **{"sha256": SHA256, "wait_s": 0.0, "timeout_s": 5.0, **options})
+    given = {name: options.pop(name) for name in ("retries", "timeout_s") if name in options}
+    patience = Patience(**{"timeout_s": 5.0, "wait_s": 0.0, **given})
+    return download(f"{url}/file", target, **{"sha256": SHA256, "patience": patience, **options})
 
 
 def test_a_whole_file_arrives_with_progress(tmp_path):
@@ -135,3 +139,59 @@ def test_only_web_addresses_are_fetched(tmp_path):
     with pytest.raises(HubError, match="only http"):
         download("file:///etc/hostname", tmp_path / "f")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_changes_in_the_middle_is_fetched_from_the_start(tmp_path):
+    behaviour = Behaviour(BODY, cut_after=[1000], etags=['"a"', '"b"', '"b"'])
+    with file_server(behaviour) as url:
+        fetch(url, tmp_path / "f", sha256=None)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert behaviour.requests == [None, "bytes=1000-", None]
+
+
+def test_a_body_without_end_is_cut_at_the_size_it_must_have(tmp_path):
+    class Endless(Quiet):
+        def do_GET(self):  # noqa: N802
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"x" * 65536)
+
+    with serving(Endless) as url, pytest.raises(HubError):
+        fetch(url, tmp_path / "f", size_bytes=len(BODY), retries=1)
+    assert not (tmp_path / "f").exists()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= len(BODY)
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/x", "http://[", "", "{here}/file"])
+def test_redirects_to_nowhere_and_in_circles_are_refused(tmp_path, target):
+    class Sending(Quiet):
+        def do_GET(self):  # noqa: N802
+            self.send_response(302)
+            self.send_header("Location", target.format(here=f"http://{self.headers['Host']}"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with serving(Sending) as url, pytest.raises(HubError, match="refuses"):
+        fetch(url, tmp_path / "f", retries=0)
+
+
+def test_a_file_is_known_by_the_digest_that_git_gives_it(tmp_path):
+    blob = hashlib.sha1(b"blob %d\0" % len(BODY) + BODY).hexdigest()
+    with file_server(Behaviour(BODY)) as url:
+        assert fetch(url, tmp_path / "f", sha256=None, blob_sha1=blob) == SHA256
+        with pytest.raises(HubError, match="git sha1"):
+            fetch(url, tmp_path / "g", sha256=None, blob_sha1="0" * 40)
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "1e9", "Wed, 99 Foo 2020", "٣", "", "9" * 5000])
+def test_a_pause_that_is_no_time_is_ours_or_too_long(tmp_path, value):
+    behaviour = Behaviour(BODY, status=[503], headers={"Retry-After": value.encode().decode("latin-1")})
+    with file_server(behaviour) as url:
+        if value.startswith("99"):
+            with pytest.raises(HubError, match="asks to wait"):
+                fetch(url, tmp_path / "f")
+        else:
+            fetch(url, tmp_path / "f")

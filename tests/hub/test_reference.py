@@ -14,6 +14,10 @@ def test_each_form_is_told_apart():
     assert parse_reference("hf:a/b") == HubReference("hf:a/b", "a/b", None, None)
     assert parse_reference("hf:a/b@v1:c/d.gguf") == HubReference("hf:a/b@v1:c/d.gguf", "a/b", "v1", "c/d.gguf")
     assert parse_reference("hf:a/b:d.gguf") == HubReference("hf:a/b:d.gguf", "a/b", None, "d.gguf")
+    assert parse_reference("hf:a/b:Q4_K_M") == HubReference("hf:a/b:Q4_K_M", "a/b", None, None, "Q4_K_M")
+    assert parse_reference("hf:a/b@refs/pr/1#c/d.gguf") == HubReference(
+        "hf:a/b@refs/pr/1#c/d.gguf", "a/b", "refs/pr/1", "c/d.gguf"
+    )
     assert parse_reference("http://localhost:8000/v1#m") == EndpointReference(
         "http://localhost:8000/v1#m", "http://localhost:8000/v1", "m"
     )
@@ -46,7 +50,9 @@ def test_a_path_with_a_plus_in_it_is_a_path(tmp_path):
     assert parse_reference(str(path)) == PathReference(str(path), path)
 
 
-@pytest.mark.parametrize("text", ["hf:", "hf:a", "hf:a/b/c", "hf:../b", "hf:a/b@", "hf:a/b:../../x", "hf:a b/c", ""])
+@pytest.mark.parametrize(
+    "text", ["hf:", "hf:a", "hf:a/b/c", "hf:../b", "hf:a/b@", "hf:a/b:../../x", "hf:a b/c", "hf:a/b#", "hf:a/b:", ""]
+)
 def test_malformed_references_are_refused(text):
     with pytest.raises(HubError):
         parse_reference(text)

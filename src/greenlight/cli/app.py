@@ -29,7 +29,7 @@ Ref = Annotated[
     str,
     typer.Argument(
         metavar="REF",
-        help="A catalog name, a path (contains / or ends in .gguf), hf:owner/name[@rev][:file], or http://host:port/v1#model.",
+        help="A catalog name, a path (contains / or ends in .gguf), hf:owner/name[@rev][#file], or http://host:port/v1#model.",
     ),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")]

@@ -12,14 +12,15 @@ from greenlight.cli.app import AsJson, Ref, emit, verb
 
 @verb(
     "pull",
-    examples="greenlight pull smollm2\n\ngreenlight pull hf:owner/name@main:model.Q4_0.gguf\n\n"
-    "greenlight pull data:xstest",
+    examples="greenlight pull smollm2\n\ngreenlight pull hf:owner/name:Q4_K_M\n\n"
+    "greenlight pull hf:owner/name@main#model.Q4_0.gguf\n\ngreenlight pull data:xstest",
 )
 def pull(
     ref: Ref,
     source: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Take a local copy; its digest is checked.")
     ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Use what is in the cache, and ask nobody.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a model or a data set (data:NAME), check its digest, keep it in the cache."""
@@ -30,8 +31,14 @@ def pull(
         _pull_data(ref, source, as_json=as_json)
         return
     with TerminalView("pull", quiet=as_json) as view:
-        path = hub.pull(hub.parse_reference(ref), source_file=source, progress=view.pulling)
-    emit({"reference": ref, "path": str(path)}, as_json=as_json, text=lambda: f"{ref}  {path}")
+        parsed = hub.parse_reference(ref)
+        path = hub.pull(parsed, source_file=source, progress=view.pulling, offline=offline, notice=view.note)
+    revision = hub.revision(parsed)
+    emit(
+        {"reference": ref, "path": str(path), "revision": revision},
+        as_json=as_json,
+        text=lambda: f"{ref}  {path}{f'  (commit {revision})' if revision else ''}",
+    )
 
 
 def _pull_data(ref: str, source: Path | None, *, as_json: bool) -> None:

@@ -126,8 +126,12 @@ class TerminalView(Observer):
 
     def slow(self, reason: str) -> None:
         """Say once that numpy runs, and why."""
+        self.note(f"running on numpy, many times slower: {reason}")
+
+    def note(self, text: str) -> None:
+        """Say what is no error and still should be known."""
         self._close()
-        print(f"note: running on numpy, many times slower: {reason}", file=sys.stderr)
+        print(f"note: {text}", file=sys.stderr)
 
     def waiting(self, text: str) -> None:
         """Say what an endpoint is waited for: its silence looks like ours."""

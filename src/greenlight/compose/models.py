@@ -59,7 +59,7 @@ class Loaded:
 
 
 def load(reference: str, *, pull: bool = False, ops: str | None = None, observer: Observer | None = None) -> Loaded:
-    """Load a model by reference: a catalog name, a path, or `hf:owner/name[@rev][:file]`.
+    """Load a model by reference: a catalog name, a path, or `hf:owner/name[@rev][#file or :quantisation]`.
 
     Args:
         reference: what to load.

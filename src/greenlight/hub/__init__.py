@@ -1,11 +1,11 @@
 """Where weights come from: names and references, the catalog, the cache, downloads, digests."""
 
-from greenlight.hub.cache import Cached, cached, find, remove
+from greenlight.hub.cache import Cached, cached, find, remove, revision
 from greenlight.hub.catalog import Entry, catalog
 from greenlight.hub.datasets import PREFIX as DATA_PREFIX
 from greenlight.hub.datasets import DataSet, Pulled, datasets, pull_data
 from greenlight.hub.digests import digest, file_digests, remember
-from greenlight.hub.pull import Progress, pull, resolve
+from greenlight.hub.pull import Notice, Progress, pull, resolve
 from greenlight.hub.reference import (
     CatalogReference,
     EndpointReference,
@@ -23,6 +23,7 @@ __all__ = [
     "EndpointReference",
     "Entry",
     "HubReference",
+    "Notice",
     "PathReference",
     "Progress",
     "Pulled",
@@ -39,4 +40,5 @@ __all__ = [
     "remember",
     "remove",
     "resolve",
+    "revision",
 ]

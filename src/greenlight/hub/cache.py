@@ -14,14 +14,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from greenlight.errors import HubError
+from greenlight.errors import GreenlightError, HubError
 from greenlight.hub.catalog import Entry, catalog
-from greenlight.hub.reference import CatalogReference, HubReference, PathReference, Reference
+from greenlight.hub.reference import CatalogReference, HubReference, PathReference, Reference, parse_reference
 from greenlight.places import home
 
 _FORMAT = "greenlight.cached/1"
@@ -41,7 +41,7 @@ class Cached:
     """Bytes of its files."""
 
     sha256: dict[str, str]
-    """Digest by file name, as checked when it was pulled; files whose digest nobody publishes are not in it."""
+    """Digest by file name, as checked when it was pulled."""
 
     source: str
     """Where the bytes came from."""
@@ -51,6 +51,16 @@ class Cached:
 
     fetched: str
     """When, UTC, ISO 8601."""
+
+    def files(self) -> dict[Path, str]:
+        """Its files on this machine, and their digests."""
+        path = Path(self.path)
+        if path.is_dir():
+            return {path / name: sha256 for name, sha256 in self.sha256.items()}
+        # A model in several files is named by one of them; all lie under one root.
+        own = next((name for name in self.sha256 if path.as_posix().endswith(f"/{name}")), path.name)
+        root = path.parents[own.count("/")]
+        return {root / name: sha256 for name, sha256 in self.sha256.items()}
 
 
 def catalog_path(entry: Entry) -> Path:
@@ -67,9 +77,35 @@ def find(reference: Reference) -> Path | None:
         path = catalog_path(entry)
         return path if path.is_file() and path.stat().st_size == entry.size_bytes else None
     if isinstance(reference, HubReference):
-        record = read_record(reference.text)
-        return Path(record.path) if record is not None and Path(record.path).exists() else None
+        record = find_record(reference)
+        return Path(record.path) if record is not None else None
     return None
+
+
+def revision(reference: Reference) -> str | None:
+    """The commit that a hub model in the cache is of."""
+    record = find_record(reference) if isinstance(reference, HubReference) else None
+    return None if record is None else record.revision
+
+
+def find_record(reference: HubReference) -> Cached | None:
+    """What was noted of a hub model whose files are all here: under its own name, or under another of its commit."""
+    record = read_record(reference.text)
+    if record is None and reference.revision is not None:
+        same = (other for other in cached() if other.revision == reference.revision and _same_model(other, reference))
+        record = next(same, None)
+    return record if record is not None and all(file.is_file() for file in record.files()) else None
+
+
+def _same_model(record: Cached, reference: HubReference) -> bool:
+    """Whether a record is of the same files of the same repository, whatever revision it was asked for by."""
+    if record.source != f"hf:{reference.repository}":
+        return False
+    try:
+        other = parse_reference(record.reference)
+    except GreenlightError:
+        return False
+    return isinstance(other, HubReference) and other.selection == reference.selection
 
 
 def cached() -> list[Cached]:
@@ -90,11 +126,18 @@ def remove(reference: Reference) -> int:
     with locked(reference.text), disk_errors(home()):
         target = _folder(reference)
         before = _bytes(target)
-        others = [Path(other.path) for other in cached() if other.reference != reference.text]
-        others = [path for path in others if path.resolve().is_relative_to(target.resolve())]
         record = read_record(reference.text)
+        if record is None and isinstance(reference, HubReference) and (known := find_record(reference)):
+            raise HubError(
+                "this model is in the cache under another name",
+                where=reference.text,
+                found=known.reference,
+                do=f"greenlight rm {known.reference}",
+            )
+        others = [file for other in cached() if other.reference != reference.text for file in other.files()]
+        others = [file for file in others if file.is_relative_to(target)]
         if others and record is not None:
-            _remove_files(Path(record.path), others)
+            _remove_files(record, set(others))
         else:
             shutil.rmtree(target)
         _record_path(reference.text).unlink(missing_ok=True)
@@ -109,19 +152,14 @@ def _folder(reference: Reference) -> Path:
     return home() / "huggingface" / f"models--{repository.replace('/', '--')}"
 
 
-def _remove_files(model: Path, others: Sequence[Path]) -> None:
+def _remove_files(record: Cached, kept: set[Path]) -> None:
     """Remove a model's files and the blobs they link to, but none that another model of the repository needs."""
-    kept = {file for other in others for file in _files(other)}
     blobs = {file.resolve() for file in kept}
-    for file in _files(model) - kept:
+    for file in record.files().keys() - kept:
         blob = file.resolve()
-        file.unlink()
+        file.unlink(missing_ok=True)
         if blob not in blobs:
             blob.unlink(missing_ok=True)
-
-
-def _files(model: Path) -> set[Path]:
-    return {path for path in model.rglob("*") if path.is_file()} if model.is_dir() else {model}
 
 
 def _bytes(folder: Path) -> int:

