@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--isa")
-    parser.add_argument("--types", default=",".join(type_.name for type_ in TensorType))
+    parser.add_argument("--types", default=",".join(type_.name for type_ in TensorType if type_ is not TensorType.U8))
     parser.add_argument("--rows", default="1,2,4,8,16,32,128,512")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
@@ -82,6 +82,8 @@ def main() -> None:
     print(f"{ops.identity}, {native.threads()} threads; GB/s at 1 row, then Gop/s")
     for type_ in arguments.types.split(","):
         for label, (n, k) in SHAPES.items():
+            if k % TensorType[type_].block_values:
+                continue
             cells = []
             for rows in map(int, arguments.rows.split(",")):
                 bandwidth, operations = measure(ops, TensorType[type_], n, k, rows, arguments.repeats)

@@ -91,6 +91,13 @@ def test_inspect_shows_template_and_memory_plan(run, chat_model):
     assert facts["files"]["tiny.gguf"]
 
 
+def test_inspect_says_how_each_type_of_weight_is_computed_with(run, chat_model):
+    facts = json.loads(run("inspect", chat_model, "--json")[1])
+    assert facts["computed"]["types"].keys() == facts["types"].keys()
+    assert "exactly" in facts["computed"]["types"]["F32"]
+    assert f"({facts['computed']['ops']})" in run("inspect", chat_model)[1]
+
+
 def test_doctor_says_which_path_runs(run):
     facts = json.loads(run("doctor", "--json")[1])
     assert facts["ops"].split("/")[0] in {"native", "numpy"}

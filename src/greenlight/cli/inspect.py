@@ -41,6 +41,7 @@ def _text(facts: dict[str, Any]) -> str:
         lines.append(
             f"    {part['name']:<14} {part['n_parameters']:>14,} parameters {_mb(part['n_bytes']):>10}  {types}"
         )
+    lines += _computed(facts["computed"])
     lines += [f"  {name:<28} {_one_line(value)}" for name, value in facts["provenance"].items()]
     lines += [f"  left out    {part} left out: only text is read and written" for part in facts["left_out"]]
     if facts["unread"]:
@@ -52,6 +53,14 @@ def _text(facts: dict[str, Any]) -> str:
     lines += _memory(memory)
     lines += [f"  sha256      {digest}  {name}" for name, digest in facts["files"].items()]
     return "\n".join(lines)
+
+
+def _computed(computed: dict[str, Any]) -> list[str]:
+    """How each type of weight is computed with, types of one way together."""
+    ways: dict[str, list[str]] = {}
+    for name, way in computed["types"].items():
+        ways.setdefault(way, []).append(name)
+    return [f"  computed    {', '.join(names)}: {way} ({computed['ops']})" for way, names in ways.items()]
 
 
 def _memory(memory: dict[str, Any]) -> list[str]:

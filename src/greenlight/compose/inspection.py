@@ -9,7 +9,7 @@ from greenlight.errors import TextError
 from greenlight.evidence import JSON
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.load import describe
-from greenlight.ops import select_ops
+from greenlight.ops import computation, select_ops
 from greenlight.text import ChatTemplate, Tokenizer, render_tokens
 from greenlight.text.template import STATED_DATE
 
@@ -29,11 +29,13 @@ def inspect(reference: str, *, context: int | None = None, sequences: int = 1) -
     checkpoint = open_checkpoint(path)
     facts = describe(checkpoint)
     tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
-    plan = facts.memory(context or facts.config.max_seq_len, sequences, select_ops().name)
+    ops = select_ops()
+    plan = facts.memory(context or facts.config.max_seq_len, sequences, ops.name)
     free = free_memory_bytes()
     return {
         "reference": reference,
         **facts.to_json(),
+        "computed": {"ops": ops.identity, "types": dict(computation(ops.name, facts.types))},
         "files": dict(hub.file_digests(path)),
         "tokenizer": {
             "vocab_size": tokenizer.vocab_size,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from greenlight.errors import UsageError
+from greenlight.formats.tensors import TensorType
 from greenlight.ops.numpy_ops import NumpyOps
 from greenlight.ops.protocol import Ops
 
-__all__ = ["Ops", "select_ops"]
+__all__ = ["Ops", "computation", "select_ops"]
 
 NAMES = ("native", "numpy")
 
@@ -32,3 +34,15 @@ def select_ops(name: str | None = None) -> Ops:
     if asked == "native" or native.available():
         return native.NativeOps()
     return NumpyOps(reason=f"the native kernels cannot be loaded: {native.why_not()}")
+
+
+def computation(ops_name: str, types: Iterable[str]) -> dict[str, str]:
+    """How these ops compute with weights of each type, by its name, in words: what is exact and what is rounded."""
+    if ops_name == "numpy":
+        return dict.fromkeys(types, "widened to float32, exactly")
+    return {
+        name: "its own codes and scales, exactly; activations in int8 with a scale per 32"
+        if TensorType[name].quantised
+        else "float32, exactly"
+        for name in types
+    }
