@@ -33,7 +33,7 @@ SILU: Choices = {"hidden_act": ("silu", "swish", ABSENT)}
 GELU: Choices = {"hidden_activation": ("gelu_pytorch_tanh", ABSENT)}
 SCORES_BOUND: Choices = {"attn_logit_softcapping": (None, 2.0, 50.0, ABSENT)}
 LOGITS_BOUND: Choices = {"final_logit_softcapping": (None, 3.0, 30.0, ABSENT)}
-SCALE: Choices = {"query_pre_attn_scalar": (7, 40, 256, ABSENT)}
+SCALE: Choices = {"query_pre_attn_scalar": (16, 40, 256, ABSENT)}
 
 WINDOWS = (1, 2, 7, 31, 32, 33, 40)
 """Around the edges of pages, which hold 32 positions, and where a layer sees little but itself."""
@@ -239,7 +239,7 @@ def random_model(config: Config, seed: int) -> Any:
             elif name.endswith(".bias"):
                 values.normal_(0, 0.5)
             else:
-                values.normal_(0, 1.2 / values.shape[-1] ** 0.5)
+                values.normal_(0, values.shape[-1] ** -0.5)
     return model
 
 

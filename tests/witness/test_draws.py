@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ transformers.logging.disable_progress_bar()
 SEEDS = range(200)
 TOLERANCE = 1e-4
 """Largest difference of logits, relative to the largest logit."""
+
+SLACK = 16
+"""Where that is not met: how much farther from float64 ours may lie than transformers' own, whose angles of positions
+are float32 in either copy."""
 
 NUMPY = NumpyOps()
 NATIVE = native.NativeOps(kv="f32") if native.available() else NUMPY
@@ -65,10 +69,26 @@ def draw_prompts(config: Config, seed: int) -> list[np.ndarray]:
     return [rng.integers(config["vocab_size"], size=length) for length in lengths]
 
 
-def assert_close(ours: np.ndarray, theirs: np.ndarray, how: str) -> None:
-    assert ours.shape == theirs.shape
-    error = np.abs(ours - theirs).max() / np.abs(theirs).max()
-    assert error <= TOLERANCE, f"{how}: {error:.2g} of the largest logit"
+class Judge:
+    """Compares logits with transformers', whose own rounding is asked for where a draw lets rounding grow."""
+
+    def __init__(self, model: Any, prompts: list[np.ndarray]) -> None:
+        self._model, self._prompts = model, prompts
+        self._theirs = [logits_of(model, prompt) for prompt in prompts]
+
+    def check(self, which: int, ours: np.ndarray, how: str) -> None:
+        theirs = self._theirs[which]
+        assert ours.shape == theirs.shape
+        error = distance(ours, theirs)
+        if error > TOLERANCE:  # scores so large that float32 itself is no better: then nobody's float32 is the truth
+            exact = logits_of(copy.deepcopy(self._model).double(), self._prompts[which])
+            own, error = distance(theirs, exact), distance(ours, exact)
+            assert error <= max(TOLERANCE, SLACK * own), f"{how}: {error:.2g}, transformers itself {own:.2g}"
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Largest difference of logits, relative to the largest logit."""
+    return float(np.abs(a - b).max() / np.abs(b).max())
 
 
 def token_by_token(decoder: Any, tokens: np.ndarray) -> np.ndarray:
@@ -108,18 +128,17 @@ def test_a_drawn_model_gives_the_same_logits(family, seed, tmp_path):
     model = random_model(config, seed)
     folder = folder_of(tmp_path / "m", config, model, seed)
     prompts = draw_prompts(config, seed)
-    expected = [logits_of(model, prompt) for prompt in prompts]
+    judge = Judge(model, prompts)
     opened = open_checkpoint(folder)
     assert (opened.config.family, opened.unread) == (family, ())
     ours, fast = load_decoder(opened, NUMPY), load_decoder(opened, NATIVE)
-    assert_close(all_logits(ours, prompts[0]), expected[0], "numpy, one prefill")
-    assert_close(all_logits(fast, prompts[0]), expected[0], "native, one prefill")
-    assert_close(token_by_token(fast, prompts[0]), expected[0], "native, token by token")
-    slow = partial(np.random.default_rng, seed)
-    for rows, wanted in zip(ragged(fast, prompts, slow()), expected, strict=True):
-        assert_close(rows, wanted, "native, ragged batches")
+    judge.check(0, all_logits(ours, prompts[0]), "numpy, one prefill")
+    judge.check(0, all_logits(fast, prompts[0]), "native, one prefill")
+    judge.check(0, token_by_token(fast, prompts[0]), "native, token by token")
+    for which, rows in enumerate(ragged(fast, prompts, np.random.default_rng(seed))):
+        judge.check(which, rows, "native, ragged batches")
     if seed % 4 == 0:
-        for rows, wanted in zip(ragged(ours, prompts, slow()), expected, strict=True):
-            assert_close(rows, wanted, "numpy, ragged batches")
+        for which, rows in enumerate(ragged(ours, prompts, np.random.default_rng(seed))):
+            judge.check(which, rows, "numpy, ragged batches")
     if seed % 8 == 1:
-        assert_close(token_by_token(ours, prompts[1]), expected[1], "numpy, token by token")
+        judge.check(1, token_by_token(ours, prompts[1]), "numpy, token by token")
