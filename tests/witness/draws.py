@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,14 @@ class Design:
     windows: Callable[[np.random.Generator, int], Config] = lambda rng, n_layers: {}
     """Fields about windows, for a number of layers."""
 
-    more: Callable[[np.random.Generator, Config], Config] = field(default=lambda rng, config: {})
+    more: Callable[[np.random.Generator, Config], Config] = lambda rng, config: {}
     """Fields that depend on the others."""
+
+    in_gguf: Callable[[Config], Config] | None = None
+    """Fields that a GGUF file has no key for, as its readers take them; None where there are no such files."""
+
+    gguf_ropes: tuple[str, ...] = ("default", "linear", "llama3", "yarn")
+    """Ways of stretching that its GGUF files can say."""
 
 
 def everywhere(rng: np.random.Generator, n_layers: int) -> Config:
@@ -103,31 +109,80 @@ def from_a_layer_on(rng: np.random.Generator, n_layers: int) -> Config:
     return result
 
 
+UNSAID_OF_OLMO: Config = {"attention_bias": False, "layer_types": ABSENT, "tie_word_embeddings": False}
+UNSAID_OF_GEMMA: Config = {
+    "tie_word_embeddings": True,
+    "attention_bias": False,
+    "layer_types": ABSENT,
+    "sliding_window_pattern": ABSENT,
+}
+
+
+def even_heads(config: Config) -> Config:
+    """The model dim over the heads, where that is the only size of heads."""
+    return {"hidden_size": config["num_attention_heads"] * 6, "head_dim": ABSENT}
+
+
+def scale_of_heads(config: Config) -> Config:
+    """What readers of GGUF files take for all sizes but the largest."""
+    return {"query_pre_attn_scalar": config.get("head_dim", 256), "final_logit_softcapping": 25.0}
+
+
 DESIGNS: dict[str, Design] = {
     "llama": Design(
         choices=SIZES | TIED | SILU | BIASED | {"mlp_bias": (True, False, ABSENT)},
         head_dims=(*HEAD_DIMS, ABSENT),
         kv_heads_may_be_absent=True,
+        in_gguf=lambda config: {},
     ),
-    "mistral": Design(choices=SIZES | TIED | SILU, head_dims=(*HEAD_DIMS, ABSENT), windows=everywhere),
-    "qwen2": Design(choices=SIZES | TIED | SILU, head_dims=(*HEAD_DIMS, ABSENT), windows=from_a_layer_on),
-    "qwen3": Design(choices=SIZES | TIED | SILU | BIASED, head_dims=(*HEAD_DIMS, ABSENT), windows=from_a_layer_on),
-    "olmo2": Design(choices=SIZES | TIED | SILU | BIASED, head_dims=(*HEAD_DIMS, ABSENT), kv_heads_may_be_absent=True),
+    "mistral": Design(
+        choices=SIZES | TIED | SILU,
+        head_dims=(*HEAD_DIMS, ABSENT),
+        windows=everywhere,
+        in_gguf=lambda config: {"sliding_window": None},
+    ),
+    "qwen2": Design(
+        choices=SIZES | TIED | SILU,
+        head_dims=(*HEAD_DIMS, ABSENT),
+        windows=from_a_layer_on,
+        in_gguf=lambda config: {"use_sliding_window": False, "layer_types": ABSENT} | even_heads(config),
+        gguf_ropes=("default", "linear", "yarn"),
+    ),
+    "qwen3": Design(
+        choices=SIZES | TIED | SILU | BIASED,
+        head_dims=(*HEAD_DIMS, ABSENT),
+        windows=from_a_layer_on,
+        in_gguf=lambda config: {"use_sliding_window": False, "layer_types": ABSENT, "attention_bias": False},
+        gguf_ropes=("default", "linear", "yarn"),
+    ),
+    "olmo2": Design(
+        choices=SIZES | TIED | SILU | BIASED,
+        head_dims=(*HEAD_DIMS, ABSENT),
+        kv_heads_may_be_absent=True,
+        in_gguf=lambda config: UNSAID_OF_OLMO | even_heads(config),
+        gguf_ropes=("default", "linear", "yarn"),
+    ),
     "olmo3": Design(
         choices=SIZES | TIED | SILU | BIASED,
         head_dims=(*HEAD_DIMS, ABSENT),
         kv_heads_may_be_absent=True,
         ropes_by_layer="",
         windows=by_layer,
+        in_gguf=lambda config: UNSAID_OF_OLMO | even_heads(config) | {"num_hidden_layers": 5},
+        gguf_ropes=("default", "linear", "yarn"),
     ),
     "gemma": Design(
         choices=SIZES | TIED | BIASED | {"hidden_act": ("gelu", "gelu_pytorch_tanh", ABSENT)},
         head_dims=(*HEAD_DIMS, ABSENT),
+        in_gguf=lambda config: UNSAID_OF_GEMMA,
+        gguf_ropes=("default", "linear", "yarn"),
     ),
     "gemma2": Design(
         choices=SIZES | TIED | BIASED | GELU | SCORES_BOUND | LOGITS_BOUND | SCALE,
         head_dims=(*HEAD_DIMS, ABSENT),
         windows=by_layer,
+        in_gguf=lambda config: UNSAID_OF_GEMMA | scale_of_heads(config) | {"attn_logit_softcapping": 20.0},
+        gguf_ropes=("default", "linear", "yarn"),
     ),
     "gemma3": Design(
         model_type="gemma3_text",
@@ -135,6 +190,8 @@ DESIGNS: dict[str, Design] = {
         head_dims=(*HEAD_DIMS, ABSENT),
         ropes_by_layer="rope_local_base_freq",
         windows=each_nth,
+        in_gguf=lambda config: UNSAID_OF_GEMMA | scale_of_heads(config) | {"num_hidden_layers": 7},
+        gguf_ropes=("default", "linear"),
     ),
 }
 
@@ -149,6 +206,20 @@ def draw_config(family: str, seed: int) -> Config:
     config |= design.windows(rng, config["num_hidden_layers"])
     config |= _positions(rng, design)
     config |= design.more(rng, config)
+    return {name: value for name, value in config.items() if value is not ABSENT}
+
+
+def draw_gguf_config(family: str, seed: int) -> Config:
+    """The same seed's config, with what GGUF has no key for as llama.cpp takes it."""
+    in_gguf = DESIGNS[family].in_gguf
+    assert in_gguf
+    config = draw_config(family, seed)
+    config |= in_gguf(config)
+    rng = np.random.default_rng(seed)
+    rope = draw_rope(DESIGNS[family].gguf_ropes[seed % len(DESIGNS[family].gguf_ropes)], rng)
+    for name in ("rope_parameters", "rope_scaling", "rope_local_base_freq"):
+        config.pop(name, None)
+    config |= {"rope_theta": pick(rng, (1e4, 5e5)), "rope_scaling": rope or None, "max_position_embeddings": 512}
     return {name: value for name, value in config.items() if value is not ABSENT}
 
 

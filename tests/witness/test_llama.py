@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
 import numpy as np
 import pytest
 import torch
@@ -27,6 +25,7 @@ from tests.builders import (
     write_llama_folder,
     write_llama_gguf,
 )
+from tests.witness.llama_cpp_logits import llama_cpp_logits
 
 transformers.logging.set_verbosity_error()
 
@@ -225,41 +224,7 @@ def test_a_gguf_file_of_the_same_weights_agrees_with_transformers(gguf_case, ops
     assert_close(all_logits(load_decoder(path, ops), tokens), expected)
 
 
-def llama_cpp_logits(path: Path, tokens: np.ndarray) -> np.ndarray:
-    """Logits after every token, float32 cache, no flash attention."""
-    model_params = llama_cpp.llama_model_default_params()
-    model = llama_cpp.llama_model_load_from_file(str(path).encode(), model_params)
-    assert model, "llama.cpp refuses the file"
-    params = llama_cpp.llama_context_default_params()
-    params.n_ctx = params.n_batch = params.n_ubatch = 256
-    params.type_k = params.type_v = llama_cpp.GGML_TYPE_F32
-    params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    context = llama_cpp.llama_init_from_model(model, params)
-    batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
-    try:
-        batch.n_tokens = len(tokens)
-        for i, token in enumerate(tokens):
-            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = int(token), i, 1, 1
-            batch.seq_id[i][0] = 0
-        assert llama_cpp.llama_decode(context, batch) == 0
-        size = len(tokens) * llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
-        flat = ctypes.cast(llama_cpp.llama_get_logits(context), ctypes.POINTER(ctypes.c_float * size))
-        return np.array(flat.contents, np.float32).reshape(len(tokens), -1)
-    finally:
-        llama_cpp.llama_batch_free(batch)
-        llama_cpp.llama_free(context)
-        llama_cpp.llama_model_free(model)
-
-
-@pytest.fixture(scope="module")
-def quiet_llama_cpp():
-    callback = llama_cpp.llama_log_callback(lambda level, text, data: None)
-    llama_cpp.llama_log_set(callback, None)
-    yield
-    llama_cpp.llama_log_set(llama_cpp.llama_log_callback(0), None)
-
-
-def test_a_gguf_file_of_the_same_weights_agrees_with_llama_cpp(gguf_case, ops, quiet_llama_cpp):
+def test_a_gguf_file_of_the_same_weights_agrees_with_llama_cpp(gguf_case, ops):
     _, path, tokens, _ = gguf_case
     assert_close(all_logits(load_decoder(path, ops), tokens), llama_cpp_logits(path, tokens), 2e-3)
 
@@ -297,9 +262,7 @@ def mean_kl(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 @pytest.mark.skipif(not native.available(), reason="the native kernels are not built")
-def test_the_default_model_on_native_ops_is_as_near_to_transformers_as_llama_cpp_is(
-    default_model, default_twin, quiet_llama_cpp
-):
+def test_the_default_model_on_native_ops_is_as_near_to_transformers_as_llama_cpp_is(default_model, default_twin):
     """Both round activations to int8 per block, so neither is exact; ours must not be the worse."""
     tokens = english_ids(default_model)
     expected = reference(default_twin, tokens)

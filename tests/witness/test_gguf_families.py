@@ -1,0 +1,69 @@
+"""llama.cpp computes the same logits from the GGUF file that is written here of a random model of each family."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import transformers
+
+from greenlight.formats.gguf_writer import write_gguf
+from greenlight.model.checkpoint import open_checkpoint
+from greenlight.model.export import plan_gguf
+from greenlight.model.load import load_decoder
+from greenlight.model.types import gguf_types
+from greenlight.ops import numpy_ops
+from greenlight.ops.numpy_ops import NumpyOps
+from tests.builders import all_logits
+from tests.witness.draws import DESIGNS, draw_gguf_config, logits_of, random_model
+from tests.witness.llama_cpp_logits import llama_cpp_logits
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+
+TOLERANCE = 1e-3
+"""Largest difference of logits, relative to the largest logit."""
+
+FAMILIES = [family for family, design in DESIGNS.items() if design.in_gguf]
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    assert a.shape == b.shape
+    return float(np.abs(a - b).max() / np.abs(b).max())
+
+
+@pytest.fixture
+def gelu_in_float16(monkeypatch):
+    """As llama.cpp does: it looks GELU up in a table of float16 (ggml-cpu/vec.h, ggml_vec_gelu_f32)."""
+
+    def activate(x: np.ndarray, activation: str) -> np.ndarray:
+        if activation == "silu":
+            return exact(x, activation)
+        table = exact(x.astype(np.float16).astype(np.float32), activation).astype(np.float16).astype(np.float32)
+        return np.where(x <= -10, 0, np.where(x >= 10, x, table)).astype(np.float32)
+
+    exact = numpy_ops.activate
+    return lambda: monkeypatch.setattr(numpy_ops, "activate", activate)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_llama_cpp_agrees_on_the_file_that_is_written_here(family, seed, tmp_path, gelu_in_float16):
+    config = draw_gguf_config(family, seed)
+    model = random_model(config, seed)
+    folder = tmp_path / "m"
+    model.save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps(config))
+    checkpoint = open_checkpoint(folder)
+    types = gguf_types(None, tied_head=checkpoint.config.tied_head)
+    plan = plan_gguf(checkpoint, types, {"tokenizer.ggml.model": "none"})
+    write_gguf(tmp_path / "m.gguf", plan.metadata, plan.tensors)
+    tokens = np.random.default_rng(seed).integers(config["vocab_size"], size=100)
+    from_folder = all_logits(load_decoder(checkpoint, NumpyOps()), tokens)
+    from_file = all_logits(load_decoder(tmp_path / "m.gguf", NumpyOps()), tokens)
+    assert distance(from_folder, logits_of(model, tokens)) <= 1e-4
+    assert distance(from_file, from_folder) <= 1e-5
+    gelu_in_float16()
+    from_file = all_logits(load_decoder(tmp_path / "m.gguf", NumpyOps()), tokens)
+    assert distance(from_file, llama_cpp_logits(tmp_path / "m.gguf", tokens)) <= TOLERANCE
