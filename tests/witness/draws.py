@@ -109,18 +109,18 @@ def from_a_layer_on(rng: np.random.Generator, n_layers: int) -> Config:
     return result
 
 
-UNSAID_OF_OLMO: Config = {"attention_bias": False, "layer_types": ABSENT, "tie_word_embeddings": False}
-UNSAID_OF_GEMMA: Config = {
-    "tie_word_embeddings": True,
-    "attention_bias": False,
-    "layer_types": ABSENT,
-    "sliding_window_pattern": ABSENT,
-}
+UNSAID_OF_OLMO: Config = {"attention_bias": False, "tie_word_embeddings": False}
+UNSAID_OF_GEMMA: Config = {"tie_word_embeddings": True, "attention_bias": False}
 
 
 def even_heads(config: Config) -> Config:
     """The model dim over the heads, where that is the only size of heads."""
     return {"hidden_size": config["num_attention_heads"] * 6, "head_dim": ABSENT}
+
+
+def enough_layers(config: Config, n_layers: int) -> Config:
+    """So many that the family's usual pattern of windows is seen, where no list says another."""
+    return {} if "layer_types" in config else {"num_hidden_layers": n_layers}
 
 
 def scale_of_heads(config: Config) -> Config:
@@ -168,7 +168,7 @@ DESIGNS: dict[str, Design] = {
         kv_heads_may_be_absent=True,
         ropes_by_layer="",
         windows=by_layer,
-        in_gguf=lambda config: UNSAID_OF_OLMO | even_heads(config) | {"num_hidden_layers": 5},
+        in_gguf=lambda config: UNSAID_OF_OLMO | even_heads(config) | enough_layers(config, 5),
         gguf_ropes=("default", "linear", "yarn"),
     ),
     "gemma": Design(
@@ -190,7 +190,7 @@ DESIGNS: dict[str, Design] = {
         head_dims=(*HEAD_DIMS, ABSENT),
         ropes_by_layer="rope_local_base_freq",
         windows=each_nth,
-        in_gguf=lambda config: UNSAID_OF_GEMMA | scale_of_heads(config) | {"num_hidden_layers": 7},
+        in_gguf=lambda config: UNSAID_OF_GEMMA | scale_of_heads(config) | enough_layers(config, 7),
         gguf_ropes=("default", "linear"),
     ),
 }
@@ -219,7 +219,7 @@ def draw_gguf_config(family: str, seed: int) -> Config:
     rope = draw_rope(DESIGNS[family].gguf_ropes[seed % len(DESIGNS[family].gguf_ropes)], rng)
     for name in ("rope_parameters", "rope_scaling", "rope_local_base_freq"):
         config.pop(name, None)
-    config |= {"rope_theta": pick(rng, (1e4, 5e5)), "rope_scaling": rope or None, "max_position_embeddings": 512}
+    config |= {"rope_theta": 5e5 if family == "olmo3" else pick(rng, (1e4, 5e5)), "rope_scaling": rope or None, "max_position_embeddings": 512}
     return {name: value for name, value in config.items() if value is not ABSENT}
 
 

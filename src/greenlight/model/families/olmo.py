@@ -12,7 +12,7 @@ from greenlight.model.blocks import gguf_names, kv_layers, post_norm_block, shap
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Family, Weights, as_it_is
 from greenlight.model.fields import Fields
-from greenlight.model.gguf_keys import gguf_keys, rope_factors, window_pattern
+from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf, window_pattern
 from greenlight.model.hf_config import decimal, hf_keys, window_keys
 from greenlight.model.rope import RopeConfig
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf, ropes_from_hf
@@ -73,11 +73,13 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     sizes = sizes_from_gguf(fields, tensors)
     windows = windows_from_gguf(fields, sizes["n_layers"], every=EVERY)
     rope = rope_from_gguf(fields, sizes["head_dim"], sizes["max_seq_len"], tensors.get("rope_freqs.weight"))
+    # llama.cpp reads no theta of layers with a window here: a file that has another is read in two ways.
+    fields.refuse_unless("rope.freq_base_swa", rope.rope_theta)
     config = ModelConfig(
         family="olmo3" if windows else "olmo2",
         **sizes,
         rope=rope,
-        local_rope=_local_rope(fields, rope) if windows else None,
+        local_rope=RopeConfig(rope_theta=rope.rope_theta) if windows else None,  # never stretched
         **biases_from_gguf(tensors),
         norm_placement="post",
         qk_norm="projection",
@@ -87,13 +89,11 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     return config
 
 
-def _local_rope(fields: Fields, rope: RopeConfig) -> RopeConfig:
-    """Of layers with a window: never stretched, of the same theta where the file says nothing."""
-    return RopeConfig(rope_theta=fields.number("rope.freq_base_swa", rope.rope_theta))
-
-
 def gguf_metadata(config: ModelConfig) -> dict[str, Any]:
     """olmo2.* keys."""
+    if config.local_rope is not None and config.local_rope.rope_theta != config.rope.rope_theta:
+        found = f"{config.local_rope.rope_theta:g} and {config.rope.rope_theta:g}"
+        raise refuse_in_gguf("olmo2", "that layers with a window have another rope_theta", found)
     return {"general.architecture": "olmo2", **gguf_keys(config, "olmo2"), **window_pattern(config, "olmo2")}
 
 
@@ -123,7 +123,6 @@ OLMO2 = Family(
     pack_block=post_norm_block,
     kv_layers=kv_layers,
     gguf_metadata=gguf_metadata,
-    gguf_more=rope_factors,
     hf_config=olmo2_to_hf,
     gguf_extras=("rope_freqs.weight",),
 )
@@ -140,6 +139,5 @@ OLMO3 = Family(
     pack_block=post_norm_block,
     kv_layers=kv_layers,
     gguf_metadata=gguf_metadata,
-    gguf_more=rope_factors,
     hf_config=olmo3_to_hf,
 )

@@ -12,7 +12,7 @@ from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shape
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Family, Weights, as_it_is
 from greenlight.model.fields import Fields
-from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf, rope_factors
+from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf
 from greenlight.model.hf_config import hf_keys, window_keys
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
 from greenlight.model.sizes import all_read, biases_from_gguf, sizes_from_gguf, sizes_from_hf, windows_from_hf
@@ -120,7 +120,6 @@ QWEN2 = Family(
     pack_block=pre_norm_block,
     kv_layers=kv_layers,
     gguf_metadata=qwen2_to_gguf,
-    gguf_more=rope_factors,
     hf_config=qwen2_to_hf,
     gguf_extras=("rope_freqs.weight",),
 )
@@ -137,7 +136,6 @@ QWEN3 = Family(
     pack_block=pre_norm_block,
     kv_layers=kv_layers,
     gguf_metadata=qwen3_to_gguf,
-    gguf_more=rope_factors,
     hf_config=qwen3_to_hf,
     gguf_extras=("rope_freqs.weight",),
 )
