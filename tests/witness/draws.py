@@ -219,7 +219,11 @@ def draw_gguf_config(family: str, seed: int) -> Config:
     rope = draw_rope(DESIGNS[family].gguf_ropes[seed % len(DESIGNS[family].gguf_ropes)], rng)
     for name in ("rope_parameters", "rope_scaling", "rope_local_base_freq"):
         config.pop(name, None)
-    config |= {"rope_theta": 5e5 if family == "olmo3" else pick(rng, (1e4, 5e5)), "rope_scaling": rope or None, "max_position_embeddings": 512}
+    config |= {
+        "rope_theta": 5e5 if family == "olmo3" else pick(rng, (1e4, 5e5)),
+        "rope_scaling": rope or None,
+        "max_position_embeddings": 512,
+    }
     return {name: value for name, value in config.items() if value is not ABSENT}
 
 

@@ -47,8 +47,13 @@ def llama_from_hf(fields: Fields) -> ModelConfig:
 
 def mistral_from_hf(fields: Fields) -> ModelConfig:
     """config.json; what it may leave out has transformers' defaults (models/mistral/configuration_mistral.py)."""
-    fields.refuse_unless("hidden_act", "silu", "swish")
     fields.refuse_unless("layer_types")  # transformers gives every layer of a mistral the window, whatever they say
+    return mistral_of(fields)
+
+
+def mistral_of(fields: Fields) -> ModelConfig:
+    """A Mistral, or a Ministral with windows in the layers that `layer_types` names."""
+    fields.refuse_unless("hidden_act", "silu", "swish")
     sizes = sizes_from_hf(fields, max_seq_len=4096 * 32, n_kv_heads=8)
     n_layers = sizes["n_layers"]
     # A file without the field means 4096; one with null means none.

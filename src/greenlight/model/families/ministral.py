@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.families.llama import MISTRAL, from_gguf, mistral_from_hf, to_gguf
+from greenlight.model.families.llama import MISTRAL, from_gguf, mistral_of, to_gguf
 from greenlight.model.family import Family, Weights
 from greenlight.model.fields import Fields
 from greenlight.model.rope import YarnScaling
@@ -23,7 +23,7 @@ THETA, FACTOR, ORIGINAL, BETA = 1_000_000.0, 16.0, 16_384, 0.1
 
 def ministral_from_hf(fields: Fields) -> ModelConfig:
     """config.json; what it may leave out has transformers' defaults (models/ministral/configuration_ministral.py)."""
-    return replace(mistral_from_hf(fields), family="ministral")
+    return replace(mistral_of(fields), family="ministral")
 
 
 def ministral3_from_hf(fields: Fields) -> ModelConfig:
