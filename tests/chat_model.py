@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,9 +39,9 @@ why = "a test"
 """A policy of three short suites: one that fails early, one of choices, one disclosure."""
 
 
-def tiny_chat_model(path: Path, *, seed: int = 0) -> Path:
+def tiny_chat_model(path: Path, *, seed: int = 0, vocabulary: dict[str, Any] | None = None) -> Path:
     """Write the model; byte-level prompts are long, so its context is."""
-    vocabulary = byte_level()
+    vocabulary = byte_level() if vocabulary is None else vocabulary
     config = llama_config(
         vocab_size=len(vocabulary["tokenizer.ggml.tokens"]),
         hidden_size=32,

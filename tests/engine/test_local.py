@@ -4,12 +4,19 @@ from typing import NamedTuple
 
 import pytest
 
-from greenlight.engine.answering import HEAD_END, ChoiceRequest
+from greenlight.engine import GenerateRequest, SamplingParams
+from greenlight.engine.answering import HEAD_END, ChatRequest, ChoiceRequest
+from greenlight.engine.generating import Generating
 from greenlight.engine.local import LocalModel
+from greenlight.engine.sampler import Draw
+from greenlight.engine.sequence import Sequence
 from greenlight.errors import TextError
 from greenlight.text import ChatTemplate, Tokenizer
+from greenlight.text.harmony import MARKERS
+from greenlight.text.replies import Apart
 from greenlight.text.template import STATED_DATE
 from tests.chat_model import tiny_chat_model
+from tests.text.vocabularies import with_tokens
 
 
 class Turn(NamedTuple):
@@ -61,3 +68,73 @@ def test_partial_evaluation_is_the_ending_after_each_whole_context(model):
     for ours, name in zip(marked, ("Ann", "Bea"), strict=True):
         [alone] = weighed(model, Turn("text", f"She saw {name}"), " smile.")
         assert sum(ours) == pytest.approx(sum(alone), abs=1e-4)
+
+
+HARMONY_VOCABULARY = with_tokens(*MARKERS)
+
+
+@pytest.fixture(scope="module")
+def speaker(tmp_path_factory):
+    """A tiny model whose vocabulary has harmony's tokens and that has no template."""
+    vocabulary = {key: value for key, value in HARMONY_VOCABULARY.items() if key != "tokenizer.chat_template"}
+    path = tiny_chat_model(tmp_path_factory.mktemp("m") / "speaker.gguf", vocabulary=vocabulary)
+    return LocalModel.load(path, ops="numpy")
+
+
+def scripted(model, text, sampling):
+    """The result of an answer whose tokens are given."""
+    tokens = model.tokenizer.encode(text, special=True)
+    prompt = model.prompt([Turn("user", "Hi")])
+    request = GenerateRequest(id="a", prompt=prompt, sampling=sampling, reply=model.reply)
+    sequence = Sequence("a", (0, 0), list(prompt), None)
+    decoder = model.reply.decoder(model.tokenizer, prompt)
+    job = Generating(request, sequence, decoder, model.tokenizer.eos_ids, 8192)
+    shown = []
+    for token in tokens:
+        events = job.accept(Draw(token, None, ()))
+        shown.append(events[0].text)
+        if len(events) > 1:
+            assert "".join(shown) == events[1].text
+            return events[1]
+    raise AssertionError("the answer did not end")
+
+
+SPOKEN = "<|channel|>analysis<|message|>Hm. stop<|end|><|start|>assistant<|channel|>final<|message|>Yes stop<|return|>"
+
+
+def test_without_a_template_a_model_with_harmonys_tokens_is_asked_in_harmony(speaker):
+    assert speaker.template is None
+    assert speaker.stated_date == STATED_DATE
+    text = speaker.tokenizer.decode(speaker.prompt([Turn("user", "Hi")]), skip_special=False)
+    assert f"Current date: {STATED_DATE.isoformat()}\n" in text
+    assert text.endswith("<|start|>user<|message|>Hi<|end|><|start|>assistant")
+    direct = speaker.prompt([Turn("user", "Hi")], direct=True)
+    assert speaker.tokenizer.decode(direct, skip_special=False).endswith("assistant<|channel|>final<|message|>")
+
+
+def test_the_answer_is_the_final_channel_and_thoughts_are_kept_apart(speaker):
+    ended = scripted(speaker, SPOKEN, SamplingParams(max_tokens=100))
+    assert (ended.text, ended.finish, ended.apart) == ("Yes stop", "stop", Apart(reasoning="Hm. stop"))
+
+
+def test_limits_and_stop_strings_are_the_answers_and_thoughts_have_their_own(speaker, monkeypatch):
+    short = scripted(speaker, SPOKEN, SamplingParams(max_tokens=2))
+    assert (short.text, short.finish) == ("Ye", "length")
+    stopped = scripted(speaker, SPOKEN, SamplingParams(stop=("stop",)))
+    assert (stopped.text, stopped.finish) == ("Yes ", "stop_string")
+    monkeypatch.setattr("greenlight.engine.generating.REASONING_TOKENS", 5)
+    cut = scripted(speaker, SPOKEN, SamplingParams())
+    assert (cut.text, cut.finish, len(cut.tokens)) == ("", "length", 5)
+
+
+def test_only_conversations_are_read_for_thoughts(speaker):
+    answerer = speaker.answerer()
+    for id, role in (("chat", "user"), ("plain", "text")):
+        turns = (Turn(role, "Hi"),)
+        answerer.ask(ChatRequest(id=id, turns=turns, sampling=SamplingParams(max_tokens=2)))
+        answerer.poll()
+        answerer.cancel(id)
+    answerer.ask(ChatRequest(id="plain", turns=(Turn("text", "Hi"),), sampling=SamplingParams(max_tokens=2)))
+    while answerer.in_flight:
+        for reply in answerer.poll():
+            assert reply.apart is None

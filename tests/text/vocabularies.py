@@ -41,6 +41,14 @@ def byte_level(**changes: Any) -> dict[str, Any]:
     }
 
 
+def with_tokens(*texts: str, type: int = CONTROL, **changes: Any) -> dict[str, Any]:
+    """The byte-level vocabulary with more control tokens, or tokens of another type."""
+    metadata = byte_level(**changes)
+    metadata["tokenizer.ggml.tokens"] += texts
+    metadata["tokenizer.ggml.token_type"] += [type] * len(texts)
+    return metadata
+
+
 def sentencepiece(**changes: Any) -> dict[str, Any]:
     """Llama 2's kind with byte fallback and some scored pieces."""
     scored = [

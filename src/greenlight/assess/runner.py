@@ -197,6 +197,7 @@ class SuiteRunner:
             "n_output": 0 if isinstance(reply, Weighed) else reply.n_output,
             "choice_logprobs": [list(logprobs) for logprobs in answer.choice_logprobs],
             "grade": {"label": grading.label, "score": grading.score, "parsed": grading.parsed},
+            **_beside(reply),
         }
         self._journal.append(sample)
         self._timings.append(
@@ -227,6 +228,17 @@ def _answer(reply: Reply) -> Answer:
     if isinstance(reply, Weighed):
         return Answer(choice_logprobs=tuple(reply.logprobs), finish="scored")
     return Answer(text=reply.text, finish=reply.finish)
+
+
+def _beside(reply: Reply) -> dict[str, JSON]:
+    """What a model that thinks said beside its answer; of others, nothing."""
+    if isinstance(reply, Weighed) or (apart := reply.apart) is None:
+        return {}
+    return {
+        "reasoning": apart.reasoning,
+        **({"calls": [list(call) for call in apart.calls]} if apart.calls else {}),
+        **({"malformed": list(apart.malformed)} if apart.malformed else {}),
+    }
 
 
 def open_journals(folder: Path, suite: str, lock_id: str) -> tuple[Journal, Journal]:

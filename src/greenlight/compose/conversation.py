@@ -38,7 +38,7 @@ class Conversation:
         request_id = f"turn-{self._turn}"
         messages = [*self._opening(), *self._history, Message("user", text)]
         prompt = self._model.prompt(messages, today=self._today)
-        request = GenerateRequest(id=request_id, prompt=prompt, sampling=self._sampling)
+        request = GenerateRequest(id=request_id, prompt=prompt, sampling=self._sampling, reply=self._model.reply)
         answer: list[str] = []
         stream = self._engine.stream(request)
         try:

@@ -76,7 +76,7 @@ class LocalExaminee:
                 alone=model.answerer(max_sequences=1, prefix_cache=False),
             )
         }
-        if model.template is None:
+        if not model.chats:
             text = "the model has no chat template: only plain texts can be asked of it"
             return {**found, "template": {"ok": False, "bos": 0, "text": text}}
         tokens = model.prompt(PROBE)

@@ -11,6 +11,7 @@ from greenlight import hub
 from greenlight.compose.observer import Observer
 from greenlight.engine.local import LocalModel
 from greenlight.evidence import JSON, sha256
+from greenlight.text.replies import REASONING_TOKENS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,13 @@ class Loaded:
             "files": dict(self.files),
             "family": config.family,
             "parameters": self.model.decoder.n_parameters,
+            **({"replies": replies} if (replies := self._replies()) else {}),
         }
+
+    def _replies(self) -> dict[str, JSON] | None:
+        """How its answers are told from its thoughts, of a model that has any."""
+        reply = self.model.reply
+        return {"format": reply.name, "reasoning_tokens": REASONING_TOKENS} if reply else None
 
     def paths(self) -> list[Path]:
         """The files that the digests are of."""

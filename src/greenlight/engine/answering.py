@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 from greenlight.engine.requests import SamplingParams
+from greenlight.text.replies import Apart
 
 PLAIN = "text"
 """The role of a lone turn that is continued as it stands, without a chat template."""
@@ -78,6 +79,9 @@ class Answered(NamedTuple):
 
     first_token_s: float | None
     """Seconds to the first token; None where it was not seen."""
+
+    apart: Apart | None = None
+    """What came beside the answer; None of a model whose output is all answer."""
 
 
 class Weighed(NamedTuple):

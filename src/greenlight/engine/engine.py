@@ -139,7 +139,8 @@ class Engine:
         arrival = next(self._arrivals)
         if isinstance(request, GenerateRequest):
             sequence = Sequence(request.id, (arrival, 0), list(request.prompt), self._tree.root)
-            text, limit = StreamDecoder(self.tokenizer), self.limits.max_seq_len
+            reply, limit = request.reply, self.limits.max_seq_len
+            text = reply.decoder(self.tokenizer, request.prompt) if reply else StreamDecoder(self.tokenizer)
             self._jobs[request.id] = Generating(request, sequence, text, self._eos_ids, limit)
         else:
             job = Scoring(request, request.prompt or self._beginning(request), arrival, self._tree.root)

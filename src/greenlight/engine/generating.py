@@ -9,7 +9,7 @@ from greenlight.engine.requests import Event, Finish, GenerateRequest, Generatio
 from greenlight.engine.sampler import Draw, History, Row
 from greenlight.engine.sequence import Sequence
 from greenlight.engine.stops import StopMatcher
-from greenlight.text.stream import StreamDecoder
+from greenlight.text.replies import REASONING_TOKENS, ReplyDecoder
 
 
 class Generating:
@@ -27,7 +27,7 @@ class Generating:
         self,
         request: GenerateRequest,
         sequence: Sequence,
-        text: StreamDecoder,
+        text: ReplyDecoder,
         eos_ids: Collection[int],
         max_seq_len: int,
     ) -> None:
@@ -40,6 +40,7 @@ class Generating:
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
         self._cached_tokens = 0
+        self._n_answer = 0
         self._submitted = time.perf_counter()
         self._first_token: float | None = None
 
@@ -60,7 +61,12 @@ class Generating:
             self._logprobs.append(TokenLogprob(token, draw.logprob, draw.top))
         if self._history is not None:
             self._history.add(token)
-        text = "" if token in self._eos_ids else self._stops.push(self._text.push(token))
+        self._n_answer += self._text.answering
+        if token in self._eos_ids:
+            self._text.ended(token)
+            text = ""
+        else:
+            text = self._stops.push(self._text.push(token))
         finish = self._finish(token)
         if finish is not None and finish != "stop_string":
             text += self._stops.push(self._text.flush())
@@ -84,6 +90,7 @@ class Generating:
             cached_tokens=self._cached_tokens,
             first_token_s=None if first is None else first - self._submitted,
             total_s=time.perf_counter() - self._submitted,
+            apart=self._text.apart(),
         )
 
     def _finish(self, token: int) -> Finish | None:
@@ -91,7 +98,7 @@ class Generating:
             return "stop"
         if self._stops.stopped:
             return "stop_string"
-        if len(self._tokens) == self._max_tokens:
+        if self._n_answer == self._max_tokens or len(self._tokens) - self._n_answer == REASONING_TOKENS:
             return "length"
         if len(self.sequence.tokens) == self._max_seq_len:
             return "context"

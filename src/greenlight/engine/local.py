@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from greenlight.engine.answering import Answered, ChatRequest, ChoiceRequest, Reply, Turn, Weighed, is_plain, parted
 from greenlight.engine.engine import Engine
@@ -18,6 +19,8 @@ from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
 from greenlight.text import ChatTemplate, Tokenizer, render_tokens
+from greenlight.text.harmony.rendering import HarmonySettings, harmony_tokens, render_harmony
+from greenlight.text.replies import Harmony, ReplyFormat, reply_format
 from greenlight.text.template import STATED_DATE
 
 
@@ -40,6 +43,9 @@ class LocalModel:
     load_s: float
     """Seconds that loading took."""
 
+    reply: ReplyFormat | None = None
+    """How it tells its answer from its thoughts; None where all that it says is the answer."""
+
     @classmethod
     def load(cls, path: Path, *, ops: str | None = None) -> LocalModel:
         """Load a model from a GGUF file or a Hugging Face folder.
@@ -58,14 +64,23 @@ class LocalModel:
             tokenizer=tokenizer,
             template=template,
             load_s=time.perf_counter() - start,
+            reply=reply_format(tokenizer),
         )
+
+    @property
+    def chats(self) -> bool:
+        """Whether it knows how a conversation is written: by a template of its own, or by its vocabulary."""
+        return self.template is not None or (isinstance(self.reply, Harmony) and not self.tokenizer.chat_templates)
 
     @property
     def stated_date(self) -> datetime.date | None:
         """The day that prompts state; None where the template states none."""
-        return STATED_DATE if self.template is not None and self.template.states_date else None
+        states = self.template.states_date if self.template is not None else self.chats
+        return STATED_DATE if states else None
 
-    def prompt(self, messages: Sequence[Turn], *, today: datetime.date = STATED_DATE) -> tuple[int, ...]:
+    def prompt(
+        self, messages: Sequence[Turn], *, today: datetime.date = STATED_DATE, direct: bool = False
+    ) -> tuple[int, ...]:
         """Prompt tokens of a conversation, ready for the assistant's turn; user text never becomes special tokens.
 
         A lone turn of the role `text` is a plain text to be continued: it begins as the tokenizer begins texts.
@@ -73,12 +88,22 @@ class LocalModel:
         Args:
             messages: the conversation.
             today: the day for templates that state one.
+            direct: whether the answer itself follows, without a thought before it.
 
         Raises:
             TextError: the model has no chat template, or the template refuses the conversation.
         """
         if is_plain(messages):
             return tuple(self.tokenizer.encode(messages[0].content, bos=True))
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        # How a model that can do without thinking is told so; a template that does not know the word is not told.
+        quick = direct and self.template is not None and "enable_thinking" in self.template.source
+        tokens = self._conversation(turns, today, {"enable_thinking": False} if quick else {})
+        return tuple(tokens + self.reply.direct(self.tokenizer, tokens) if direct and self.reply else tokens)
+
+    def _conversation(self, turns: list[dict[str, str]], today: datetime.date, variables: dict[str, Any]) -> list[int]:
+        if self.template is None and self.chats:
+            return harmony_tokens(self.tokenizer, render_harmony(turns, settings=HarmonySettings(date=today)))
         if self.template is None:
             names = sorted(self.tokenizer.chat_templates)
             raise TextError(
@@ -87,8 +112,7 @@ class LocalModel:
                 found=", ".join(names) or None,
                 do="use an instruct model, or a file whose metadata carries tokenizer.chat_template",
             )
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        return tuple(render_tokens(self.tokenizer, self.template, turns, today=today))
+        return render_tokens(self.tokenizer, self.template, turns, today=today, **variables)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Tokens of plain text, without special tokens."""
@@ -122,7 +146,9 @@ class LocalAnswerer:
     def ask(self, request: ChatRequest) -> None:
         """Begin to answer."""
         prompt = self._model.prompt(request.turns)
-        self._engine.submit(GenerateRequest(id=request.id, prompt=prompt, sampling=request.sampling))
+        reply = None if is_plain(request.turns) else self._model.reply
+        asked = GenerateRequest(id=request.id, prompt=prompt, sampling=request.sampling, reply=reply)
+        self._engine.submit(asked)
         self._n_prompt[request.id] = len(prompt)
 
     def weigh(self, request: ChoiceRequest) -> None:
@@ -138,9 +164,8 @@ class LocalAnswerer:
         for event in self._engine.step():
             if isinstance(event, Generation):
                 n_prompt = self._n_prompt.pop(event.id)
-                replies.append(
-                    Answered(event.id, event.text, event.finish, n_prompt, len(event.tokens), event.first_token_s)
-                )
+                said = (event.id, event.text, event.finish, n_prompt, len(event.tokens), event.first_token_s)
+                replies.append(Answered(*said, event.apart))
             elif isinstance(event, Scored):
                 # What was only read carries no weight.
                 pairs = zip(event.logprobs, self._read.pop(event.id), strict=True)
@@ -162,7 +187,7 @@ class LocalAnswerer:
         end of the text belong to the choice then.
         """
         if not is_plain(request.turns):
-            prompt = self._model.prompt(request.turns)
+            prompt = self._model.prompt(request.turns, direct=True)
             pairs = [tuple(map(self._model.encode, parted(choice))) for choice in request.choices]
             return prompt, tuple(head + tail for head, tail in pairs), tuple(len(head) for head, _ in pairs)
         text = request.turns[0].content

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from greenlight.errors import ConfigError
+from greenlight.text.replies import Apart, ReplyFormat
 
 Finish: TypeAlias = Literal["stop", "stop_string", "length", "context", "cancelled"]
 """Why an answer ended: the model's end token, a stop string, max_tokens, the context's end, or `cancel`."""
@@ -43,7 +44,7 @@ class SamplingParams:
     """Key of the noise, 0 to 2**64 - 1. Requests of one seed share their noise: give each sample its own."""
 
     max_tokens: int = 256
-    """Tokens after which the answer ends as `length`."""
+    """Tokens after which the answer ends as `length`; thoughts before it have a limit of their own."""
 
     stop: tuple[str, ...] = ()
     """The answer ends before the first of these strings to be completed."""
@@ -95,6 +96,10 @@ class GenerateRequest:
 
     sampling: SamplingParams = field(default_factory=SamplingParams)
     """How tokens are drawn and when to end."""
+
+    reply: ReplyFormat | None = None
+    """How the model tells its answer from its thoughts; None takes all for the answer. With a format, `max_tokens` and
+    stop strings are the answer's: thoughts have a limit of their own."""
 
     def __post_init__(self) -> None:
         _check_id(self.id)
@@ -172,7 +177,7 @@ class Generation:
     """The request's."""
 
     tokens: tuple[int, ...]
-    """Every drawn token, the end token or the one that completed a stop string included."""
+    """Every drawn token, thoughts and the end token or the one that completed a stop string included."""
 
     text: str
     """The answer, without end token and stop string."""
@@ -194,6 +199,9 @@ class Generation:
 
     total_s: float = field(compare=False)
     """Seconds from submit to the end."""
+
+    apart: Apart | None = None
+    """What came beside the answer; None where the request named no format."""
 
 
 @dataclass(frozen=True, slots=True)

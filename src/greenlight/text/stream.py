@@ -20,6 +20,15 @@ class StreamDecoder:
         self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
         self._strip = tokenizer.strips_space
 
+    answering = True
+    """All that comes is the answer."""
+
+    def ended(self, token_id: int) -> None:
+        """The token that ends generation has no text."""
+
+    def apart(self) -> None:
+        """Nothing comes beside the answer."""
+
     def push(self, token_id: int) -> str:
         """The text that this token completes: empty while a character is unfinished."""
         if self._skip_special and token_id in self._tokenizer.special_ids:

@@ -154,6 +154,11 @@ class Tokenizer:
         return {text: token.id for text, token in self._special.items()}
 
     @property
+    def added_tokens(self) -> dict[str, int]:
+        """Text to id of every special and user-defined token."""
+        return {token.text: id for id, token in self._added.items()}
+
+    @property
     def named_tokens(self) -> dict[str, str]:
         """What templates call `bos_token`, `eos_token`, `unk_token`, `pad_token`, where they exist."""
         return dict(self._vocabulary.named)
