@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from greenlight.errors import TextError, UnsupportedError
 from greenlight.formats.gguf import read_gguf
 from greenlight.text import Tokenizer
-from tests.text.vocabularies import CONTROL, NORMAL, SPECIAL, byte_level, sentencepiece
+from tests.text.vocabularies import CONTROL, NORMAL, SPECIAL, byte_level, sentencepiece, with_tokens
 
 TOKENIZER = Tokenizer.from_gguf(byte_level())
 PIECES = Tokenizer.from_gguf(sentencepiece())
@@ -128,6 +128,18 @@ def test_a_gguf_file_may_name_several_chat_templates():
     assert tokenizer.chat_templates["tool_use"] == "tools"
     assert tokenizer.chat_template == metadata["tokenizer.chat_template"] == tokenizer.chat_templates["default"]
     assert len(tokenizer.chat_templates) == 2
+
+
+def test_a_vocabulary_larger_than_the_embedding_is_refused_unless_only_special_tokens_are_beyond_it():
+    TOKENIZER.check_fits(TOKENIZER.vocab_size, "model.gguf")
+    with pytest.raises(TextError, match="larger than the model's embedding") as caught:
+        TOKENIZER.check_fits(TOKENIZER.vocab_size - 1, "model.gguf")
+    assert "<think>" in (caught.value.found or "")
+    pictures = Tokenizer.from_gguf(with_tokens("<image>"))
+    pictures.check_fits(pictures.vocab_size - 1, "model.gguf")
+    ended = Tokenizer.from_gguf(with_tokens("<|eot_id|>"))
+    with pytest.raises(TextError, match="larger"):
+        ended.check_fits(ended.vocab_size - 1, "model.gguf")
 
 
 def test_numpy_arrays_serve_as_lists():

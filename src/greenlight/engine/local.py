@@ -56,6 +56,7 @@ class LocalModel:
         start = time.perf_counter()
         checkpoint = open_checkpoint(path)
         tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
+        tokenizer.check_fits(checkpoint.config.vocab_size, str(path))
         decoder = load_decoder(checkpoint, select_ops(ops))
         template = ChatTemplate(tokenizer.chat_template) if tokenizer.chat_template else None
         return cls(

@@ -133,6 +133,30 @@ class Tokenizer:
         """Number of ids; a model's embedding may have more rows, which stand for nothing."""
         return len(self._vocabulary.pieces)
 
+    def check_fits(self, n_rows: int, where: str) -> None:
+        """Refuse a vocabulary whose tokens of ordinary text, beginning or ends lie beyond a model's embedding.
+
+        Special tokens beyond it are let pass, since released models have some (for images, in models of text alone):
+        the engine refuses them where they are used.
+
+        Args:
+            n_rows: of the embedding.
+            where: the model's file or folder.
+
+        Raises:
+            TextError: naming the first such token.
+        """
+        needed = {*self.eos_ids, *([] if self.bos_id is None else [self.bos_id])}
+        for id in range(n_rows, self.vocab_size):
+            piece = self._vocabulary.pieces[id]
+            if piece is not None and (id in needed or id not in self.special_ids):
+                raise TextError(
+                    "the tokenizer is larger than the model's embedding",
+                    where=where,
+                    found=f"token {id} ({piece!r}), the embedding has {n_rows} rows",
+                    do="take the tokenizer that belongs to these weights",
+                )
+
     @property
     def bos_id(self) -> int | None:
         """Beginning of sequence, where the vocabulary has one."""
