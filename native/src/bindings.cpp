@@ -23,7 +23,7 @@ namespace {
 using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Ints = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Table = nb::ndarray<const int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Tables = nb::ndarray<const int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 // A matrix as Python hands it over: type, bytes, rows, bias.
 using PyMatrix = std::tuple<std::string, Bytes, int, std::optional<Floats>>;
@@ -117,11 +117,13 @@ nb::ndarray<nb::numpy, T> to_numpy(const T* data, std::initializer_list<size_t> 
 }
 
 Step begin(Context& context, std::shared_ptr<Pages> pages, const Ints& tokens, const Ints& starts, const Ints& past,
-           const Table& tables, const Ints& outputs) {
-    if (tables.shape(0) != past.size()) throw std::invalid_argument("page_tables must have one row per sequence");
+           const Tables& tables, const Ints& outputs) {
+    if (tables.shape(1) != past.size()) throw std::invalid_argument("page_tables must have one row per sequence");
+    if (static_cast<int>(tables.shape(0)) != pages->n_groups())
+        throw std::invalid_argument("page_tables must hold one table per group of layers");
     std::vector<int32_t> flat(tables.data(), tables.data() + tables.size());
     return context.begin(std::move(pages), to_vector(tokens), to_vector(starts), to_vector(past), std::move(flat),
-                         static_cast<int>(tables.shape(1)), to_vector(outputs));
+                         static_cast<int>(tables.shape(2)), to_vector(outputs));
 }
 
 Array attention(Context& context, const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
@@ -171,13 +173,15 @@ void bind_packing(nb::module_& m) {
         "type"_a, "data"_a, "vocabulary"_a, "dim"_a, nb::keep_alive<0, 2>());
     m.def(
         "new_pages",
-        [](int n_pages, const std::vector<std::pair<int, int>>& layers, bool half) {
+        [](int n_pages, const std::vector<std::tuple<int, int, int, int>>& layers, bool half) {
             if (n_pages < 1) throw std::invalid_argument("storage needs at least one page");
             std::vector<LayerShape> shapes;
-            for (const auto& [n_kv_heads, head_dim] : layers) {
+            for (const auto& [n_kv_heads, head_dim, group, window] : layers) {
                 if (n_kv_heads < 1 || head_dim < 1 || head_dim > 512)
                     throw std::invalid_argument("impossible number of kv heads or head_dim");
-                shapes.push_back({n_kv_heads, head_dim});
+                if (group < 0 || group >= static_cast<int>(layers.size()) || window < 0)
+                    throw std::invalid_argument("impossible group or window");
+                shapes.push_back({n_kv_heads, head_dim, group, window});
             }
             return std::make_shared<Pages>(n_pages, std::move(shapes), half);
         },

@@ -33,10 +33,20 @@ Array::~Array() {
 
 Pages::Pages(int n_pages, std::vector<LayerShape> layers_, bool half)
     : n_pages(n_pages), layers(std::move(layers_)), half(half) {
+    int groups = 1;
+    for (const LayerShape& layer : layers) groups = std::max(groups, layer.group + 1);
+    windows_.assign(groups, 0);
+    std::vector<size_t> used(groups);
     for (size_t layer = 0; layer < layers.size(); ++layer) {
-        offsets_.push_back(stride_);
-        stride_ += layers[layer].n_kv_heads * head_stride(static_cast<int>(layer));
+        const LayerShape& shape = layers[layer];
+        size_t& end = used[shape.group];
+        // Layers of one table are needed as long as the one that sees furthest.
+        int& window = windows_[shape.group];
+        window = end == 0 ? shape.window : window && shape.window ? std::max(window, shape.window) : 0;
+        offsets_.push_back(end);
+        end += shape.n_kv_heads * head_stride(static_cast<int>(layer));
     }
+    stride_ = *std::max_element(used.begin(), used.end());
     storage_ = Block(n_pages * stride_ * element_bytes(), true);
 }
 
@@ -79,8 +89,8 @@ Step Context::begin(std::shared_ptr<Pages> pages, std::vector<int32_t> tokens, s
     const int T = static_cast<int>(tokens.size()), B = static_cast<int>(past.size());
     need(T > 0, "a step needs at least one token");
     need(static_cast<int>(starts.size()) == B + 1, "starts must have one entry more than past");
-    need(static_cast<int64_t>(tables.size()) == static_cast<int64_t>(B) * table_width,
-         "page_tables must have one row per sequence");
+    need(static_cast<int64_t>(tables.size()) == static_cast<int64_t>(pages->n_groups()) * B * table_width,
+         "page_tables must have one row per sequence for each group of layers");
     need(starts.front() == 0 && starts.back() == T, "starts must go from 0 to the number of tokens");
     Step step{this,
               0,
@@ -101,10 +111,11 @@ Step Context::begin(std::shared_ptr<Pages> pages, std::vector<int32_t> tokens, s
         const int64_t length = static_cast<int64_t>(past[b]) + last - first;
         const int64_t n_pages = (length + kPage - 1) / kPage;
         need(last == first || n_pages <= table_width, "a sequence is longer than its pages");
-        for (int64_t p = 0; last > first && p < n_pages; ++p) {
-            const int32_t page = step.tables[static_cast<int64_t>(b) * table_width + p];
-            if (page < 0 || page >= step.pages->n_pages) {
-                throw std::out_of_range("sequence " + std::to_string(b) + " names page " + std::to_string(page) +
+        for (int group = 0; last > first && group < step.pages->n_groups(); ++group) {
+            const int32_t* table = step.table(group) + static_cast<int64_t>(b) * table_width;
+            for (int64_t p = step.pages->first_page(group, past[b]); p < n_pages; ++p) {
+                if (table[p] >= 0 && table[p] < step.pages->n_pages) continue;
+                throw std::out_of_range("sequence " + std::to_string(b) + " names page " + std::to_string(table[p]) +
                                         " of " + std::to_string(step.pages->n_pages));
             }
         }

@@ -50,10 +50,12 @@ struct Embedding {
 
 struct LayerShape {
     int n_kv_heads, head_dim;
+    int group;   // layers of one group share a table of pages
+    int window;  // newest positions that they see; 0: all
 };
 
-// Keys and values, [page][layer][kv head][keys, values]; see layout.h. A page of all layers is one piece, so what a
-// short conversation makes resident is little, and copying a page is one copy.
+// Keys and values, [page][layer of a group][kv head][keys, values]; see layout.h. A page serves the layers of any one
+// group. It is one piece, so what a short conversation makes resident is little, and copying a page is one copy.
 class Pages {
   public:
     Pages(int n_pages, std::vector<LayerShape> layers, bool half);
@@ -64,6 +66,12 @@ class Pages {
     size_t page_stride() const { return stride_; }  // elements
     uint8_t* data(int layer) const { return storage_.as() + offsets_[layer] * element_bytes(); }
     size_t bytes() const { return storage_.bytes(); }
+    int n_groups() const { return static_cast<int>(windows_.size()); }
+    // The first page of a sequence that a row at this position sees.
+    int first_page(int group, int position) const {
+        const int window = windows_[group];
+        return window && position >= window ? (position + 1 - window) / kPage : 0;
+    }
 
     const int n_pages;
     const std::vector<LayerShape> layers;
@@ -72,6 +80,7 @@ class Pages {
   private:
     size_t element_bytes() const { return half ? 2 : 4; }
     std::vector<size_t> offsets_;
+    std::vector<int> windows_;  // by group
     size_t stride_ = 0;
     Block storage_;
 };
@@ -103,6 +112,7 @@ struct Step {
     uint64_t number;
     std::shared_ptr<Pages> pages;
     int n_sequences, n_rows, table_width;
+    const int32_t* table(int group) const { return tables.data() + static_cast<size_t>(group) * n_sequences * table_width; }
     std::vector<int32_t> tokens, starts, tables, outputs, positions, sequence_of_row;
 };
 

@@ -141,6 +141,8 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     if (shape.n_kv_heads != heads.n_kv_heads || shape.head_dim != heads.head_dim) {
         throw std::invalid_argument("the pages were made for other heads");
     }
+    if (shape.window && (heads.window == 0 || heads.window > shape.window))
+        throw std::invalid_argument("this attention sees further back than its pages are kept");
     const int H = heads.n_heads, K = heads.n_kv_heads, D = heads.head_dim, group = H / K;
     if (qkv.rows != step.n_rows || qkv.columns != (H + 2 * K) * D)
         throw std::invalid_argument("qkv must be (T, (H + 2K)·D)");
@@ -169,7 +171,7 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     job.pages = pages.data(layer);
     job.half_pages = pages.half;
     job.page_stride = pages.page_stride(), job.head_stride = pages.head_stride(layer);
-    job.tables = step.tables.data(), job.table_width = step.table_width;
+    job.tables = step.table(shape.group), job.table_width = step.table_width;
     job.sequence_of_row = step.sequence_of_row.data(), job.positions = step.positions.data();
 
     std::vector<AttentionUnit> units = cut(step, K, group, heads.window);

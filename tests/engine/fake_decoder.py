@@ -23,24 +23,37 @@ class FakeOps:
     def copy_page(self, pages, source, target):
         assert source != target
         self.n_copies += 1
-        pages[target] = pages[source]
+        pages.memory[target] = pages.memory[source]
+
+
+class FakePages:
+    """One hash for each position of each layer; a page holds all layers, of which its group's are used."""
+
+    def __init__(self, n_pages, layers):
+        self.layers, self.memory = layers, np.zeros((n_pages, len(layers), PAGE_SIZE), np.uint64)
+        self.grouped = len({layer.group for layer in layers}) == len({(layer.group, layer.window) for layer in layers})
+
+    def tables(self, batch):
+        return batch.page_tables if batch.page_tables.ndim == 3 else batch.page_tables[None]
 
 
 class FakeDecoder:
-    def __init__(self, vocab_size=97, max_seq_len=256):
+    """Args: vocab_size and max_seq_len as a model's; windows: of each layer, None where it sees all positions."""
+
+    def __init__(self, vocab_size=97, max_seq_len=256, windows=(None,)):
         self.config = SimpleNamespace(vocab_size=vocab_size, max_seq_len=max_seq_len)
         self.ops = FakeOps()
-        self.kv_layers = (KVSpec(n_kv_heads=1, head_dim=2),)
+        self.kv_layers = tuple(KVSpec(n_kv_heads=1, head_dim=2, window=window) for window in windows)
         self.n_passes = self.n_tokens = self.most_tokens = 0
 
     def memory(self, context, sequences=1):
-        return SimpleNamespace(kv_bytes=context * sequences * 8)
+        return SimpleNamespace(page_bytes=context * sequences * 8)
 
-    def new_pages(self, n_pages):
-        return np.zeros((n_pages, PAGE_SIZE), np.uint64)
+    def new_pages(self, n_pages, layers=None):
+        return FakePages(n_pages, self.kv_layers if layers is None else layers)
 
     def forward(self, batch, pages):
-        self._check(batch, len(pages))
+        self._check(batch, pages)
         states = self._run(batch, pages)  # one per new position
         return self._logits(np.array([states[row] for row in batch.outputs], np.uint64))
 
@@ -55,13 +68,23 @@ class FakeDecoder:
         states = []
         for b, past in enumerate(batch.past.tolist()):
             tokens = batch.tokens[batch.starts[b] : batch.starts[b + 1]].tolist()
-            table = batch.page_tables[b]
-            for position, token in enumerate(tokens, past):
-                page, slot = table[position // PAGE_SIZE], position % PAGE_SIZE
-                before = int(pages[table[(position - 1) // PAGE_SIZE], (position - 1) % PAGE_SIZE]) if position else 1
-                pages[page, slot] = mix(before * 31 + token + 1)
-            flat = pages[table[table >= 0]].reshape(-1)[: past + len(tokens)]
-            states += np.cumsum(flat)[past:].tolist()
+            seen = np.zeros(len(tokens), np.uint64)
+            for number, layer in enumerate(pages.layers):
+                memory, table = pages.memory[:, number], pages.tables(batch)[layer.group, b]
+                for position, token in enumerate(tokens, past):
+                    last_hash = int(memory[table[(position - 1) // PAGE_SIZE], (position - 1) % PAGE_SIZE])
+                    # Where a layer sees its own position alone, no page holds the one before.
+                    known = position and layer.window != 1
+                    memory[table[position // PAGE_SIZE], position % PAGE_SIZE] = mix(
+                        (last_hash if known else number + 1) * 31 + token + 1
+                    )
+                last = past + len(tokens)
+                values = memory[table[: -(-last // PAGE_SIZE)]].reshape(-1)
+                before = np.concatenate([np.zeros(1, np.uint64), np.cumsum(values)])
+                ends = np.arange(past, last) + 1
+                starts = np.zeros_like(ends) if layer.window is None else np.maximum(ends - layer.window, 0)
+                seen += before[ends] - before[starts]
+            states += seen.tolist()
         return states
 
     def _logits(self, states):
@@ -72,9 +95,9 @@ class FakeDecoder:
         dice = sum((keys >> np.uint64(shift)) & np.uint64(7) for shift in (0, 8, 16, 24))
         return dice.astype(np.float32) / 2
 
-    def _check(self, batch, n_pages):
+    def _check(self, batch, pages):
         lengths = np.diff(batch.starts)
-        assert len(batch.past) == len(batch.page_tables) == len(lengths) > 0
+        assert len(batch.past) == len(lengths) > 0
         assert lengths.min() > 0
         assert batch.starts[0] == 0
         assert batch.starts[-1] == len(batch.tokens)
@@ -84,20 +107,25 @@ class FakeDecoder:
         assert (np.diff(batch.outputs) >= 0).all()
         assert len(batch.outputs) == 0 or 0 <= batch.outputs[0] <= batch.outputs[-1] < len(batch.tokens)
         written, seen = {}, {}
-        for b, (past, length) in enumerate(zip(batch.past.tolist(), lengths.tolist(), strict=True)):
-            assert past + length <= self.config.max_seq_len
-            table = batch.page_tables[b].tolist()
-            used = -(-(past + length) // PAGE_SIZE)
-            held = [page for page in table if page >= 0]
-            assert table[: len(held)] == held, "padding comes last"
-            assert len(set(held)) == len(held) >= used
-            assert max(held) < n_pages
-            for index in range(used):
-                seen.setdefault(table[index], set()).add(b)
-                if index >= past // PAGE_SIZE:
-                    written.setdefault(table[index], set()).add(b)
+        for group, tables in enumerate(pages.tables(batch)):
+            window = next(layer.window for layer in pages.layers if layer.group == group)
+            assert len(tables) == len(lengths)
+            for b, (past, length) in enumerate(zip(batch.past.tolist(), lengths.tolist(), strict=True)):
+                assert past + length <= self.config.max_seq_len
+                table, used = tables[b].tolist(), -(-(past + length) // PAGE_SIZE)
+                first = 0 if window is None or not pages.grouped else max(0, past + 1 - window) // PAGE_SIZE
+                held = [page for page in table if page >= 0]
+                n_gone = next(i for i, page in enumerate(table) if page >= 0)
+                assert table[n_gone : n_gone + len(held)] == held, "padding comes last, what is gone came first"
+                assert n_gone <= first
+                assert len(set(held)) == len(held) >= used - n_gone
+                assert max(held) < len(pages.memory)
+                for index in range(first, used):
+                    seen.setdefault(table[index], set()).add((group, b))
+                    if index >= past // PAGE_SIZE:
+                        written.setdefault(table[index], set()).add((group, b))
         for page, writers in written.items():
-            assert len(writers | seen[page]) == 1, "a page that is written to belongs to one sequence"
+            assert len(writers | seen[page]) == 1, "a page that is written to belongs to one group of one sequence"
         self.n_passes += 1
         self.n_tokens += len(batch.tokens)
         self.most_tokens = max(self.most_tokens, len(batch.tokens))

@@ -6,8 +6,8 @@ from greenlight.engine.sequence import Chunk, Sequence
 
 
 def chunk(tokens, start, stop, pages):
-    sequence = Sequence("a", (0, 0), tokens, Node(None, (), -1))
-    sequence.pages = pages
+    sequence = Sequence("a", (0, 0), tokens, Node())
+    sequence.tables = [pages]
     return Chunk(sequence, start, stop)
 
 
@@ -17,7 +17,7 @@ def test_chunks_lie_end_to_end_with_their_positions_and_pages():
     assert batch.starts.tolist() == [0, 3, 4]
     assert batch.past.tolist() == [30, 0]
     assert batch.positions.tolist() == [30, 31, 32, 0]
-    assert batch.page_tables.tolist() == [[4, 1], [0, -1]]
+    assert batch.page_tables.tolist() == [[[4, 1], [0, -1]]]
     assert batch.outputs.tolist() == [2, 3]
     assert batch.outputs.dtype == np.int32
 

@@ -16,7 +16,7 @@ END = 1
 def run(tokens, *, prompt=(5, 6), max_seq_len=100, **settings):
     """Events of an answer that is given these tokens until it ends."""
     request = GenerateRequest(id="a", prompt=prompt, sampling=SamplingParams(**settings))
-    sequence = Sequence("a", (0, 0), list(prompt), Node(None, (), -1))
+    sequence = Sequence("a", (0, 0), list(prompt), Node())
     job = Generating(request, sequence, StreamDecoder(TOKENIZER), TOKENIZER.eos_ids, max_seq_len)
     events = []
     for token in tokens:

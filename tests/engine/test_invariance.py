@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from greenlight.engine import Engine, GenerateRequest, Generation, ScoreRequest, TokenEvent
+from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, ScoreRequest, TokenEvent
+from greenlight.ops.protocol import PAGE_SIZE
 from tests.engine.fake_decoder import FakeDecoder, FakeTokenizer
+from tests.engine.reference import greedy_tokens
 from tests.engine.workload import make_requests
 
 N_REQUESTS = 150
@@ -108,3 +110,35 @@ def test_the_three_verbs_agree(requests, alone):
     for request in answers[:20]:
         *_, answer = engine.stream(request)
         assert answer == alone[request.id]
+
+
+WINDOWS = {
+    "half of the layers": (None, 20),
+    "all layers": (40, 40),
+    "most layers, and one sees itself alone": (None, 70, 70, 1),
+}
+
+
+@pytest.mark.parametrize("windows", WINDOWS)
+def test_layers_with_windows_change_nothing_and_hold_few_pages(windows):
+    requests = make_requests(24, 97)
+    alone = {}
+    for request in requests:
+        (alone[request.id],) = run(Engine(FakeDecoder(windows=WINDOWS[windows]), FakeTokenizer()), [request]).values()
+    answer = next(r for r in requests if isinstance(r, GenerateRequest) and r.sampling.temperature == 0)
+    expected = greedy_tokens(FakeDecoder(windows=WINDOWS[windows]), answer.prompt, len(alone[answer.id].tokens))
+    assert alone[answer.id].tokens == expected
+    for circumstances in ({}, {"n_pages": 40, "max_sequences": 16, "max_batch_tokens": 40}, {"prefix_cache": False}):
+        engine = Engine(FakeDecoder(windows=WINDOWS[windows]), FakeTokenizer(), **circumstances)
+        assert run(engine, requests) == alone
+        assert run(engine, requests[::-1]).keys() == alone.keys()
+        assert engine.n_free_pages == engine.limits.n_pages
+
+
+def test_a_window_lets_an_answer_be_longer_than_all_pages_hold():
+    decoder = FakeDecoder(windows=(16,))
+    engine = Engine(decoder, FakeTokenizer(), n_pages=3, max_batch_tokens=8, max_sequences=2)
+    request = GenerateRequest(id="long", prompt=(5,) * 100, sampling=SamplingParams(max_tokens=100, temperature=0.0))
+    (answer,) = engine.generate([request])
+    assert answer.prompt_tokens + len(answer.tokens) > 3 * PAGE_SIZE
+    assert answer.tokens == greedy_tokens(FakeDecoder(windows=(16,)), request.prompt, len(answer.tokens))

@@ -13,11 +13,11 @@ def store(tree, pool, *parts):
         found = tree.find(node, tokens, len(tokens))
         if found is None:
             pages.append(tree.take_page())
-            node = tree.add(node, tokens, pages[-1])
+            node = tree.add(node, tokens, [pages[-1]])
         else:
             node = found
-            pool.hold(node.page)
-            pages.append(node.page)
+            pool.hold(node.pages[0])
+            pages.append(node.pages[0])
     for page in reversed(pages):
         pool.drop(page)
     return pages
@@ -71,7 +71,7 @@ def test_the_least_recently_used_page_goes_first_and_always_a_last_one():
 def test_held_pages_are_never_taken():
     tree, pool = make(2)
     held = [tree.take_page(), tree.take_page()]
-    tree.add(tree.root, A, held[0])
+    tree.add(tree.root, A, [held[0]])
     assert tree.take_page() is None
     pool.drop(held[0])
     assert tree.take_page() == held[0]
@@ -82,6 +82,6 @@ def test_a_tree_that_is_switched_off_keeps_nothing():
     pool = PagePool(2)
     tree = PrefixTree(pool, enabled=False)
     page = tree.take_page()
-    assert tree.add(tree.root, A, page) is None
+    assert tree.add(tree.root, A, [page]) is None
     pool.drop(page)
     assert pool.n_free == 2

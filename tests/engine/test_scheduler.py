@@ -8,20 +8,23 @@ from greenlight.engine.pages import PagePool
 from greenlight.engine.prefix import PrefixTree
 from greenlight.engine.scheduler import Scheduler
 from greenlight.engine.sequence import Sequence
+from greenlight.model.kv_groups import ONE_GROUP, KVGroup
 from greenlight.ops.protocol import PAGE_SIZE
 
 
 class Bench:
     """A scheduler without a model: whoever is planned is computed."""
 
-    def __init__(self, n_pages=16, *, prefix_cache=True, max_batch_tokens=64, max_sequences=4):
+    def __init__(self, n_pages=16, *, groups=ONE_GROUP, prefix_cache=True, max_batch_tokens=64, max_sequences=4):
         self.copies = []
+        self.groups = groups
         self.pool = PagePool(n_pages)
-        self.tree = PrefixTree(self.pool, enabled=prefix_cache)
+        self.tree = PrefixTree(self.pool, groups, enabled=prefix_cache)
         self.scheduler = Scheduler(
             self.pool,
             self.tree,
             lambda source, target: self.copies.append((source, target)),
+            groups,
             max_batch_tokens=max_batch_tokens,
             max_sequences=max_sequences,
         )
@@ -76,7 +79,7 @@ def test_when_pages_run_out_the_youngest_starts_again_after_the_others():
     bench.step()
     assert bench.scheduler.n_running == 2
     assert set(bench.step()) == {old}  # both need a second page, one is left
-    assert (bench.scheduler.n_preempted, young.pages, young.n_computed) == (1, [], 0)
+    assert (bench.scheduler.n_preempted, young.holds_pages, young.n_computed) == (1, False, 0)
     bench.scheduler.finish(old)
     assert bench.step() == {young: (0, 33)}
 
@@ -99,15 +102,15 @@ def test_a_prompt_that_begins_like_one_being_read_joins_it_half_way():
     bench.step()
     bench.step()
     assert bench.step() == {a: (96, 97), b: (64, 71)}
-    assert a.pages[:2] == b.pages[:2]
+    assert a.tables[0][:2] == b.tables[0][:2]
 
 
 def test_two_that_compute_the_same_page_at_once_end_up_sharing_it():
     bench = Bench(max_batch_tokens=200)
     a, b = bench.add([1] * 70), bench.add([1] * 70)
     bench.step()
-    assert a.pages[:2] == b.pages[:2]
-    assert a.pages[2] != b.pages[2]
+    assert a.tables[0][:2] == b.tables[0][:2]
+    assert a.tables[0][2] != b.tables[0][2]
     assert bench.pool.n_free == 12
 
 
@@ -115,27 +118,33 @@ def test_children_share_their_parents_pages_and_all_but_the_last_to_write_copy_t
     bench = Bench(max_batch_tokens=200, max_sequences=1)
     parent = bench.add([1] * 40)
     bench.scheduler.advance(*bench.scheduler.plan())
-    shared, partial = parent.pages
+    ((shared, partial),) = parent.tables
     children = [Sequence("0", (0, n), [*parent.tokens, n, n], bench.tree.root) for n in (1, 2, 3)]
     bench.scheduler.finish(parent, children)
     assert set(bench.step().values()) == {(40, 42)}
-    assert [child.pages[0] for child in children] == [shared] * 3
+    assert [child.tables[0][0] for child in children] == [shared] * 3
     assert [source for source, _ in bench.copies] == [partial] * 2
-    assert children[2].pages[1] == partial
-    assert len({child.pages[1] for child in children}) == 3
+    assert children[2].tables[0][1] == partial
+    assert len({child.tables[0][1] for child in children}) == 3
 
 
 class Pages(RuleBasedStateMachine):
     """Whatever happens in whatever order, each page is accounted for."""
 
-    @initialize(n_pages=st.integers(4, 12), prefix_cache=st.booleans(), budget=st.sampled_from([5, 40, 200]))
-    def start(self, n_pages, prefix_cache, budget):
-        self.bench = Bench(n_pages, prefix_cache=prefix_cache, max_batch_tokens=budget)
+    @initialize(
+        n_pages=st.integers(4, 12),
+        windows=st.sampled_from([(None,), (None,), (None, 20), (40,), (1, 70), (None, None, 50, 50)]),
+        prefix_cache=st.booleans(),
+        budget=st.sampled_from([5, 40, 200]),
+    )
+    def start(self, n_pages, windows, prefix_cache, budget):
+        groups = tuple(KVGroup(window, 1) for window in windows)
+        self.bench = Bench(n_pages * len(groups), groups=groups, prefix_cache=prefix_cache, max_batch_tokens=budget)
         self.live = []
 
     @property
     def running(self):
-        return [sequence for sequence in self.live if sequence.pages]
+        return [sequence for sequence in self.live if sequence.holds_pages]
 
     @rule(pages=st.lists(st.sampled_from([1, 2]), max_size=2), n_more=st.integers(1, 40))
     def submit(self, pages, n_more):
@@ -149,13 +158,22 @@ class Pages(RuleBasedStateMachine):
             assert chunks or not self.live, "someone always moves on"
             assert sum(chunk.stop - chunk.start for chunk in chunks) <= self.bench.scheduler._max_batch_tokens
             for chunk in chunks:
-                assert len(chunk.sequence.pages) * PAGE_SIZE >= chunk.stop
+                self.check_pages(chunk.sequence, chunk.start, chunk.stop)
                 self.bench.scheduler.advance(chunk)
                 if chunk.complete:
                     chunk.sequence.tokens.append(4 + chunk.sequence.rank[0] % 2)
                 if len(chunk.sequence.tokens) > 4 * PAGE_SIZE - 2:
                     self.live.remove(chunk.sequence)
                     self.bench.scheduler.finish(chunk.sequence)
+
+    def check_pages(self, sequence, start, stop):
+        """What the positions from start to stop see, they have, and no more than was reckoned with."""
+        for group, table in zip(self.bench.groups, sequence.tables, strict=True):
+            first = 0 if group.window is None else max(0, start + 1 - group.window) // PAGE_SIZE
+            assert min(table[first : -(-stop // PAGE_SIZE)]) >= 0
+            assert len(table) * PAGE_SIZE >= stop
+            n_held = sum(page >= 0 for page in table)
+            assert n_held <= group.most_blocks(stop, self.bench.scheduler._max_batch_tokens)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), n_children=st.integers(1, 3))
@@ -179,11 +197,12 @@ class Pages(RuleBasedStateMachine):
     def each_page_is_held_as_often_as_sequences_hold_it(self):
         if not hasattr(self, "bench"):
             return
-        holders = Counter(page for sequence in self.live for page in sequence.pages)
+        held = [[page for table in s.tables for page in table if page >= 0] for s in self.live]
+        holders = Counter(page for pages in held for page in pages)
         pool = self.bench.pool
         assert all(pool.n_holders(page) == holders[page] for page in range(pool.n_pages))
         assert pool.n_available == pool.n_pages - len(holders)
-        assert all(len(set(sequence.pages)) == len(sequence.pages) for sequence in self.live)
+        assert all(len(set(pages)) == len(pages) for pages in held)
 
     @invariant()
     def whoever_holds_a_known_page_holds_those_before(self):
@@ -192,7 +211,9 @@ class Pages(RuleBasedStateMachine):
         for sequence in self.live:
             node = sequence.node
             while node.parent is not None:
-                assert sequence.pages[node.depth - 1] == node.page
+                for group, table, page in zip(self.bench.groups, sequence.tables, node.pages, strict=True):
+                    needed = node.depth > group.first_block(sequence.n_computed)
+                    assert table[node.depth - 1] == (page if needed else -1)
                 node = node.parent
 
     def teardown(self):
@@ -203,6 +224,9 @@ class Pages(RuleBasedStateMachine):
         pool, tree = self.bench.pool, self.bench.tree
         assert pool.n_available == pool.n_pages
         assert pool.n_free + len(tree) == pool.n_pages
+        for _ in range(pool.n_pages):
+            assert tree.take_page() is not None
+        assert not tree.root.children
 
 
 Pages.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)

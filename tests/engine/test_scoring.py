@@ -10,7 +10,7 @@ WAYS = st.lists(st.lists(TOKENS, min_size=1, max_size=6).map(tuple), min_size=1,
 
 
 def make(prompt, ways):
-    return Scoring(ScoreRequest(id="q", prompt=prompt, continuations=ways), prompt, 5, Node(None, (), -1))
+    return Scoring(ScoreRequest(id="q", prompt=prompt, continuations=ways), prompt, 5, Node())
 
 
 def run(job):

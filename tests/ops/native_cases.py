@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from greenlight.formats.quants import dequantize
@@ -109,6 +111,14 @@ def ragged(lengths, past=None, tables=None, tokens=None, outputs=None):
         page_tables=tables,
         outputs=np.arange(total, dtype=np.int32) if outputs is None else np.array(outputs, np.int32),
     )
+
+
+def in_groups(batch, window):
+    """The same batch for two groups of layers, the second of which has let go of what left its window."""
+    newest = batch.page_tables.copy()
+    for table, past in zip(newest, batch.past, strict=True):
+        table[: 0 if window is None else max(0, past + 1 - window) // PAGE_SIZE] = -1
+    return replace(batch, page_tables=np.stack([batch.page_tables, newest]))
 
 
 def spec(n_heads, n_kv_heads, head_dim, rotated=None, factor=1.0):

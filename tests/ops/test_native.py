@@ -171,6 +171,9 @@ def test_attention_over_ragged_batches_and_pages_is_the_reference(data, seed, he
     tables = np.where(tables >= 0, order[tables], -1)
     layers = [KVSpec(n_kv_heads=n_kv_heads, head_dim=head_dim)] * 2
     stores = [ops.new_pages(n_pages + 2, layers) for ops in (native_ops, numpy_ops)]
+    if grouped := data.draw(st.booleans()):  # the layer's pages lie by themselves, and leave with its window
+        layers[1] = replace(layers[1], window=spec.window, group=1)
+        stores[0] = native_ops.new_pages(n_pages + 2, layers)
     packed = [
         AttentionWeights(q_norm=ops.pack_norm(norms[0]), k_norm=ops.pack_norm(norms[1], 0.5))
         for ops in (native_ops, numpy_ops)
@@ -181,7 +184,7 @@ def test_attention_over_ragged_batches_and_pages_is_the_reference(data, seed, he
         if not len(qkv):
             continue
         batch = cases.ragged(new, seen, tables)
-        step = native_ops.begin(batch, stores[0])
+        step = native_ops.begin(cases.in_groups(batch, spec.window) if grouped else batch, stores[0])
         actual = native_ops.to_numpy(native_ops.attention(step, native_ops.from_numpy(step, qkv), 1, spec, packed[0]))
         expected = numpy_ops.attention(numpy_ops.begin(batch, stores[1]), qkv, 1, spec, packed[1])
         np.testing.assert_allclose(actual, expected, atol=5e-6 if kv == "f32" else 5e-3)

@@ -23,12 +23,14 @@ def make_batch(chunks: List[Chunk], outputs: Iterable[int]) -> Batch:
     for sequence, start, stop in chunks:
         tokens += sequence.tokens[start:stop]
         starts.append(len(tokens))
-    tables = [chunk.sequence.pages for chunk in chunks]
-    width = max(map(len, tables))
+    tables = list(zip(*(chunk.sequence.tables for chunk in chunks), strict=True))  # (G, B) lists of pages
+    width = max(map(len, tables[0]))
     return Batch(
         tokens=np.array(tokens, np.int32),
         starts=np.array(starts, np.int32),
         past=np.array([chunk.start for chunk in chunks], np.int32),
-        page_tables=np.array([pages + [-1] * (width - len(pages)) for pages in tables], np.int32),  # (B, P)
+        page_tables=np.array(
+            [[pages + [-1] * (width - len(pages)) for pages in table] for table in tables], np.int32
+        ),  # (G, B, P)
         outputs=np.fromiter(outputs, np.int32),
     )

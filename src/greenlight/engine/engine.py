@@ -20,6 +20,7 @@ from greenlight.engine.scheduler import Scheduler
 from greenlight.engine.scoring import Scoring
 from greenlight.engine.sequence import Chunk, Sequence
 from greenlight.errors import ConfigError, EngineError
+from greenlight.model.kv_groups import group_layers, kv_groups
 from greenlight.ops.protocol import PAGE_SIZE
 from greenlight.text.stream import StreamDecoder
 
@@ -66,20 +67,26 @@ class Engine:
         self.decoder, self.tokenizer = decoder, tokenizer
         self.max_batch_tokens, self.max_sequences = max_batch_tokens, max_sequences
         config = decoder.config
-        one_page = decoder.memory(PAGE_SIZE).kv_bytes
-        at_most = max_sequences * -(-config.max_seq_len // PAGE_SIZE)
+        layers = group_layers(decoder.kv_layers)
+        self._groups = kv_groups(layers)
+        one_page = decoder.memory(PAGE_SIZE).page_bytes
+        most = sum(group.most_blocks(config.max_seq_len, max_batch_tokens) for group in self._groups)
         self.limits = Limits(
             vocab_size=config.vocab_size,
             max_seq_len=config.max_seq_len,
-            n_pages=_count_pages(one_page, at_most, kv_bytes=kv_bytes, n_pages=n_pages),
+            n_pages=_count_pages(one_page, max_sequences * most, kv_bytes=kv_bytes, n_pages=n_pages),
             page_bytes=one_page,
+            groups=self._groups,
+            max_batch_tokens=max_batch_tokens,
         )
         """What one request may need."""
-        self._pages = decoder.new_pages(self.limits.n_pages)
+        self._pages = decoder.new_pages(self.limits.n_pages, layers)
         self._pool = PagePool(self.limits.n_pages)
-        self._tree = PrefixTree(self._pool, enabled=prefix_cache)
+        self._tree = PrefixTree(self._pool, self._groups, enabled=prefix_cache)
         self._scheduler = Scheduler(
-            self._pool, self._tree, self._copy_page, max_batch_tokens=max_batch_tokens, max_sequences=max_sequences
+            *(self._pool, self._tree, self._copy_page, self._groups),
+            max_batch_tokens=max_batch_tokens,
+            max_sequences=max_sequences,
         )
         self._sampler = Sampler()
         self._eos_ids = frozenset(tokenizer.eos_ids)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from greenlight.engine.requests import GenerateRequest, Request
 from greenlight.errors import EngineError
-from greenlight.ops.protocol import PAGE_SIZE
+from greenlight.model.kv_groups import KVGroup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +24,12 @@ class Limits:
 
     page_bytes: int
     """Bytes of one."""
+
+    groups: tuple[KVGroup, ...]
+    """Of layers: each needs pages of its own."""
+
+    max_batch_tokens: int
+    """Positions that one step may compute."""
 
     def check(self, request: Request) -> None:
         """Raise EngineError if the request can never be honoured."""
@@ -60,11 +66,11 @@ class Limits:
         )
 
     def _check_pages(self, request: Request, n_positions: int) -> None:
-        needed = -(-n_positions // PAGE_SIZE)
+        needed = sum(group.most_blocks(n_positions, self.max_batch_tokens) for group in self.groups)
         if needed > self.n_pages:
             raise EngineError(
                 "the request needs more memory for keys and values than the engine has",
                 where=f"request {request.id!r}",
-                found=f"{n_positions} tokens, prompt and answer; {self.n_pages * PAGE_SIZE} fit",
+                found=f"{n_positions} tokens, prompt and answer, take {needed} pages; there are {self.n_pages}",
                 do=f"lower max_tokens, or raise the engine's kv_bytes to {needed * self.page_bytes} (n_pages {needed})",
             )

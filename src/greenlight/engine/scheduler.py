@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Sequences
 from operator import attrgetter
 
 from greenlight.engine.pages import PagePool
 from greenlight.engine.prefix import PrefixTree
 from greenlight.engine.sequence import Chunk, Sequence
+from greenlight.model.kv_groups import ONE_GROUP, KVGroup
 from greenlight.ops.protocol import PAGE_SIZE
 
 _rank = attrgetter("rank")
@@ -26,6 +28,7 @@ class Scheduler:
         pool: the pages.
         tree: which of them hold known prefixes.
         copy_page: copies the content of one page to another.
+        groups: of layers; a sequence holds pages for each, and lets go of what has left a group's window.
         max_batch_tokens: tokens a step may hold.
         max_sequences: sequences that may be under way before another request is admitted.
     """
@@ -35,11 +38,12 @@ class Scheduler:
         pool: PagePool,
         tree: PrefixTree,
         copy_page: Callable[[int, int], None],
+        groups: Sequences[KVGroup] = ONE_GROUP,
         *,
         max_batch_tokens: int,
         max_sequences: int,
     ) -> None:
-        self._pool, self._tree, self._copy_page = pool, tree, copy_page
+        self._pool, self._tree, self._copy_page, self._groups = pool, tree, copy_page, groups
         self._max_batch_tokens, self._max_sequences = max_batch_tokens, max_sequences
         self._running: list[Sequence] = []
         self._waiting: list[Sequence] = []
@@ -57,7 +61,8 @@ class Scheduler:
         return len(self._running)
 
     def add(self, sequence: Sequence) -> None:
-        """Queue a sequence by its rank."""
+        """Queue a sequence by its rank; it holds nothing yet, or no longer."""
+        self._clear(sequence)
         insort(self._waiting, sequence, key=_rank)
 
     def plan(self) -> list[Chunk]:
@@ -71,22 +76,26 @@ class Scheduler:
         sequence = chunk.sequence
         sequence.n_computed = chunk.stop
         while (depth := sequence.node.depth) < chunk.stop // PAGE_SIZE:
-            node = self._tree.add(sequence.node, sequence.tokens, sequence.pages[depth])
+            node = self._tree.add(sequence.node, sequence.tokens, [table[depth] for table in sequence.tables])
             if node is None:
-                return
-            if node.page != sequence.pages[depth]:
-                # Two sequences computed the same page in the same step: the later one gives up its copy.
-                self._pool.hold(node.page)
-                self._pool.drop(sequence.pages[depth])
-                sequence.pages[depth] = node.page
+                break
+            for table, page in zip(sequence.tables, node.pages, strict=True):
+                if page != table[depth]:
+                    # Two sequences computed the same page in the same step: the later one gives up its copy.
+                    self._pool.hold(page)
+                    self._pool.drop(table[depth])
+                    table[depth] = page
             sequence.node = node
+        self._let_go(sequence)
 
     def finish(self, sequence: Sequence, children: Iterable[Sequence] = ()) -> None:
         """A sequence ended; its children, if any, go on from its last position, on its pages."""
         for child in children:
-            child.n_computed, child.pages, child.node = sequence.n_computed, list(sequence.pages), sequence.node
-            for page in child.pages:
-                self._pool.hold(page)
+            child.n_computed, child.node = sequence.n_computed, sequence.node
+            child.tables, child.n_gone = [list(table) for table in sequence.tables], list(sequence.n_gone)
+            for table, n_gone in zip(child.tables, child.n_gone, strict=True):
+                for page in table[n_gone:]:
+                    self._pool.hold(page)
             insort(self._running, child, key=_rank)
         self._running.remove(sequence)
         self._release(sequence)
@@ -114,7 +123,7 @@ class Scheduler:
 
     def _give_pages(self, chunks: list[Chunk]) -> list[Chunk]:
         """Find pages for chunks, oldest first; those whose pages went to an older one drop out."""
-        return [chunk for chunk in chunks if chunk.sequence.pages and self._secure(chunk)]
+        return [chunk for chunk in chunks if chunk.sequence.holds_pages and self._secure(chunk)]
 
     def _secure(self, chunk: Chunk) -> bool:
         """Pages to write a chunk to, preempting from the youngest; False if that is the chunk's own sequence."""
@@ -127,20 +136,20 @@ class Scheduler:
 
     def _grow(self, sequence: Sequence, stop: int) -> bool:
         """Pages for positions up to `stop`, the last shared one replaced by a copy; False if there are too few."""
-        pages = sequence.pages
         first = sequence.n_computed // PAGE_SIZE
-        if first < len(pages) and self._pool.n_holders(pages[first]) > 1:
-            copy = self._tree.take_page()
-            if copy is None:
-                return False
-            self._copy_page(pages[first], copy)
-            self._pool.drop(pages[first])
-            pages[first] = copy
-        while len(pages) * PAGE_SIZE < stop:
-            page = self._tree.take_page()
-            if page is None:
-                return False
-            pages.append(page)
+        for pages in sequence.tables:
+            if first < len(pages) and self._pool.n_holders(pages[first]) > 1:
+                copy = self._tree.take_page()
+                if copy is None:
+                    return False
+                self._copy_page(pages[first], copy)
+                self._pool.drop(pages[first])
+                pages[first] = copy
+            while len(pages) * PAGE_SIZE < stop:
+                page = self._tree.take_page()
+                if page is None:
+                    return False
+                pages.append(page)
         return True
 
     def _admit(self, left: int) -> list[Chunk]:
@@ -149,9 +158,9 @@ class Scheduler:
         while left and self._waiting and len(self._running) < self._max_sequences:
             sequence = self._waiting[0]
             self._match(sequence)
-            missing = -(-len(sequence.tokens) // PAGE_SIZE) - len(sequence.pages)
-            # Those under way may each need another page soon: leave it to them, or they would take it back.
-            if missing + len(self._running) > self._pool.n_available and self._running:
+            # Those under way may each need other pages soon: leave them, or they would take them back.
+            left_alone = len(self._running) * len(self._groups)
+            if self._n_missing(sequence) + left_alone > self._pool.n_available and self._running:
                 self._release(sequence)
                 break
             del self._waiting[0]
@@ -165,15 +174,41 @@ class Scheduler:
 
     def _match(self, sequence: Sequence) -> None:
         """Skip what the prefix tree holds of the coming positions, up to the first whose logits are wanted."""
-        while sequence.n_computed == len(sequence.pages) * PAGE_SIZE == sequence.node.depth * PAGE_SIZE:
-            node = self._tree.find(sequence.node, sequence.tokens, sequence.first_output)
-            if node is None:
-                return
-            self._pool.hold(node.page)
-            sequence.pages.append(node.page)
-            sequence.node = node
-            sequence.n_computed += PAGE_SIZE
-            sequence.n_cached += PAGE_SIZE
+        if not sequence.n_computed == len(sequence.tables[0]) * PAGE_SIZE == sequence.node.depth * PAGE_SIZE:
+            return
+        path = self._tree.reach(sequence.node, sequence.tokens, sequence.first_output)
+        if not path:
+            return
+        end = path[-1].depth * PAGE_SIZE
+        for number, group in enumerate(self._groups):
+            first = group.first_block(end)
+            pages = [node.pages[number] if node.depth > first else -1 for node in path]
+            for page in pages:
+                if page >= 0:
+                    self._pool.hold(page)
+            sequence.tables[number] += pages
+        sequence.n_cached += end - sequence.n_computed
+        sequence.n_computed, sequence.node = end, path[-1]
+        self._let_go(sequence)
+
+    def _let_go(self, sequence: Sequence) -> None:
+        """Drop the pages that have left their group's window."""
+        for number, group in enumerate(self._groups):
+            table, first = sequence.tables[number], group.first_block(sequence.n_computed)
+            for block in range(sequence.n_gone[number], first):
+                if table[block] >= 0:
+                    self._pool.drop(table[block])
+                    table[block] = -1
+            sequence.n_gone[number] = max(sequence.n_gone[number], first)
+
+    def _n_missing(self, sequence: Sequence) -> int:
+        """Pages that a sequence will have to take until its last known token is computed."""
+        n_missing = 0
+        for group, table, n_gone in zip(self._groups, sequence.tables, sequence.n_gone, strict=True):
+            ahead = -(-len(sequence.tokens) // PAGE_SIZE) - n_gone
+            most = group.most_blocks(len(sequence.tokens), self._max_batch_tokens)
+            n_missing += min(ahead, most) - (len(table) - n_gone)
+        return n_missing
 
     def _preempt(self, sequence: Sequence) -> None:
         self.n_preempted += 1
@@ -183,7 +218,11 @@ class Scheduler:
 
     def _release(self, sequence: Sequence) -> None:
         """Drop all pages, the deepest first, as the prefix tree's order of eviction needs."""
-        for page in reversed(sequence.pages):
-            self._pool.drop(page)
-        sequence.pages, sequence.node = [], self._tree.root
-        sequence.n_computed = sequence.n_cached = 0
+        for number, table in enumerate(sequence.tables):
+            for page in reversed(table[sequence.n_gone[number] :]):
+                self._pool.drop(page)
+        self._clear(sequence)
+
+    def _clear(self, sequence: Sequence) -> None:
+        sequence.tables, sequence.n_gone = [[] for _ in self._groups], [0] * len(self._groups)
+        sequence.node, sequence.n_computed, sequence.n_cached = self._tree.root, 0, 0

@@ -34,7 +34,7 @@ class Sequence:
         targets: tokens to weigh, by ascending position; empty for a sequence that generates.
     """
 
-    __slots__ = ("n_cached", "n_computed", "node", "pages", "rank", "request_id", "targets", "tokens")
+    __slots__ = ("n_cached", "n_computed", "n_gone", "node", "rank", "request_id", "tables", "targets", "tokens")
 
     def __init__(
         self, request_id: str, rank: tuple[int, int], tokens: list[int], root: Node, targets: list[Target] | None = None
@@ -45,10 +45,17 @@ class Sequence:
         """Positions whose keys and values are in the pages."""
         self.n_cached = 0
         """How many of them were found in the prefix tree since it last started."""
-        self.pages: list[int] = []
-        """Pages in order, each held once by this sequence."""
+        self.tables: list[list[int]] = []
+        """By group of layers, pages in order, each held once by this sequence; -1 for those that left the window."""
+        self.n_gone: list[int] = []
+        """By group, how many of them have left."""
         self.node = root
         """The deepest page of this sequence that is in the prefix tree."""
+
+    @property
+    def holds_pages(self) -> bool:
+        """Whether it is under way."""
+        return any(self.tables)
 
     @property
     def n_pending(self) -> int:

@@ -253,7 +253,13 @@ def attention_spec(config: ModelConfig, window: int | None) -> AttentionSpec:
 
 def kv_layers(config: ModelConfig) -> tuple[KVSpec, ...]:
     """What each layer keeps per position."""
-    return (KVSpec(n_kv_heads=config.n_kv_heads, head_dim=config.head_dim),) * config.n_layers
+    specs = []
+    for layer in range(config.n_layers):
+        window = config.window(layer)
+        if window is not None and window >= config.max_seq_len:
+            window = None  # nothing ever leaves it
+        specs.append(KVSpec(n_kv_heads=config.n_kv_heads, head_dim=config.head_dim, window=window))
+    return tuple(specs)
 
 
 # The three places of norms

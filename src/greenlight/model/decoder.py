@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,9 +35,14 @@ class Decoder:
         self._norm = ops.pack_norm(checkpoint["model.norm.weight"], config.norm_offset)
         self._head = ops.pack_linear([head], [None])
 
-    def new_pages(self, n_pages: int) -> Pages:
-        """Storage for keys and values: n_pages of PAGE_SIZE positions, in every layer."""
-        return self.ops.new_pages(n_pages, self.kv_layers)
+    def new_pages(self, n_pages: int, layers: Sequence[KVSpec] | None = None) -> Pages:
+        """Storage for keys and values.
+
+        Args:
+            n_pages: how many pages of PAGE_SIZE positions.
+            layers: what the layers keep, in groups; without them all layers share one table of pages.
+        """
+        return self.ops.new_pages(n_pages, self.kv_layers if layers is None else layers)
 
     def forward(self, batch: Batch, pages: Pages) -> NDArray[np.float32]:
         """Logits of the rows that the batch asks for, (R, V); keys and values of all rows go to the pages."""
@@ -65,7 +72,9 @@ class Decoder:
 
     def memory(self, context: int, sequences: int = 1) -> MemoryPlan:
         """Bytes that running `sequences` of `context` positions at once will take, predicted."""
-        return plan_memory(self.config, self._stored_bytes, self.n_parameters, self.ops.name, context, sequences)
+        return plan_memory(
+            self.config, self.kv_layers, self._stored_bytes, self.n_parameters, self.ops.name, context, sequences
+        )
 
     def _last_hidden(self, step: Step) -> Array:
         """The blocks' output at the rows asked for, not yet normed, (R, C)."""

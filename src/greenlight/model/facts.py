@@ -12,6 +12,7 @@ import numpy as np
 
 from greenlight.model.checkpoint import Checkpoint
 from greenlight.model.config import ModelConfig
+from greenlight.model.families import family_named
 from greenlight.model.memory import MemoryPlan, plan_memory
 
 _PARTS = (
@@ -94,7 +95,8 @@ class ModelFacts:
     def memory(self, context: int, sequences: int = 1, ops_name: str = "native") -> MemoryPlan:
         """What running it would take on ops of that name, predicted."""
         stored = sum(part.n_bytes for part in self.parts)
-        return plan_memory(self.config, stored, self.n_parameters, ops_name, context, sequences)
+        layers = family_named(self.family).kv_layers(self.config)
+        return plan_memory(self.config, layers, stored, self.n_parameters, ops_name, context, sequences)
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenlight.model.config import ModelConfig
-from greenlight.ops.protocol import PAGE_SIZE
+from greenlight.model.kv_groups import group_layers, kv_groups, n_values, page_values
+from greenlight.ops.protocol import KVSpec
 
 STEP_ROWS = 512
 """Rows of one step that activations are sized for: a prefill chunk."""
@@ -27,8 +29,11 @@ class MemoryPlan:
     kv_bytes_per_position: int
     """Keys and values of one position, all layers."""
 
+    page_bytes: int
+    """One page: PAGE_SIZE positions of one group of layers."""
+
     kv_bytes: int
-    """Keys and values of all sequences, in whole pages."""
+    """Keys and values of all sequences, in whole pages; those that have left a window are not held."""
 
     activations_bytes: int
     """Scratch memory of one step, and its logits."""
@@ -41,6 +46,7 @@ class MemoryPlan:
 
 def plan_memory(
     config: ModelConfig,
+    layers: Sequence[KVSpec],
     stored_bytes: int,
     n_parameters: int,
     ops_name: str,
@@ -51,6 +57,7 @@ def plan_memory(
 
     Args:
         config: the model's facts.
+        layers: what its layers keep per position.
         stored_bytes: bytes of the weights in their file.
         n_parameters: number of values in it.
         ops_name: 'numpy' widens weights and the cache to float32; 'native' keeps weights as stored, the cache in
@@ -63,8 +70,9 @@ def plan_memory(
     weights = 4 * n_parameters if wide else stored_bytes
     if wide and not config.tied_head:
         weights -= 2 * embedding  # rows of the embedding stay as stored, at most 16 bits a value
-    per_position = 2 * config.n_layers * config.n_kv_heads * config.head_dim * (4 if wide else 2)
-    pages = -(-context // PAGE_SIZE) * sequences
+    groups, value_bytes = kv_groups(group_layers(layers)), 4 if wide else 2
+    page_bytes = page_values(groups) * value_bytes
+    pages = sequences * sum(group.most_blocks(context, min(STEP_ROWS, context)) for group in groups)
     heads = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
     rows = min(STEP_ROWS, context * sequences)
     step_values = rows * (4 * config.dim + heads + 3 * config.ffn_dim) + sequences * config.vocab_size
@@ -72,7 +80,8 @@ def plan_memory(
         context=context,
         sequences=sequences,
         weights_bytes=weights,
-        kv_bytes_per_position=per_position,
-        kv_bytes=per_position * PAGE_SIZE * pages,
+        kv_bytes_per_position=sum(map(n_values, layers)) * value_bytes,
+        page_bytes=page_bytes,
+        kv_bytes=page_bytes * pages,
         activations_bytes=4 * step_values,
     )

@@ -147,11 +147,12 @@ class NativeOps:
         return _native.pack_embedding(weight.type.name, _bytes(weight), vocabulary, dim)
 
     def new_pages(self, n_pages: int, layers: Sequence[KVSpec]) -> Pages:
-        """Storage for n_pages of 32 positions in every layer; memory is used as pages are first written."""
-        return _native.new_pages(n_pages, [(layer.n_kv_heads, layer.head_dim) for layer in layers], self._half_pages)
+        """Storage for n_pages of 32 positions of any one group; memory is used as pages are first written."""
+        shapes = [(layer.n_kv_heads, layer.head_dim, layer.group, layer.window or 0) for layer in layers]
+        return _native.new_pages(n_pages, shapes, self._half_pages)
 
     def copy_page(self, pages: Pages, source: int, target: int) -> None:
-        """Copy one page of every layer."""
+        """Copy one page, whichever group it serves."""
         pages.copy(source, target)
 
     def begin(self, batch: Batch, pages: Pages) -> Step:
@@ -161,7 +162,8 @@ class NativeOps:
             ValueError: starts, past and page_tables contradict each other.
             IndexError: a page or an output row that does not exist.
         """
-        tables = np.ascontiguousarray(batch.page_tables, np.int32)
+        tables = batch.page_tables if batch.page_tables.ndim == 3 else batch.page_tables[None]
+        tables = np.ascontiguousarray(tables, np.int32)
         return self._context.begin(
             pages, _int32(batch.tokens), _int32(batch.starts), _int32(batch.past), tables, _int32(batch.outputs)
         )

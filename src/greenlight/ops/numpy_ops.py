@@ -64,6 +64,12 @@ class Experts:
 class PageStore:
     """Keys (already rotated) and values of all layers, by page."""
 
+    layers: tuple[KVSpec, ...]
+    """What each layer keeps."""
+
+    memory: Floats
+    """All of it, (pages, values of a page); layers of different groups lie at the same places, on different pages."""
+
     keys: tuple[Floats, ...]
     """Per layer, (pages, PAGE_SIZE, K, D)."""
 
@@ -81,8 +87,11 @@ class NumpyStep:
     pages: PageStore
     """Where keys and values are kept."""
 
+    tables: NDArray[np.int32]
+    """Pages of each sequence, by group, (G, B, P)."""
+
     row_pages: NDArray[np.int32]
-    """Page of each row, (T,)."""
+    """Page of each row, by group, (G, T)."""
 
     rotations: dict[RopeSpec, tuple[Floats, Floats]] = field(default_factory=dict)
     """cos and sin of each row, (T, 1, pairs), computed once per step."""
@@ -139,25 +148,37 @@ class NumpyOps:
 
     def new_pages(self, n_pages: int, layers: Sequence[KVSpec]) -> PageStore:
         """Zeroed float32 storage."""
-        shapes = [(n_pages, PAGE_SIZE, layer.n_kv_heads, layer.head_dim) for layer in layers]
-        return PageStore(
-            keys=tuple(np.zeros(shape, np.float32) for shape in shapes),
-            values=tuple(np.zeros(shape, np.float32) for shape in shapes),
-        )
+        used = [0] * (1 + max((layer.group for layer in layers), default=0))
+        places = []
+        for layer in layers:
+            n_values = PAGE_SIZE * layer.n_kv_heads * layer.head_dim
+            places.append((used[layer.group], n_values))
+            used[layer.group] += 2 * n_values
+        memory = np.zeros((n_pages, max(used)), np.float32)
+
+        def views(second: int) -> tuple[Floats, ...]:
+            return tuple(
+                memory[:, start + second * n : start + (second + 1) * n].reshape(
+                    n_pages, PAGE_SIZE, layer.n_kv_heads, layer.head_dim
+                )
+                for layer, (start, n) in zip(layers, places, strict=True)
+            )
+
+        return PageStore(layers=tuple(layers), memory=memory, keys=views(0), values=views(1))
 
     def copy_page(self, pages: PageStore, source: int, target: int) -> None:
-        """Copy one page of every layer."""
-        for store in (*pages.keys, *pages.values):
-            store[target] = store[source]
+        """Copy one page, whichever group it serves."""
+        pages.memory[target] = pages.memory[source]
 
     # The pass
 
     def begin(self, batch: Batch, pages: PageStore) -> NumpyStep:
-        """Find each row's page."""
+        """Find each row's pages."""
         sequence = np.repeat(np.arange(len(batch.past)), np.diff(batch.starts))
-        row_pages = batch.page_tables[sequence, batch.positions // PAGE_SIZE]
+        tables = batch.page_tables if batch.page_tables.ndim == 3 else batch.page_tables[None]
+        row_pages = tables[:, sequence, batch.positions // PAGE_SIZE]
         assert row_pages.min(initial=0) >= 0, "a page table does not reach its sequence's new positions"
-        return NumpyStep(batch, pages, row_pages)
+        return NumpyStep(batch, pages, tables, row_pages)
 
     def embed(self, step: NumpyStep, embedding: Tensor, scale: float = 1.0) -> Floats:
         """Rows of the embedding for the batch's tokens, times scale, (T, C)."""
@@ -198,17 +219,20 @@ class NumpyOps:
         if spec.temperature_beta:
             q = q * temperature(step.batch.positions, spec)[:, None, None]
         batch, keys, values = step.batch, step.pages.keys[layer], step.pages.values[layer]
-        slots = batch.positions % PAGE_SIZE
-        keys[step.row_pages, slots], values[step.row_pages, slots] = k, v
+        group = step.pages.layers[layer].group
+        row_pages, slots = step.row_pages[group], batch.positions % PAGE_SIZE
+        keys[row_pages, slots], values[row_pages, slots] = k, v
         mixed = np.empty((len(qkv), H * D), np.float32)
         for b, past in enumerate(batch.past):
             start, end = batch.starts[b], batch.starts[b + 1]
             seen = past + end - start
-            held = batch.page_tables[b, : -(-seen // PAGE_SIZE)]
+            # Pages that the first new position no longer sees may be gone.
+            first = 0 if spec.window is None else max(0, past + 1 - spec.window) // PAGE_SIZE
+            held = step.tables[group, b, first : -(-seen // PAGE_SIZE)]
             mixed[start:end] = attend(
                 q[start:end],
-                keys[held].reshape(-1, K, D)[:seen],
-                values[held].reshape(-1, K, D)[:seen],
+                keys[held].reshape(-1, K, D)[: seen - first * PAGE_SIZE],
+                values[held].reshape(-1, K, D)[: seen - first * PAGE_SIZE],
                 scale=spec.scale,
                 window=spec.window,
                 cap=spec.softcap,

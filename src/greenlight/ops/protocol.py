@@ -136,6 +136,12 @@ class KVSpec:
     head_dim: int
     """D."""
 
+    window: int | None = None
+    """Newest positions that a query sees; pages of older ones may be gone. None: all."""
+
+    group: int = 0
+    """Layers of one group share a table of pages, and their window; groups count from 0."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Batch:
@@ -151,7 +157,8 @@ class Batch:
     """Positions of each sequence already in its pages; its first new row has this position, (B,)."""
 
     page_tables: NDArray[np.int32]
-    """Page ids of each sequence in order, padded with -1, (B, P); they hold past and new positions alike."""
+    """Page ids of each sequence in order, padded with -1, (B, P); they hold past and new positions alike. Where layers
+    are in G groups, one such table for each, (G, B, P), with -1 for pages that have left the group's window."""
 
     outputs: NDArray[np.int32]
     """Rows whose logits are asked for, ascending, (R,)."""
@@ -193,10 +200,10 @@ class Ops(Protocol):
         """Embedding rows, (V, C); may keep the file's own bytes."""
 
     def new_pages(self, n_pages: int, layers: Sequence[KVSpec]) -> Pages:
-        """Storage for n_pages of PAGE_SIZE positions in every layer."""
+        """Storage for n_pages of PAGE_SIZE positions; a page serves the layers of any one group."""
 
     def copy_page(self, pages: Pages, source: int, target: int) -> None:
-        """Copy one page of every layer."""
+        """Copy one page, whichever group it serves."""
 
     def begin(self, batch: Batch, pages: Pages) -> Step:
         """Start a forward pass; arrays of an earlier step may not be used after this."""

@@ -22,6 +22,11 @@ FAMILIES = (
 )
 
 
+def family_named(name: str) -> Family:
+    """The family of that name here."""
+    return next(family for family in FAMILIES if family.name == name)
+
+
 def family_of_model_type(model_type: str, where: str) -> Family:
     """The family that config.json names.
 
