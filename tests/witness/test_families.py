@@ -12,12 +12,14 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from greenlight.engine import Engine, ScoreRequest
 from greenlight.formats.quants import dequantize
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.load import load_decoder
 from greenlight.ops import native
 from greenlight.ops.numpy_ops import NumpyOps
 from tests.builders import all_logits
+from tests.engine.fake_decoder import FakeTokenizer
 
 transformers.logging.set_verbosity_error()
 
@@ -199,3 +201,20 @@ def test_a_gpt_oss_in_mxfp4_gives_the_same_logits(mxfp4_folder, dequantised):
         theirs = dequantised(torch.from_numpy(tokens)[None]).logits[0].numpy()
     ours = all_logits(load_decoder(mxfp4_folder, NumpyOps()), tokens)
     assert np.abs(ours - theirs).max() <= TOLERANCE * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("ops", OPS)
+@pytest.mark.parametrize("case", ["mistral with a window", "olmo3", "gemma3"])
+def test_an_engine_that_frees_what_has_left_a_window_weighs_the_same(case, ops, tmp_path):
+    model_type, changes = CASES[case]
+    model = random_model(model_type, changes, seed=3)
+    model.save_pretrained(tmp_path)
+    tokens = np.random.default_rng(3).integers(SIZES["vocab_size"], size=150)
+    with torch.no_grad():
+        theirs = model(torch.from_numpy(tokens)[None]).logits[0].double().log_softmax(-1).numpy()
+    engine = Engine(load_decoder(tmp_path, OPS[ops]()), FakeTokenizer(), max_batch_tokens=16, max_sequences=2)
+    request = ScoreRequest(id="q", prompt=tuple(tokens[:70].tolist()), continuations=(tuple(tokens[70:].tolist()),))
+    for _ in range(2):  # the second time from known pages
+        (scored,) = engine.score([request])
+        expected = theirs[np.arange(69, 149), tokens[70:]]
+        np.testing.assert_allclose(scored.logprobs[0], expected, atol=2e-3)
