@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import transformers
 
 ABSENT = object()
 """The field is left out: its default is part of the format."""
@@ -99,6 +97,11 @@ def each_nth(rng: np.random.Generator, n_layers: int) -> Config:
     return result
 
 
+def everywhere_or_nowhere(rng: np.random.Generator, n_layers: int) -> Config:
+    """One window in all layers, where it is used."""
+    return {"use_sliding_window": bool(rng.integers(2)), "sliding_window": pick(rng, WINDOWS)}
+
+
 def from_a_layer_on(rng: np.random.Generator, n_layers: int) -> Config:
     """Windows, where they are used at all, from one layer on; the other fields stand in files that use none, too."""
     used = bool(rng.integers(2))
@@ -107,6 +110,26 @@ def from_a_layer_on(rng: np.random.Generator, n_layers: int) -> Config:
     if used and rng.integers(3) == 0:
         result["layer_types"] = by_layer(rng, n_layers).get("layer_types", ABSENT)
     return result
+
+
+def experts(rng: np.random.Generator, config: Config) -> Config:
+    """From one expert of two to all of them."""
+    n_experts = pick(rng, (2, 3, 5, 8))
+    return {"num_local_experts": n_experts, "num_experts_per_tok": int(rng.integers(1, n_experts + 1))}
+
+
+def experts_of_qwen(rng: np.random.Generator, config: Config) -> Config:
+    """The same under Qwen's names, with a dim of their own."""
+    of_mixtral = experts(rng, config)
+    of_mixtral["num_experts"] = of_mixtral.pop("num_local_experts")
+    return of_mixtral | {"moe_intermediate_size": pick(rng, (8, 24, 33))}
+
+
+def cooler_queries(rng: np.random.Generator, config: Config) -> Config:
+    """YaRN with queries that grow with the length of the text, whose scale counts from the original context."""
+    rope = draw_rope("yarn", rng) | {"mscale": 1.0, "mscale_all_dim": 1.0, "rope_theta": pick(rng, (1e4, 1e6))}
+    rope |= pick(rng, ({"llama_4_scaling_beta": 0.1}, {"llama_4_scaling_beta": 0.5}))
+    return {"rope_parameters": rope, "rope_theta": ABSENT, "rope_scaling": ABSENT}
 
 
 UNSAID_OF_OLMO: Config = {"attention_bias": False, "tie_word_embeddings": False}
@@ -141,6 +164,13 @@ DESIGNS: dict[str, Design] = {
         windows=everywhere,
         in_gguf=lambda config: {"sliding_window": None},
     ),
+    "ministral": Design(choices=SIZES | TIED | SILU, head_dims=(*HEAD_DIMS, ABSENT), windows=by_layer),
+    "ministral3": Design(
+        choices=SIZES | TIED | SILU,
+        windows=lambda rng, n_layers: {"sliding_window": pick(rng, (None, *WINDOWS, ABSENT))},
+        more=cooler_queries,
+    ),
+    "mixtral": Design(choices=SIZES | TIED | SILU, head_dims=(*HEAD_DIMS, ABSENT), windows=everywhere, more=experts),
     "qwen2": Design(
         choices=SIZES | TIED | SILU,
         head_dims=(*HEAD_DIMS, ABSENT),
@@ -154,6 +184,12 @@ DESIGNS: dict[str, Design] = {
         windows=from_a_layer_on,
         in_gguf=lambda config: {"use_sliding_window": False, "layer_types": ABSENT, "attention_bias": False},
         gguf_ropes=("default", "linear", "yarn"),
+    ),
+    "qwen3_moe": Design(
+        choices=SIZES | TIED | SILU | BIASED | {"norm_topk_prob": (True, False, ABSENT)},
+        head_dims=(*HEAD_DIMS, ABSENT),
+        windows=everywhere_or_nowhere,
+        more=experts_of_qwen,
     ),
     "olmo2": Design(
         choices=SIZES | TIED | SILU | BIASED,
@@ -192,6 +228,12 @@ DESIGNS: dict[str, Design] = {
         windows=each_nth,
         in_gguf=lambda config: UNSAID_OF_GEMMA | scale_of_heads(config) | enough_layers(config, 7),
         gguf_ropes=("default", "linear"),
+    ),
+    "gpt_oss": Design(
+        choices=SIZES | TIED | BIASED,
+        windows=by_layer,
+        ropes=("default", "yarn", "yarn with all its parameters"),
+        more=experts,
     ),
 }
 
@@ -301,6 +343,9 @@ def random_model(config: Config, seed: int) -> Any:
 
     Not farther than where float32 itself holds logits to 1e-5: beyond that, implementations differ in what they round.
     """
+    import torch  # here, so that the table can be read without
+    import transformers
+
     model_type = config["model_type"]
     fields = {name: value for name, value in config.items() if name != "model_type"}
     made = transformers.CONFIG_MAPPING[model_type].from_dict(fields, attn_implementation="eager")
@@ -311,8 +356,8 @@ def random_model(config: Config, seed: int) -> Any:
         for name, values in model.named_parameters():
             if name.endswith("norm.weight"):
                 values.uniform_(0.3 - offset, 1.8 - offset)
-            elif name.endswith(".bias"):
-                values.normal_(0, 0.5)
+            elif name.endswith(("bias", "sinks")):
+                values.normal_(0, 0.5 if name.endswith("bias") else 2.0)
             else:
                 values.normal_(0, values.shape[-1] ** -0.5)
     return model
@@ -320,5 +365,7 @@ def random_model(config: Config, seed: int) -> Any:
 
 def logits_of(model: Any, tokens: np.ndarray) -> np.ndarray:
     """Logits after every token of one prompt, (T, V)."""
+    import torch
+
     with torch.no_grad():
         return model(torch.from_numpy(tokens.astype(np.int64))[None], use_cache=False).logits[0].numpy()
