@@ -18,6 +18,7 @@ from greenlight.errors import TextError
 from greenlight.formats.gguf import read_gguf
 from greenlight.text import ChatTemplate, Message, Tokenizer, render_tokens
 from greenlight.text.pretokenize import PRE_KINDS
+from tests.text.vocabularies import added, byte_level, folder
 from tests.witness.strings import varied_strings
 
 N_STRINGS = 8000
@@ -275,3 +276,79 @@ def test_special_tokens_in_a_chat_are_as_many_as_the_template_writes(ours, metad
     for text in varied_strings(1000, seed=12):
         ids = render_tokens(ours, template, [Message("user", text)])
         assert [id for id in ids if id in ours.special_ids] == [1, 2, 1, 2, 1], text
+
+
+def split_folder(path: Path, pre: str) -> Path:
+    """A small vocabulary as a folder whose tokenizer.json splits text as a family does."""
+    kind, metadata = PRE_KINDS[pre], byte_level()
+    tokens = metadata["tokenizer.ggml.tokens"]
+    splits = [
+        {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+        for pattern in kind.patterns
+    ]
+    last = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": kind.gpt2}
+    model = {
+        "type": "BPE",
+        "vocab": {token: id for id, token in enumerate(tokens)},
+        "merges": metadata["tokenizer.ggml.merges"],
+        "ignore_merges": kind.ignore_merges,
+    }
+    return folder(
+        path,
+        pre_tokenizer={"type": "Sequence", "pretokenizers": [*splits, last]},
+        normalizer={"type": "NFC"} if kind.nfc else None,
+        model=model,
+    )
+
+
+@pytest.mark.parametrize("pre", ["gpt-4o", "tekken", "qwen2", "llama-bpe", "dbrx"])
+def test_folders_of_each_familys_kind_are_read_as_transformers_reads_them_and_as_the_gguf_file(tmp_path, pre):
+    path = split_folder(tmp_path / pre, pre)
+    reader = transformers.PreTrainedTokenizerFast(tokenizer_file=str(path / "tokenizer.json"))
+    folder_, gguf_ = Tokenizer.from_folder(path), Tokenizer.from_gguf(byte_level(**{"tokenizer.ggml.pre": pre}))
+    for text in varied_strings(800, seed=21):
+        expected = reader.encode(text, add_special_tokens=False, split_special_tokens=True)
+        assert folder_.encode(text) == expected, text
+        assert gguf_.encode(text) == expected, text
+
+
+def gemma_folder(path: Path) -> Path:
+    """Gemma's kind: spaces become a mark, merges cross words, bytes stand in for what has no token, nothing goes first."""
+    words = ["▁", "t", "h", "e", "a", "\n", "th", "the", "▁the", "▁▁", "▁a", "\n\n", "e▁", "e▁the"]
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
+    tokens = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *words]
+    merges = ["t h", "th e", "▁ the", "▁ ▁", "▁ a", "\n \n", "e ▁", "e▁ the"]
+    model = {
+        "type": "BPE",
+        "vocab": {token: id for id, token in enumerate(tokens)},
+        "merges": [merge.split(" ") for merge in merges],
+        "byte_fallback": True,
+        "unk_token": "<unk>",
+        "fuse_unk": True,
+    }
+    steps = [
+        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+        {"type": "ByteFallback"},
+        {"type": "Fuse"},
+    ]
+    return folder(
+        path,
+        model=model,
+        normalizer={"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        pre_tokenizer={"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
+        decoder={"type": "Sequence", "decoders": steps},
+        added_tokens=[added(id, text) for id, text in enumerate(special)],
+    )
+
+
+def test_folders_of_gemmas_kind_are_read_as_transformers_reads_them(tmp_path):
+    path = gemma_folder(tmp_path / "gemma")
+    reader = transformers.PreTrainedTokenizerFast(tokenizer_file=str(path / "tokenizer.json"))
+    tokenizer = Tokenizer.from_folder(path)
+    for text in ["the the\n\nthe  a", *varied_strings(800, seed=22)]:
+        for special in (False, True):
+            expected = reader.encode(text, add_special_tokens=False, split_special_tokens=not special)
+            assert tokenizer.encode(text, special=special) == expected, text
+        assert tokenizer.decode(expected, skip_special=False) == reader.decode(
+            expected, clean_up_tokenization_spaces=False
+        )

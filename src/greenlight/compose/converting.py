@@ -214,6 +214,7 @@ def _tokenizer_entries(checkpoint: Checkpoint, tokenizer: bool) -> dict[str, JSO
 _TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
     *("vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json"),
+    "additional_chat_templates/*.jinja",
 )
 _OTHER_FILES = ("generation_config.json", "LICENSE*", "NOTICE*", "USE_POLICY*")
 
@@ -229,7 +230,9 @@ def _write_beside(folder: Path, checkpoint: Checkpoint, config: dict[str, JSON],
         return
     for pattern in (*(_TOKENIZER_FILES if tokenizer else ()), *_OTHER_FILES):
         for file in sorted(checkpoint.path.glob(pattern)):
-            shutil.copyfile(file, folder / file.name)
+            copy = folder / file.relative_to(checkpoint.path)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, copy)
 
 
 def _types(tensors: Sequence[Planned]) -> dict[str, int]:

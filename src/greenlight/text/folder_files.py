@@ -6,6 +6,7 @@ What was written is read again and held against the file's own tokenizer, on tex
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import numpy as np
 from tokenizers import AddedToken, decoders, models, normalizers, processors
 from tokenizers import Tokenizer as Library
 
+from greenlight.errors import UnsupportedError
 from greenlight.text.gguf_entries import BYTE, CONTROL, UNKNOWN, UNUSED, USER_DEFINED, require_same
 from greenlight.text.pretokenize import normalizer, pre_kind, pre_tokenizer
 from greenlight.text.sentencepiece import SPACE
-from greenlight.text.tokenizer import Tokenizer
+from greenlight.text.tokenizer import DEFAULT, Tokenizer
 
 
 def write_tokenizer(folder: Path, metadata: Mapping[str, Any], max_seq_len: int) -> None:
@@ -45,9 +47,21 @@ def write_tokenizer(folder: Path, metadata: Mapping[str, Any], max_seq_len: int)
     }
     _write(folder / "tokenizer_config.json", config)
     _write(folder / "generation_config.json", _generation(theirs))
-    if theirs.chat_template is not None:
-        (folder / "chat_template.jinja").write_text(theirs.chat_template, encoding="utf-8")
+    _write_templates(folder, theirs.chat_templates)
     require_same(theirs, Tokenizer.from_folder(folder), str(folder / "tokenizer.json"))
+
+
+def _write_templates(folder: Path, templates: Mapping[str, str]) -> None:
+    for name, source in templates.items():
+        if name == DEFAULT:
+            (folder / "chat_template.jinja").write_text(source, encoding="utf-8")
+            continue
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+            raise UnsupportedError(
+                "a chat template's name cannot be the name of a file", where="tokenizer.chat_template", found=repr(name)
+            )
+        (folder / "additional_chat_templates").mkdir(exist_ok=True)
+        (folder / "additional_chat_templates" / f"{name}.jinja").write_text(source, encoding="utf-8")
 
 
 def _byte_level(metadata: Mapping[str, Any]) -> Library:

@@ -17,7 +17,7 @@ import tokenizers
 from greenlight.errors import TextError, UnsupportedError
 from greenlight.text.pretokenize import PRE_KINDS
 from greenlight.text.probes import PROBES
-from greenlight.text.tokenizer import Tokenizer
+from greenlight.text.tokenizer import DEFAULT, Tokenizer
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
@@ -42,8 +42,8 @@ def gguf_entries(folder: Path, vocab_size: int) -> dict[str, Any]:
     tokens, types = _tokens(library, vocab_size, folder)
     entries: dict[str, Any] = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": np.array(types, np.int32)}
     entries |= _special(theirs, vocab_size)
-    if theirs.chat_template is not None:
-        entries["tokenizer.chat_template"] = theirs.chat_template
+    for name, source in theirs.chat_templates.items():
+        entries["tokenizer.chat_template" if name == DEFAULT else f"tokenizer.chat_template.{name}"] = source
     if _is_byte_level(state):
         entries |= {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.merges": _merges(state)}
         return _named_splits(folder, theirs, entries)
