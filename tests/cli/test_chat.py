@@ -1,11 +1,14 @@
 import builtins
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from greenlight.cli.chat import _converse
+from greenlight.cli.chat import _converse, _stream
 from greenlight.compose.conversation import Conversation
-from greenlight.engine import SamplingParams
+from greenlight.engine import Generation, SamplingParams
 from greenlight.engine.local import LocalModel
+from greenlight.text.replies import Apart
 
 
 @pytest.fixture
@@ -73,3 +76,15 @@ def test_a_turn_that_does_not_fit_is_told_and_the_talk_goes_on(talk, monkeypatch
     captured = capsys.readouterr()
     assert "error:" in captured.err
     assert captured.out.strip()
+
+
+def test_an_answer_of_thoughts_alone_is_said_to_be_one(talk, capsys):
+    thought = Generation("turn-1", (1, 2), "", "length", (), 3, 0, None, 0.1, Apart(reasoning="Hm."))
+    talk._engine = SimpleNamespace(stream=lambda request: iter([thought]))
+    _stream(talk, "hello")
+    assert talk.thought_only
+    assert "did not answer" in capsys.readouterr().err
+    talk._engine = SimpleNamespace(stream=lambda request: iter([replace(thought, text="Yes", apart=None)]))
+    _stream(talk, "hello")
+    assert not talk.thought_only
+    assert "--max-tokens" in capsys.readouterr().err

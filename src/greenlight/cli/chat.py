@@ -82,7 +82,9 @@ def _stream(talk: Conversation, prompt: str) -> None:
     for text in talk.say(prompt):
         print(text, end="", flush=True)
     print()
-    if talk.finish in {"length", "context"}:
+    if talk.thought_only:
+        note("[cut: it thought for as long as it may and did not answer]")
+    elif talk.finish in {"length", "context"}:
         reason = "--max-tokens" if talk.finish == "length" else "the context is full; /clear starts again"
         note(f"[cut: {reason}]")
 

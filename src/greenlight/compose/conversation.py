@@ -23,6 +23,8 @@ class Conversation:
         self._today = datetime.date.today()  # a talk is not repeated: a template that asks for the day is told it
         self.finish: str | None = None
         """Why the last answer ended; None before the first and after one that was stopped."""
+        self.thought_only = False
+        """Whether the last one came to no word: the model's thoughts took all the tokens that they may."""
 
     def say(self, text: str) -> Iterator[str]:
         """Stream the answer to a user's turn, in pieces of whole characters.
@@ -34,7 +36,7 @@ class Conversation:
             EngineError: the conversation no longer fits the context.
         """
         self._turn += 1
-        self.finish = None
+        self.finish, self.thought_only = None, False
         request_id = f"turn-{self._turn}"
         messages = [*self._opening(), *self._history, Message("user", text)]
         prompt = self._model.prompt(messages, today=self._today)
@@ -48,6 +50,7 @@ class Conversation:
                     yield event.text
                 else:
                     self.finish = event.finish
+                    self.thought_only = event.finish == "length" and event.apart is not None and not event.text
                     rest = event.text[len("".join(answer)) :]
                     answer.append(rest)
                     yield rest
