@@ -5,7 +5,7 @@ import pytest
 
 from greenlight.errors import FormatError, UnsupportedError
 from greenlight.formats.quants import QUANTISERS, dequantize, mxfp4_from_blocks, quantise, writing
-from greenlight.formats.quants.codebook import TWICE_E2M1
+from greenlight.formats.quants.codebook import TWICE_E2M1, UNEVEN, half_power, nearest_small_floats, nearest_uneven
 from greenlight.formats.quants.k import six_bit_bytes, six_bits
 from greenlight.formats.tensors import Tensor, TensorType
 from tests.builders import encode
@@ -209,3 +209,17 @@ def test_a_block_is_written_alike_in_every_place(type_, monkeypatch):
     row, importance = rng.standard_normal(1024).astype(np.float32), rng.gamma(1, 1, 1024).astype(np.float32)
     many = quantise(np.tile(row, (9, 1)), type_, importance).reshape(9, -1)
     assert (many == quantise(row, type_, importance)).all()
+
+
+def test_mxfp4_takes_the_nearest_entry_and_of_equal_ones_the_first():
+    for exponent in (0, 1, 125, 250):
+        values = np.arange(-64, 64, dtype=np.float32).reshape(4, 32) / 4 * half_power(np.array([exponent], np.uint8))
+        codes = nearest_small_floats(values, np.full((4, 1), exponent, np.uint8))
+        entries = (TWICE_E2M1 * half_power(np.array([exponent], np.uint8))).astype(np.float64)
+        np.testing.assert_array_equal(codes, np.abs(values[..., None] - entries).argmin(axis=2))
+
+
+def test_iq4_nl_takes_the_nearest_entry():
+    values = np.random.default_rng(0).uniform(-140, 130, 5000).astype(np.float32)
+    left = np.abs(values - UNEVEN[nearest_uneven(values)])
+    np.testing.assert_array_equal(left, np.abs(values[:, None] - UNEVEN).min(axis=1))

@@ -28,6 +28,9 @@ IQ4_ENDS = tuple(np.float32(UNEVEN[0] + step) for step in range(-8, 9, 2))
 _UNEVEN_INDEX = np.searchsorted((UNEVEN[1:] + UNEVEN[:-1]) / 2, np.arange(-256, 256) / 2 + 0.25).astype(np.uint8)
 """Index of the nearest entry, by twice the value and 256, rounded down."""
 
+_E2M1_INDEX = np.searchsorted((TWICE_E2M1[1:8] + TWICE_E2M1[:7]) / 2, np.arange(33) / 2).astype(np.uint8)
+"""Index of the nearest entry that is not negative, by twice the doubled value, rounded up."""
+
 
 def read_iq4_nl(blocks: Bytes) -> Floats:
     """Values d table[q], (blocks, 32)."""
@@ -85,7 +88,7 @@ def write_mxfp4(values: Floats, weights: Floats | None) -> Bytes:
     peak = np.abs(values).max(axis=1, keepdims=True)
     with np.errstate(divide="ignore"):
         exponents = np.where(peak > 0, np.clip(np.floor(np.log2(peak)) + 125, 0, 254), 0).astype(np.uint8)
-    codes = nearest(values, TWICE_E2M1 * half_power(exponents))
+    codes = nearest_small_floats(values, exponents)
     if weights is not None:
         exponents, codes = _better_exponents(values, weights, exponents, codes)
     return np.concatenate([exponents, join(codes, 16, 4)], axis=1)
@@ -99,7 +102,7 @@ def _better_exponents(values: Floats, weights: Floats, middle: Bytes, codes: Byt
     best, least = middle, lost(middle, codes)
     for step in (-1, 1):
         exponents = np.clip(middle.astype(np.int16) + step, 0, 254).astype(np.uint8)
-        other = nearest(values, TWICE_E2M1 * half_power(exponents))
+        other = nearest_small_floats(values, exponents)
         error = lost(exponents, other)
         better = error < least
         best, codes = np.where(better, exponents, best), np.where(better, other, codes)
@@ -107,16 +110,12 @@ def _better_exponents(values: Floats, weights: Floats, middle: Bytes, codes: Byt
     return best, codes
 
 
-def nearest(values: Floats, entries: Floats) -> Bytes:
-    """Index of the entry next to each value, the first of equals; entries are (blocks, 16), one table a block."""
-    best = np.abs(values - entries[:, :1])
-    codes = np.zeros(values.shape, np.uint8)
-    for index in range(1, 16):
-        distance = np.abs(values - entries[:, index : index + 1])
-        closer = distance < best
-        np.copyto(best, distance, where=closer)
-        codes[closer] = index
-    return codes
+def nearest_small_floats(values: Floats, exponents: Bytes) -> Bytes:
+    """Codes of MXFP4 next to values under given exponents; of equally near ones the smaller, and never minus zero."""
+    scaled = values / half_power(exponents)
+    steps = np.minimum(np.ceil(2 * np.abs(scaled)), np.float32(len(_E2M1_INDEX) - 1))
+    codes: Bytes = _E2M1_INDEX[steps.astype(np.intp)]
+    return codes | ((scaled < 0) & (codes > 0)).astype(np.uint8) << np.uint8(3)
 
 
 def mxfp4_from_blocks(blocks: Tensor, scales: Tensor, name: str) -> Tensor:
