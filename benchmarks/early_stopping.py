@@ -152,7 +152,7 @@ def _sides(
     for row in rows:
         criterion = next(one for one in policy.criteria if one.name == row["row"])
         metric = criterion.metric
-        if row["status"] not in ("PASS", "FAIL") or metric.kind not in ("mean", "judged") or metric.pairs:
+        if row["status"] not in ("PASS", "FAIL") or metric.kind not in ("mean", "judged") or metric.partnered:
             continue
         values = [metric.value(sample) for sample in answers.values() if metric.counts(sample)]
         mean, limit = statistics.fmean(values), float(criterion.limit)

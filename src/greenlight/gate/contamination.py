@@ -77,7 +77,7 @@ def _clean(
     """Each mean of the candidate's own answers over all questions, and over those of which no run was found."""
     found = []
     for row in policy.criteria:
-        if row.metric.kind not in ("mean", "judged") or row.metric.pairs or row.track != OWN:
+        if row.metric.kind not in ("mean", "judged") or row.metric.partnered or row.track != OWN:
             continue
         told = [
             sample for sample in samples.get(row.assess, ()) if sample["item"] in shares and row.metric.counts(sample)

@@ -61,7 +61,7 @@ class Watch:
         self._n_groups = facts.groups(criterion.metric)
         self._rule = _rule(self._read, facts, alpha, calibration)
         self._checks = AnswerChecks(facts, self._n_planned)
-        self._partners = Partners() if criterion.metric.pairs else None
+        self._partners = Partners() if criterion.metric.partnered else None
         self._samples: list[Sample] = []
         self._ended = False
 

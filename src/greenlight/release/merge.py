@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from greenlight.errors import EvidenceError, LockError, UsageError
-from greenlight.evidence import JSON, alone, canonical, evidence_files, read_json, read_lines, write_atomic
+from greenlight.evidence import JSON, alone, evidence_files, read_lines, write_atomic
 from greenlight.gate.folder import answers_of, read_suite
 from greenlight.gate.lock import read_lock
+from greenlight.release import joining
 
 _SAME = (
     "policy.toml",
@@ -85,16 +86,6 @@ def _locks(parts: Sequence[Path]) -> list[dict[str, JSON]]:
     return locks
 
 
-class Place(NamedTuple):
-    """Where a line stands."""
-
-    path: Path
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.path}, line {self.line}"
-
-
 class _Merge:
     """The steps in order."""
 
@@ -122,9 +113,12 @@ class _Merge:
                 files |= self._journal(f"{at}samples/{suite}.jsonl", "samples", suite)
                 for judge in self._lock.get("judges", ()):
                     files |= self._journal(f"{at}judgements/{judge}/{suite}.jsonl", "judgements", suite)
-            files |= self._union(f"{at}timings.jsonl", "timings")
-            files |= self._instrument(f"{at}instrument.json")
-        files |= self._labels() | self._union("waivers.jsonl", "waivers") | self._resources() | self._run()
+            files |= joining.union(self._parts, f"{at}timings.jsonl", "timings")
+            files |= joining.instrument(self._parts, f"{at}instrument.json")
+        files |= joining.labels(self._parts, "labels.jsonl")
+        files |= joining.union(self._parts, "waivers.jsonl", "waivers")
+        files |= joining.resources(self._parts, "resources.json", self.notes.append)
+        files |= joining.account(self._parts, "run.json")
         self.samples = sum(data.count(b"\n") - 1 for name, data in files.items() if "samples/" in name)
         strange = {str(part / name) for part in self._parts for name in evidence_files(part) if name not in files}
         self.notes += sorted(f"left out: {path}" for path in strange if Path(path).name not in _DROPPED)
@@ -152,115 +146,4 @@ class _Merge:
                 yield name, (there[0] / name).read_bytes()
 
     def _journal(self, name: str, kind: str, suite: str) -> dict[str, bytes]:
-        """One journal of several parts; empty where no part has it."""
-        there = [part / name for part in self._parts if (part / name).exists()]
-        found: dict[str, tuple[Place, bytes]] = {}
-        contents = []
-        for path in there:
-            header, entries = read_lines(path, kind)
-            lines = [canonical(entry) for entry in entries]
-            contents.append([canonical(header), *lines])
-            for number, (entry, line) in enumerate(zip(entries, lines, strict=True), start=2):
-                place = Place(path, number)
-                first, bytes_ = found.setdefault(str(entry["item"]), (place, line))
-                if bytes_ != line:
-                    raise _conflict(str(entry["item"]), first, place)
-        if not contents:
-            return {}
-        longest = max(contents, key=len)
-        if not all(each == longest[: len(each)] for each in contents):
-            order = self._orders[suite]
-            longest = [longest[0], *(found[item][1] for item in sorted(found, key=order.__getitem__))]
-            self.notes.append(f"{name}: asked in {len(there)} places, put into the exam's order")
-        return {name: b"".join(line + b"\n" for line in longest)}
-
-    def _union(self, name: str, kind: str) -> dict[str, bytes]:
-        """Every line of a journal once, in the order of the parts."""
-        lines: dict[bytes, None] = {}
-        header = b""
-        for part in self._parts:
-            if (part / name).exists():
-                head, entries = read_lines(part / name, kind)
-                header = canonical(head)
-                lines |= dict.fromkeys(canonical(entry) for entry in entries)
-        return {name: b"".join(line + b"\n" for line in [header, *lines])} if header else {}
-
-    def _instrument(self, name: str) -> dict[str, bytes]:
-        """Checks of the instrument: the worst that any part found."""
-        found = [read_json(part / name, "instrument") for part in self._parts if (part / name).exists()]
-        if not found:
-            return {}
-        for value in found[1:]:
-            if value["suites"] != found[0]["suites"]:
-                raise EvidenceError(
-                    "the parts' graders did not check out alike", where=f"{name} of {', '.join(map(str, self._parts))}"
-                )
-        worst = dict(found[0])
-        # What was not seen is worse than what was seen to hold, and better than what was seen to fail.
-        ranks = {False: 0, None: 1, True: 2}
-        worst["template"] = min((value["template"] for value in found), key=lambda check: ranks[check["ok"]])
-        worst["batch"] = min(
-            (value["batch"] for value in found), key=lambda check: check["identical"] / max(1, check["items"])
-        )
-        return {name: canonical(worst) + b"\n"}
-
-    def _resources(self) -> dict[str, bytes]:
-        name = "resources.json"
-        there = [part for part in self._parts if (part / name).exists()]
-        if not there:
-            return {}
-        if len({(part / name).read_bytes() for part in there}) > 1:
-            self.notes.append(f"{name}: the machine of {there[0]}; other parts measured other machines")
-        return {name: (there[0] / name).read_bytes()}
-
-    def _labels(self) -> dict[str, bytes]:
-        """Labels of every part; the same labeller's last word on an answer may stand in one part alone."""
-        name, said = "labels.jsonl", dict[tuple[str, ...], tuple[Place, JSON]]()
-        lines: dict[bytes, None] = {}
-        header = b""
-        for part in self._parts:
-            if not (part / name).exists():
-                continue
-            head, entries = read_lines(part / name, "labels")
-            header = canonical(head)
-            last = {_whose(entry): (Place(part / name, n), entry) for n, entry in enumerate(entries, start=2)}
-            for key, (place, entry) in last.items():
-                first, other = said.setdefault(key, (place, entry))
-                if other["label"] != entry["label"]:
-                    raise _conflict(f"{key[2]} labelled by {key[3]}", first, place)
-            lines |= dict.fromkeys(canonical(entry) for entry in entries)
-        return {name: b"".join(line + b"\n" for line in [header, *lines])} if header else {}
-
-    def _run(self) -> dict[str, bytes]:
-        """One account of all starts, the first as the run's own, the others as those that carried it on."""
-        runs = [read_json(part / "run.json", "run") for part in self._parts if (part / "run.json").exists()]
-        if not runs:
-            return {}
-        first, *others = sorted(runs, key=lambda run: str(run["started"]))
-        fields = ("engine", "machine", "packages", "started", "minutes")
-        starts = [start for run in others for start in ({field: run[field] for field in fields}, *run["resumed"])]
-        wall_s: dict[str, float] = {}
-        for run in runs:
-            for suite, seconds in run["wall_s"].items():
-                wall_s[suite] = wall_s.get(suite, 0.0) + seconds
-        ended = [run["ended"] for run in runs]
-        value = {
-            **first,
-            "wall_s": wall_s,
-            "ended": None if None in ended else max(ended),
-            "resumed": sorted([*first["resumed"], *starts], key=lambda start: str(start["started"])),
-        }
-        return {"run.json": canonical(value) + b"\n"}
-
-
-def _whose(entry: Mapping[str, JSON]) -> tuple[str, ...]:
-    return str(entry.get("reference")), str(entry["suite"]), str(entry["item"]), str(entry["labeller"])
-
-
-def _conflict(what: str, first: Place, second: Place) -> EvidenceError:
-    return EvidenceError(
-        "two parts say different things of one item",
-        where=str(second),
-        found=f"{what}: other bytes than {first}",
-        do="one was changed, or not asked with what the lock fixes: merge without it, and ask that part again",
-    )
+        return joining.journal(self._parts, name, kind, self._orders[suite], self.notes.append)

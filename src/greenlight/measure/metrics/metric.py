@@ -66,5 +66,5 @@ class Metric:
     positive: frozenset[str] = frozenset()
     """The labels that a judged metric counts; a person's label is read by the same rule."""
 
-    pairs: bool = False
+    partnered: bool = False
     """Whether a value is of two answers: of the counted item, and of the one that shares its `pair` (as `partner`)."""

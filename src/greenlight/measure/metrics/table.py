@@ -280,7 +280,7 @@ ALL = (
         unscored="moved",
         counts=has("pushed"),
         value=flipped,
-        pairs=True,
+        partnered=True,
     ),
     replace(
         _accuracy("values", "share of choices that people call the right ones"),

@@ -64,9 +64,9 @@ def pairs_of(first: Side, second: Side, criterion: Criterion) -> Pairs:
 
 
 def _values(suite: SuiteEvidence, metric: Metric) -> dict[str, float]:
-    """What each finished item adds to the metric; of a metric of pairs, the item that it counts."""
+    """What each finished item adds to the metric; of a metric of partners, the item that it counts."""
     samples: list[Sample] = [suite.samples[index] for index in sorted(suite.samples)]
-    if metric.pairs:
+    if metric.partnered:
         partners = Partners()
         samples = [joined for sample in samples for joined in partners.add(sample)]
     return {sample["item"]: metric.value(sample) for sample in samples if metric.counts(sample)}

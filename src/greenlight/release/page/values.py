@@ -90,7 +90,7 @@ def _track(policy: Policy, evidence: RunEvidence, name: str, track: Track) -> di
         "levels": _indexed(item["level"] for item in items),
         "grades": _indexed(grades),
         "cut": [None if sample is None else int(sample["finish"] == "length") for sample in answers],
-        "pairs": _pairs(items) if any(row.metric.pairs for row in rows) else None,
+        "pairs": _pairs(items) if any(row.metric.partnered for row in rows) else None,
         "checks": [
             {key: check[key] for key in ("check", "ok", "value", "limit")} for check in evidence.checks(name, track)
         ],
@@ -125,7 +125,7 @@ def _row(
         "low": read.low,
         "high": read.high,
         "binary": read.binary,
-        "pairs": metric.pairs,
+        "pairs": metric.partnered,
         "counted": None if all(counted) else counted,
         "values": _values(read, suite),
     }
@@ -145,7 +145,7 @@ def _in_order(suite: SuiteEvidence) -> list[Sample | None]:
 def _values(metric: Metric, suite: SuiteEvidence) -> list[float | None]:
     """What each finished and counted item adds, by its place; None for the others."""
     found: list[float | None] = [None] * len(suite.facts.items)
-    partners = Partners() if metric.pairs else None
+    partners = Partners() if metric.partnered else None
     for place in sorted(suite.samples):
         sample = suite.samples[place]
         for joined in [sample] if partners is None else partners.add(sample):
