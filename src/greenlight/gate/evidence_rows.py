@@ -11,7 +11,7 @@ from greenlight.evidence import JSON, read_json, sha256_json
 from greenlight.gate.checks import Check, instrument_checks
 from greenlight.gate.contamination import FILE as CONTAMINATION
 from greenlight.gate.contamination import contamination_row
-from greenlight.gate.criteria import row_json, watch
+from greenlight.gate.criteria import rounded, row_json, watch
 from greenlight.gate.criterion import RULES, Criterion, Track
 from greenlight.gate.facts import SuiteFacts
 from greenlight.gate.folder import (
@@ -27,6 +27,7 @@ from greenlight.gate.openness import openness_row
 from greenlight.gate.policy import Policy
 from greenlight.gate.resources import resource_row
 from greenlight.gate.rules import Finding, LabelsOf
+from greenlight.gate.wrapped import KEY, beside_plain, plain_suite
 
 
 class RunEvidence:
@@ -96,11 +97,22 @@ class RunEvidence:
         follower = watch(policy, name, suite.facts, self._calibrations, track)
         # What was finished beyond the deciding answer is kept, and not used.
         follower.follow(suite.samples.get)
-        return follower.rows(
+        rows = follower.rows(
             labels=self.labels(name, track),
             instrument=self.checks(name, track),
             n_finished={criterion.name: suite.finished(criterion.metric) for criterion in criteria},
         )
+        for criterion, row in zip(criteria, rows, strict=True):
+            self._set_beside_plain(criterion, row, policy.row_alpha)
+        return rows
+
+    def _set_beside_plain(self, criterion: Criterion, row: dict[str, JSON], alpha: float) -> None:
+        """What wrappers add to plain requests, where this run asked both."""
+        plain = plain_suite(criterion)
+        if plain is not None and Answers(None, plain) in self._suites:
+            wrapped, other = self._suites[Answers(None, criterion.assess)], self._suites[Answers(None, plain)]
+            if found := beside_plain(criterion, wrapped, other, alpha):
+                row["details"][KEY] = rounded(found)
 
     def why_not(self, name: str, track: Track) -> str | None:
         """Why a track cannot be followed with these models; None where it can. A model may not weigh given texts."""

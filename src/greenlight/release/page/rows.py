@@ -9,6 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from greenlight.evidence import JSON
+from greenlight.gate.wrapped import KEY
 from greenlight.release.explanation import limit_words, metric_of_row, number, title
 from greenlight.release.figures import Words, interval_figure
 from greenlight.release.order import Row
@@ -175,6 +176,15 @@ def _facts(row: Row) -> Iterator[Fact]:
         yield Fact("labels", _labels(row["labels"]))
     if row["n_planned"]:
         yield Fact("ungradable", f"counts as {row['unscored']}")
+    for part in row["details"].get(KEY, ()):
+        yield Fact(f"wrapper {part['topic']}", _beside_plain(part))
+
+
+def _beside_plain(part: Mapping[str, JSON]) -> str:
+    return (
+        f"{part['wrapped']:.3f} answered, {part['plain']:.3f} of the same {part['n']:,} requests plainly asked: "
+        f"{part['difference']:+.3f} [{part['lower']:+.3f}, {part['upper']:+.3f}], as the rules read both"
+    )
 
 
 def _sureness(row: Row) -> str:
