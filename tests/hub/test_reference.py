@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 
 from greenlight.errors import HubError, UnsupportedError
-from greenlight.hub import CatalogReference, EndpointReference, HubReference, PathReference, parse_reference
+from greenlight.hub import (
+    AdapterReference,
+    CatalogReference,
+    EndpointReference,
+    HubReference,
+    PathReference,
+    parse_reference,
+)
 
 
 def test_each_form_is_told_apart():
@@ -38,10 +45,19 @@ def test_a_local_folder_named_without_a_slash_is_pointed_out(tmp_path, monkeypat
         parse_reference("mymodel")
 
 
-def test_an_adapter_is_refused_by_name():
-    with pytest.raises(UnsupportedError) as caught:
-        parse_reference("smollm2+./adapter")
-    assert "./adapter" in (caught.value.found or "")
+def test_an_adapter_follows_a_plus():
+    found = parse_reference("smollm2+./adapter")
+    assert found == AdapterReference(
+        "smollm2+./adapter", CatalogReference("smollm2"), PathReference("./adapter", Path("adapter"))
+    )
+    assert parse_reference("hf:a/b:Q8_0+hf:c/d@v1").adapter == HubReference("hf:c/d@v1", "c/d", "v1", None)
+    assert parse_reference("m.gguf+adapter").base == PathReference("m.gguf", Path("m.gguf"))
+
+
+@pytest.mark.parametrize("text", ["smollm2+a+b", "smollm2+", "unknown+a", "smollm2+hf:a"])
+def test_several_adapters_or_one_of_nothing_are_refused(text):
+    with pytest.raises((HubError, UnsupportedError)):
+        parse_reference(text)
 
 
 def test_a_path_with_a_plus_in_it_is_a_path(tmp_path):

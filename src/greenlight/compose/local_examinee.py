@@ -85,7 +85,8 @@ class LocalExaminee:
 
     def measure(self) -> dict[str, JSON]:
         """What it costs to run, in a process of its own."""
-        return measure(self.loaded.model.path, self.loaded.paths(), self.loaded.model.decoder.ops.name)
+        model = self.loaded.model
+        return measure(model.path, self.loaded.paths(), model.decoder.ops.name, model.adapter)
 
     def tokens_per_s(self) -> float:
         """Tokens per second over several answers at once: a fraction of a second's measurement, for planning alone."""

@@ -13,6 +13,9 @@ from greenlight.engine.local import LocalModel
 from greenlight.evidence import JSON, sha256
 from greenlight.text.replies import REASONING_TOKENS
 
+_ADAPTER = "adapter/"
+"""Before the names of an adapter's files, among those of its base."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loaded:
@@ -25,7 +28,7 @@ class Loaded:
     """The model, ready to run."""
 
     digest: str
-    """SHA-256 of the file, or of the folder's files by name."""
+    """SHA-256 of the file, or of the folder's files by name; with an adapter, of all files by name."""
 
     files: Mapping[str, str]
     """File name to SHA-256."""
@@ -49,8 +52,11 @@ class Loaded:
 
     def paths(self) -> list[Path]:
         """The files that the digests are of."""
-        path = self.model.path
-        return [path] if path.is_file() else [path / name for name in self.files]
+        path, adapter = self.model.path, self.model.adapter
+        own = [name for name in self.files if not name.startswith(_ADAPTER)]
+        base = [path] if path.is_file() else [path / name for name in own]
+        added = [name.removeprefix(_ADAPTER) for name in self.files if name.startswith(_ADAPTER)]
+        return base + ([] if adapter is None else [adapter / name for name in added])
 
     @property
     def template_sha256(self) -> str:
@@ -68,6 +74,8 @@ class Loaded:
 def load(reference: str, *, pull: bool = False, ops: str | None = None, observer: Observer | None = None) -> Loaded:
     """Load a model by reference: a catalog name, a path, or `hf:owner/name[@rev][#file or :quantisation]`.
 
+    MODEL+ADAPTER is a model with a LoRA adapter, whose digest is then part of its identity.
+
     Args:
         reference: what to load.
         pull: fetch it first where it is absent; without it, an absent model is an error that names the pull command.
@@ -79,9 +87,14 @@ def load(reference: str, *, pull: bool = False, ops: str | None = None, observer
     """
     watch = observer or Observer()
     parsed = hub.parse_reference(reference)
-    path = hub.resolve(parsed, pull_missing=pull, progress=watch.pulling)
+    base, added = (parsed.base, parsed.adapter) if isinstance(parsed, hub.AdapterReference) else (parsed, None)
+    path = hub.resolve(base, pull_missing=pull, progress=watch.pulling)
+    adapter = None if added is None else hub.resolve(added, pull_missing=pull, progress=watch.pulling)
     digest, files = hub.digest(path), hub.file_digests(path)
-    model = LocalModel.load(path, ops=ops)
+    if adapter is not None:
+        files |= {f"{_ADAPTER}{name}": sha256 for name, sha256 in hub.adapter_digests(adapter).items()}
+        digest = hub.digest_of(files)
+    model = LocalModel.load(path, ops=ops, adapter=adapter)
     if reason := getattr(model.decoder.ops, "reason", None):
         watch.slow(reason)
     return Loaded(name=_short_name(parsed, path), model=model, digest=digest, files=files)
@@ -89,10 +102,18 @@ def load(reference: str, *, pull: bool = False, ops: str | None = None, observer
 
 def _short_name(reference: hub.Reference, path: Path) -> str:
     """A name for folders and reports: the catalog's, the repository's, or the file's without its ending."""
+    if isinstance(reference, hub.AdapterReference):
+        named = reference.adapter
+        adapter = named.repository if isinstance(named, hub.HubReference) else str(named.path.resolve())
+        return f"{_short_name(reference.base, path)}-{_safe(adapter.rpartition('/')[2])}"
     if isinstance(reference, hub.CatalogReference):
         return reference.name
     name = reference.repository.rpartition("/")[2] if isinstance(reference, hub.HubReference) else path.resolve().name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name.removesuffix(".gguf")).strip("-.") or "model"
+    return _safe(name.removesuffix(".gguf"))
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
 
 
 def list_models() -> list[dict[str, JSON]]:

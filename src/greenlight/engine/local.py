@@ -46,9 +46,12 @@ class LocalModel:
     reply: ReplyFormat | None = None
     """How it tells its answer from its thoughts; None where all that it says is the answer."""
 
+    adapter: Path | None = None
+    """The folder of the adapter that it was loaded with; tokenizer and template are the base's all the same."""
+
     @classmethod
-    def load(cls, path: Path, *, ops: str | None = None) -> LocalModel:
-        """Load a model from a GGUF file or a Hugging Face folder.
+    def load(cls, path: Path, *, ops: str | None = None, adapter: Path | None = None) -> LocalModel:
+        """Load a model from a GGUF file or a Hugging Face folder, with a LoRA adapter or without.
 
         Raises:
             FormatError, UnsupportedError, TextError: the files are damaged, or of a kind that is not supported.
@@ -57,7 +60,7 @@ class LocalModel:
         checkpoint = open_checkpoint(path)
         tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
         tokenizer.check_fits(checkpoint.config.vocab_size, str(path))
-        decoder = load_decoder(checkpoint, select_ops(ops))
+        decoder = load_decoder(checkpoint, select_ops(ops), adapter=adapter)
         template = ChatTemplate(tokenizer.chat_template) if tokenizer.chat_template else None
         return cls(
             path=path,
@@ -66,6 +69,7 @@ class LocalModel:
             template=template,
             load_s=time.perf_counter() - start,
             reply=reply_format(tokenizer),
+            adapter=adapter,
         )
 
     @property

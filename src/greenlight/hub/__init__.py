@@ -4,9 +4,10 @@ from greenlight.hub.cache import Cached, cached, find, remove, revision
 from greenlight.hub.catalog import Entry, catalog
 from greenlight.hub.datasets import PREFIX as DATA_PREFIX
 from greenlight.hub.datasets import DataSet, Pulled, datasets, pull_data
-from greenlight.hub.digests import digest, file_digests, remember
+from greenlight.hub.digests import adapter_digests, digest, digest_of, file_digests, remember
 from greenlight.hub.pull import Notice, Progress, pull, resolve
 from greenlight.hub.reference import (
+    AdapterReference,
     CatalogReference,
     EndpointReference,
     HubReference,
@@ -17,6 +18,7 @@ from greenlight.hub.reference import (
 
 __all__ = [
     "DATA_PREFIX",
+    "AdapterReference",
     "Cached",
     "CatalogReference",
     "DataSet",
@@ -28,10 +30,12 @@ __all__ = [
     "Progress",
     "Pulled",
     "Reference",
+    "adapter_digests",
     "cached",
     "catalog",
     "datasets",
     "digest",
+    "digest_of",
     "file_digests",
     "find",
     "parse_reference",

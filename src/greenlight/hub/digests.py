@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from greenlight.errors import HubError
@@ -28,9 +29,23 @@ def digest(path: Path | str) -> str:
     """
     path = Path(path)
     if path.is_dir():
-        text = json.dumps(file_digests(path), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(file_digests(path))
     return file_digests(path)[path.name]
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """One digest of several: SHA-256 of the canonical JSON of name → SHA-256."""
+    text = json.dumps(dict(files), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def adapter_digests(folder: Path) -> dict[str, str]:
+    """Name to hex SHA-256 of the two files that an adapter is; whatever else training left there decides nothing.
+
+    Raises:
+        HubError: one is not there, or cannot be read.
+    """
+    return {name: digest(folder / name) for name in ("adapter_config.json", "adapter_model.safetensors")}
 
 
 def file_digests(path: Path | str) -> dict[str, str]:

@@ -7,12 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from greenlight.errors import HubError
+from greenlight.errors import HubError, UnsupportedError
 from greenlight.hub.cache import Cached, catalog_path, disk_errors, find, find_record, locked, now, record
 from greenlight.hub.catalog import Entry, PipSource, catalog
 from greenlight.hub.digests import digest, remember
 from greenlight.hub.progress import Progress
-from greenlight.hub.reference import CatalogReference, HubReference, PathReference, Reference, parse_reference
+from greenlight.hub.reference import (
+    AdapterReference,
+    CatalogReference,
+    HubReference,
+    PathReference,
+    Reference,
+    parse_reference,
+)
 from greenlight.places import home
 
 __all__ = ["Notice", "Progress", "pull", "resolve"]
@@ -42,6 +49,13 @@ def pull(
         HubError: it cannot be fetched, or is not what it should be; nothing is left under its name then.
     """
     reference = parse_reference(reference) if isinstance(reference, str) else reference
+    if isinstance(reference, AdapterReference):
+        parts = [part for part in (reference.adapter, reference.base) if not isinstance(part, PathReference)]
+        if source_file is not None or not parts:
+            raise HubError(
+                "there is nothing to pull", where=reference.text, do="pull the model and the adapter by name"
+            )
+        return [pull(part, progress=progress, offline=offline, notice=notice) for part in parts][-1]
     if not isinstance(reference, CatalogReference | HubReference):
         do = "use it as it is" if isinstance(reference, PathReference) else "an endpoint keeps its model to itself"
         raise HubError("there is nothing to pull", where=reference.text, do=do)
@@ -72,6 +86,12 @@ def resolve(reference: Reference | str, *, pull_missing: bool = False, progress:
         HubError: it is not on this machine, or is not what the catalog says; the message names the command to run.
     """
     reference = parse_reference(reference) if isinstance(reference, str) else reference
+    if isinstance(reference, AdapterReference):
+        raise UnsupportedError(
+            "this takes a model without an adapter",
+            where=reference.text,
+            do="chat, review, assess, lock and compare take MODEL+ADAPTER",
+        )
     path = _checked(reference)
     if path is not None:
         return path

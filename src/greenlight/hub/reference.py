@@ -83,7 +83,21 @@ class EndpointReference:
     """Model name there; None for the only one."""
 
 
-Reference: TypeAlias = CatalogReference | PathReference | HubReference | EndpointReference
+@dataclass(frozen=True, slots=True)
+class AdapterReference:
+    """A model with a LoRA adapter."""
+
+    text: str
+    """As the user wrote it."""
+
+    base: CatalogReference | PathReference | HubReference
+    """The model."""
+
+    adapter: PathReference | HubReference
+    """The adapter's folder."""
+
+
+Reference: TypeAlias = CatalogReference | PathReference | HubReference | EndpointReference | AdapterReference
 """What a model can be named by."""
 
 
@@ -92,19 +106,13 @@ def parse_reference(text: str) -> Reference:
 
     Raises:
         HubError: a name that is in no catalog, with the nearest ones; or a malformed reference.
-        UnsupportedError: a reference with an adapter.
+        UnsupportedError: several adapters.
     """
     if text.startswith(("http://", "https://")):
         url, _, model = text.partition("#")
         return EndpointReference(text, url.rstrip("/"), model or None)
     if "+" in text and not Path(text).expanduser().exists():
-        base, _, adapter = text.rpartition("+")
-        raise UnsupportedError(
-            "adapters cannot be loaded yet",
-            where=text,
-            found=f"adapter {adapter!r} on {base!r}",
-            do=f"use {base} without it",
-        )
+        return _with_adapter(text)
     if text.startswith("hf:"):
         return _hub(text)
     if "/" in text or text.endswith(".gguf"):
@@ -113,6 +121,20 @@ def parse_reference(text: str) -> Reference:
     if text in known:
         return CatalogReference(text)
     raise _unknown(text, list(known))
+
+
+def _with_adapter(text: str) -> AdapterReference:
+    """BASE+ADAPTER: a folder, or a repository on the hub."""
+    base_text, _, adapter_text = text.rpartition("+")
+    base = parse_reference(base_text)
+    if isinstance(base, AdapterReference):
+        raise UnsupportedError("one adapter at a time", where=text, found=f"{base.adapter.text} and {adapter_text}")
+    assert not isinstance(base, EndpointReference), "an address is told apart before a plus is looked for"
+    if adapter_text.startswith("hf:"):
+        return AdapterReference(text, base, _hub(adapter_text))
+    if not adapter_text:
+        raise HubError("the adapter after the + is missing", where=text, do="write MODEL+FOLDER or MODEL+hf:owner/name")
+    return AdapterReference(text, base, PathReference(adapter_text, Path(adapter_text).expanduser()))
 
 
 def _hub(text: str) -> HubReference:

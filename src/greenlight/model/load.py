@@ -5,27 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 
 from greenlight.formats.tensors import release_mapped
+from greenlight.model.adapter import Adapter, read_adapter
+from greenlight.model.adapting import How, adapt
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.facts import ModelFacts, facts_of
 from greenlight.ops import Ops, select_ops
+from greenlight.ops.beside import with_deltas
 
 
-def load_decoder(source: Path | str | Checkpoint, ops: Ops | None = None) -> Decoder:
+def load_decoder(
+    source: Path | str | Checkpoint,
+    ops: Ops | None = None,
+    *,
+    adapter: Path | str | Adapter | None = None,
+    how: How = "auto",
+) -> Decoder:
     """Read a .gguf file or a Hugging Face folder and pack its weights.
 
     Args:
         source: the file or the folder, or what `open_checkpoint` made of it (whose metadata a tokenizer may need
             as well: a file need not be read twice).
         ops: what computes it; by default the fastest there is.
+        adapter: a LoRA adapter: its folder, or what `read_adapter` made of it.
+        how: whether its deltas go into the weights or stay beside them.
 
     Raises:
-        FormatError: damaged files, or weights that do not match their config.
+        FormatError: damaged files, or weights that do not match their config, or an adapter of another model.
         UnsupportedError: a family, a type or a switch that is not computed here.
         ConfigError: a config that contradicts itself.
     """
-    checkpoint = _opened(source)
-    decoder = Decoder(checkpoint, ops or select_ops())
+    checkpoint, ops = _opened(source), ops or select_ops()
+    if adapter is not None:
+        adapted = adapt(checkpoint, adapter if isinstance(adapter, Adapter) else read_adapter(Path(adapter)), how)
+        checkpoint = adapted.checkpoint
+        ops = with_deltas(ops) if adapted.beside else ops
+    decoder = Decoder(checkpoint, ops)
     # Packing read every page of the file; where the ops copied them, they need not stay resident beside the copy.
     release_mapped(checkpoint.tensors.values())
     return decoder

@@ -288,6 +288,10 @@ class NumpyOps:
         """A copy of an array's values."""
         return x.copy()
 
+    def from_numpy(self, step: NumpyStep, x: Floats) -> Floats:
+        """An array with a copy of these values."""
+        return x.astype(np.float32)
+
     def token_logprobs(
         self, step: NumpyStep, x: Floats, head: Linear, targets: NDArray[np.int32], softcap: float | None = None
     ) -> tuple[Floats, NDArray[np.bool_]]:

@@ -272,6 +272,9 @@ class Ops(Protocol):
     def to_numpy(self, x: Array) -> NDArray[np.float32]:
         """A copy of an array's values."""
 
+    def from_numpy(self, step: Step, x: NDArray[np.float32]) -> Array:
+        """An array of this step with a copy of these values, (rows, columns)."""
+
     def token_logprobs(
         self, step: Step, x: Array, head: Weight, targets: NDArray[np.int32], softcap: float | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -1,0 +1,247 @@
+import json
+
+import numpy as np
+import pytest
+
+from greenlight.errors import FormatError, GreenlightError, UnsupportedError
+from greenlight.model.adapter import read_adapter
+from greenlight.model.adapting import adapt
+from greenlight.model.checkpoint import open_checkpoint
+from greenlight.model.load import load_decoder
+from greenlight.ops import select_ops
+from greenlight.ops.native import available
+from tests.builders import (
+    all_logits,
+    llama_config,
+    llama_weights,
+    write_llama_folder,
+    write_llama_gguf,
+    write_safetensors,
+)
+
+TOKENS = [1, 5, 9, 3, 7, 2, 11]
+ALL = (
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.o_proj",
+    "mlp.gate_proj",
+    "mlp.up_proj",
+    "mlp.down_proj",
+)
+OPS = ["numpy", pytest.param("native", marks=pytest.mark.skipif(not available(), reason="no native kernels"))]
+
+
+@pytest.fixture
+def config():
+    return llama_config()
+
+
+@pytest.fixture
+def weights(config):
+    return llama_weights(config, np.random.default_rng(0))
+
+
+def deltas(weights, modules=ALL, rank=4, seed=1, layers=None):
+    rng, found = np.random.default_rng(seed), {}
+    for name, weight in weights.items():
+        module = name.removesuffix(".weight")
+        if module.endswith(tuple(modules)) and (layers is None or int(module.split(".")[2]) in layers):
+            found[module] = (
+                rng.normal(0, 0.2, (rank, weight.shape[1])).astype(np.float32),
+                rng.normal(0, 0.2, (weight.shape[0], rank)).astype(np.float32),
+            )
+    return found
+
+
+def write_adapter(path, pairs, *, infix="", more=None, **settings):
+    path.mkdir(parents=True, exist_ok=True)
+    targets = sorted({module.rpartition(".")[2] for module in pairs})
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": targets, "bias": "none", **settings}
+    (path / "adapter_config.json").write_text(json.dumps(config))
+    tensors = {}
+    for module, (a, b) in pairs.items():
+        tensors[f"base_model.model.{module}.lora_A{infix}.weight"] = a
+        tensors[f"base_model.model.{module}.lora_B{infix}.weight"] = b
+    write_safetensors(path / "adapter_model.safetensors", {**tensors, **(more or {})})
+    return path
+
+
+def by_hand(weights, pairs, scale=2.0):
+    return {
+        name: weight + scale * pairs[module][1] @ pairs[module][0]
+        if (module := name.removesuffix(".weight")) in pairs
+        else weight
+        for name, weight in weights.items()
+    }
+
+
+def logits(path, ops, **options):
+    return all_logits(load_decoder(path, select_ops(ops), **options), TOKENS)
+
+
+def near(ours, expected):
+    np.testing.assert_allclose(ours, expected, atol=2e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("ops", OPS)
+@pytest.mark.parametrize("how", ["merged", "beside"])
+@pytest.mark.parametrize("modules", [ALL, ("q_proj", "v_proj"), ("up_proj",), ("o_proj", "gate_proj")])
+def test_a_delta_reaches_its_own_rows_in_the_weights_and_beside_them(tmp_path, config, weights, ops, how, modules):
+    pairs = deltas(weights, modules)
+    base = write_llama_folder(tmp_path / "base", config, weights)
+    expected = logits(write_llama_folder(tmp_path / "sum", config, by_hand(weights, pairs)), ops)
+    adapter = write_adapter(tmp_path / "adapter", pairs)
+    near(logits(base, ops, adapter=adapter, how=how), expected)
+    assert np.abs(logits(base, ops) - expected).max() > 0.02 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("ops", OPS)
+def test_a_gguf_base_takes_the_same_adapter_though_its_rows_lie_in_another_order(tmp_path, config, weights, ops):
+    pairs = deltas(weights)
+    adapter = write_adapter(tmp_path / "adapter", pairs)
+    expected = logits(write_llama_folder(tmp_path / "sum", config, by_hand(weights, pairs)), ops)
+    base = write_llama_gguf(tmp_path / "base.gguf", config, weights)
+    for how in ("merged", "beside"):
+        near(logits(base, ops, adapter=adapter, how=how), expected)
+
+
+@pytest.mark.parametrize("ops", OPS)
+def test_quantised_weights_stay_quantised_and_a_merge_says_that_it_widens(tmp_path, config, weights, ops):
+    pairs = deltas(weights)
+    adapter = read_adapter(write_adapter(tmp_path / "adapter", pairs))
+    checkpoint = open_checkpoint(write_llama_gguf(tmp_path / "base.gguf", config, weights, "Q8_0"))
+    adapted = adapt(checkpoint, adapter)
+    assert (set(adapted.beside), adapted.merged, adapted.widened) == (set(pairs), (), ())
+    merged = adapt(checkpoint, adapter, "merged")
+    assert set(merged.widened) == set(pairs)
+    beside, into = (
+        all_logits(load_decoder(checkpoint, select_ops(ops), adapter=adapter, how=how), TOKENS)
+        for how in ("beside", "merged")
+    )
+    np.testing.assert_allclose(beside, into, atol=0.05 * np.abs(into).max())
+
+
+def test_beside_native_weights_a_row_has_the_same_bits_in_any_batch(tmp_path, config, weights):
+    if not available():
+        pytest.skip("no native kernels")
+    adapter = write_adapter(tmp_path / "adapter", deltas(weights))
+    decoder = load_decoder(write_llama_gguf(tmp_path / "b.gguf", config, weights, "Q8_0"), adapter=adapter)
+    np.testing.assert_array_equal(all_logits(decoder, TOKENS)[:3], all_logits(decoder, TOKENS[:3]))
+
+
+def test_scales_follow_patterns_and_rank_stabilisation(tmp_path, weights):
+    pairs = {**deltas(weights, ("q_proj",), rank=4), **deltas(weights, ("v_proj",), rank=2, layers=[0])}
+    pairs |= deltas(weights, ("v_proj",), rank=4, layers=[1])
+    path = write_adapter(
+        tmp_path,
+        pairs,
+        use_rslora=True,
+        rank_pattern={"layers.0.self_attn.v_proj": 2},
+        alpha_pattern={"^model.layers.1.self_attn.q_proj": 3},
+    )
+    adapter = read_adapter(path)
+    for module, alpha, rank in (
+        ("0.self_attn.q_proj", 8, 4),
+        ("1.self_attn.q_proj", 3, 4),
+        ("0.self_attn.v_proj", 8, 2),
+    ):
+        module = f"model.layers.{module}"
+        np.testing.assert_allclose(adapter.deltas[module].b, pairs[module][1] * alpha / rank**0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("infix", ["", ".default", ".mine"])
+def test_names_are_read_as_peft_writes_them(tmp_path, weights, infix):
+    pairs = deltas(weights)
+    assert read_adapter(write_adapter(tmp_path, pairs, infix=infix)).deltas.keys() == pairs.keys()
+
+
+@pytest.mark.parametrize("ops", OPS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_whole_modules_that_were_trained_replace_the_bases(tmp_path, ops, tied):
+    config = llama_config(tie_word_embeddings=tied)
+    weights = llama_weights(config, np.random.default_rng(0))
+    head = np.random.default_rng(5).normal(0, 0.1, weights["model.embed_tokens.weight"].shape).astype(np.float32)
+    norm = np.full_like(weights["model.norm.weight"], 0.5)
+    more = {"base_model.model.lm_head.weight": head, "base_model.model.model.norm.weight": norm}
+    pairs = deltas(weights, ("q_proj",))
+    path = write_adapter(tmp_path / "a", pairs, more=more, modules_to_save=["lm_head", "norm"])
+    whole = {**by_hand(weights, pairs), "lm_head.weight": head, "model.norm.weight": norm}
+    expected = logits(write_llama_folder(tmp_path / "w", {**config, "tie_word_embeddings": False}, whole), ops)
+    near(logits(write_llama_folder(tmp_path / "b", config, weights), ops, adapter=path), expected)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"peft_type": "LOHA"}, "LOHA"),
+        ({"use_dora": True}, "use_dora"),
+        ({"bias": "all"}, "bias"),
+        ({"fan_in_fan_out": True}, "fan_in_fan_out"),
+        ({"lora_bias": True}, "lora_bias"),
+        ({"trainable_token_indices": [1]}, "trainable_token_indices"),
+        ({"layer_replication": [[0, 2]]}, "layer_replication"),
+        ({"target_parameters": ["x"]}, "target_parameters"),
+        ({"some_new_thing": 3}, "some_new_thing"),
+        ({"init_lora_weights": "pissa_niter_4"}, "begins in a way"),
+        ({"rank_pattern": {"(a+)+$": 2}}, "pattern"),
+        ({"r": 3}, "another rank"),
+        ({"r": 0}, "impossible"),
+        ({"r": True}, "impossible"),
+        ({"lora_alpha": "8"}, "impossible"),
+        ({"lora_alpha": None}, "impossible"),
+        ({"use_rslora": "no"}, "use_rslora"),
+        ({"alpha_pattern": [1]}, "no table"),
+        ({"target_modules": {"a": 1}}, "target_modules"),
+        ({"modules_to_save": "lm_head"}, "modules_to_save"),
+    ],
+)
+def test_a_setting_that_changes_the_result_is_refused_by_name(tmp_path, weights, settings, match):
+    path = write_adapter(tmp_path, deltas(weights), **settings)
+    with pytest.raises((UnsupportedError, FormatError), match=match):
+        read_adapter(path)
+
+
+def test_what_has_no_home_or_another_shape_or_is_missing_is_named(tmp_path, config, weights):
+    base = open_checkpoint(write_llama_folder(tmp_path / "base", config, weights))
+    pairs = deltas(weights)
+    first = next(iter(pairs))
+    cases = {
+        "no home": {**pairs, "model.layers.9.self_attn.q_proj": pairs[first]},
+        "another shape": {**pairs, first: (pairs[first][0][:, 1:], pairs[first][1])},
+        "lacks deltas": {module: pair for module, pair in pairs.items() if module != first},
+    }
+    for number, (match, changed) in enumerate(cases.items()):
+        path = write_adapter(tmp_path / str(number), changed, base_model_name_or_path="acme/other")
+        with pytest.raises(FormatError, match=match) as caught:
+            adapt(base, read_adapter(path))
+        assert "acme/other" in (caught.value.do or "")
+
+
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        ({"base_model.model.lm_head.weight": np.ones((2, 2), np.float32)}, "neither low-rank"),
+        ({"base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector": np.ones(2, np.float32)}, "neither"),
+        ({"base_model.model.model.x.lora_A.weight": np.ones((4, 2), np.float32)}, "half"),
+        ({"base_model.model.x.lora_A.other.weight": np.ones((4, 2), np.float32)}, "several"),
+    ],
+)
+def test_other_tensors_are_named(tmp_path, weights, more, match):
+    with pytest.raises(GreenlightError, match=match):
+        read_adapter(write_adapter(tmp_path, deltas(weights), more=more))
+
+
+def test_values_that_are_no_numbers_are_refused(tmp_path, weights):
+    pairs = deltas(weights)
+    pairs[next(iter(pairs))][0][0, 0] = np.nan
+    with pytest.raises(FormatError, match="no numbers"):
+        read_adapter(write_adapter(tmp_path, pairs))
+
+
+def test_pickled_weights_are_refused_with_the_way_out(tmp_path, weights):
+    path = write_adapter(tmp_path, deltas(weights))
+    (path / "adapter_model.safetensors").rename(path / "adapter_model.bin")
+    with pytest.raises(FormatError, match="safetensors") as caught:
+        read_adapter(path)
+    assert "safe_serialization" in (caught.value.do or "")
