@@ -286,6 +286,10 @@ def _heads(rng: np.random.Generator, design: Design) -> Config:
         "hidden_size": n_heads * pick(rng, of_each_head),
         "head_dim": head_dim,
     }
+    if (
+        result["hidden_size"] < 12
+    ):  # so short a vector is often almost nothing before it is normed, and then all rounding
+        result["hidden_size"] *= 12 // result["hidden_size"] + 1
     if design.kv_heads_may_be_absent and n_heads == n_kv_heads and rng.integers(2):
         result["num_key_value_heads"] = ABSENT
     return result
@@ -348,7 +352,9 @@ def random_model(config: Config, seed: int) -> Any:
 
     model_type = config["model_type"]
     fields = {name: value for name, value in config.items() if name != "model_type"}
-    made = transformers.CONFIG_MAPPING[model_type].from_dict(fields, attn_implementation="eager")
+    made = transformers.CONFIG_MAPPING[model_type].from_dict(
+        fields, attn_implementation="eager", experts_implementation="eager"
+    )
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(made).eval()
     offset = 1.0 if model_type.startswith("gemma") else 0.0  # what is stored is w, what multiplies is 1 + w
