@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+N_DRAWS, N_GGUF_DRAWS = 200, 6
+"""Configs of each family that are compared with transformers, and with llama.cpp."""
+
 ABSENT = object()
 """The field is left out: its default is part of the format."""
 

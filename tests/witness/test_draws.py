@@ -19,12 +19,12 @@ from greenlight.ops import native
 from greenlight.ops.numpy_ops import NumpyOps
 from greenlight.ops.protocol import PAGE_SIZE, Batch
 from tests.builders import all_logits, one_sequence
-from tests.witness.draws import DESIGNS, Config, draw_config, logits_of, pick, random_model
+from tests.witness.draws import DESIGNS, N_DRAWS, Config, draw_config, logits_of, pick, random_model
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 
-SEEDS = range(200)
+SEEDS = range(N_DRAWS)
 TOLERANCE = 1e-4
 """Largest difference of logits, relative to the largest logit."""
 
@@ -77,7 +77,8 @@ def on_kernels(opened: Checkpoint) -> Any:
         all_logits(decoder, [0])
         return decoder
     except UnsupportedError as error:
-        assert "native kernels" in error.what
+        if "native kernels" not in error.what:
+            raise
         return load_decoder(opened, NUMPY)
 
 

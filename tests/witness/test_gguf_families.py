@@ -16,7 +16,7 @@ from greenlight.model.types import gguf_types
 from greenlight.ops import numpy_ops
 from greenlight.ops.numpy_ops import NumpyOps
 from tests.builders import all_logits
-from tests.witness.draws import DESIGNS, draw_gguf_config, logits_of, random_model
+from tests.witness.draws import DESIGNS, N_GGUF_DRAWS, draw_gguf_config, logits_of, random_model
 from tests.witness.llama_cpp_logits import llama_cpp_logits
 
 transformers.logging.set_verbosity_error()
@@ -47,7 +47,7 @@ def gelu_in_float16(monkeypatch):
     return lambda: monkeypatch.setattr(numpy_ops, "activate", activate)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(N_GGUF_DRAWS))
 @pytest.mark.parametrize("family", FAMILIES)
 def test_llama_cpp_agrees_on_the_file_that_is_written_here(family, seed, tmp_path, gelu_in_float16):
     config = draw_gguf_config(family, seed)
