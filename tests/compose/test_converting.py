@@ -3,10 +3,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from greenlight.compose import converting, identity
+from greenlight.compose import identity
 from greenlight.compose.converting import Wish, convert
 from greenlight.compose.identity import Text, compare, listen, windows_of
 from greenlight.errors import FormatError, HubError, TextError, UsageError
@@ -16,6 +15,7 @@ from greenlight.formats.tensors import TensorType
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.text import Tokenizer
 from tests.chat_model import tiny_chat_model
+from tests.model.families import config_of, random_folder
 
 TEXT = Text("a text", "The quick brown fox jumps over the lazy dog. " * 4)
 WIDE = Wish(text=TEXT)
@@ -172,10 +172,7 @@ def test_the_packaged_text_is_long_enough_to_tell_models_apart():
     assert len(Text.packaged().text.split()) > 900
 
 
-def test_a_window_is_said_in_a_note(source):
-    class Stub:
-        family = type("F", (), {"name": "mistral"})
-        config = type("C", (), {"windows": (24, 24)})
-
-    assert "24" in converting._notes(Stub(), "gguf")[0]
-    assert np.size(converting._notes(Stub(), "hf")) == 0
+def test_a_window_that_the_file_cannot_say_is_said_in_a_note(tmp_path):
+    folder = random_folder(tmp_path / "hf", config_of("mistral", sliding_window=24))
+    (note,) = convert(str(folder), tmp_path / "m.gguf", Wish(tokenizer=False))["notes"]
+    assert "context_length is 24" in note

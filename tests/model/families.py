@@ -26,6 +26,7 @@ SIZES: dict[str, Any] = {
 }
 LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}
+EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 GEMMA = {"hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 16}
 CASES: dict[str, dict[str, Any]] = {
     "llama": {"model_type": "llama", "rope_theta": 5e5, "attention_bias": True, "mlp_bias": True},
@@ -49,7 +50,15 @@ CASES: dict[str, dict[str, Any]] = {
         "rope_scaling": {"rope_type": "linear", "factor": 8.0},
     }
     | GEMMA,
-    "gpt-oss": {"model_type": "gpt_oss", "sliding_window": 12, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "mixtral": {"model_type": "mixtral", "sliding_window": None, "rope_theta": 1e6} | EXPERTS,
+    "qwen3 moe": {"model_type": "qwen3_moe", "moe_intermediate_size": 32, "num_experts": 4, "norm_topk_prob": True}
+    | {"num_experts_per_tok": 2},
+    "ministral3": {
+        "model_type": "ministral3",
+        "rope_parameters": YARN
+        | {"rope_theta": 1e6, "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1},
+    },
+    "gpt-oss": {"model_type": "gpt_oss", "sliding_window": 12} | EXPERTS,
 }
 """One per design, and those switches that both formats can say."""
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from greenlight.errors import UnsupportedError, UsageError
 from greenlight.formats.gguf_writer import write_gguf
 from greenlight.formats.quants import dequantize
+from greenlight.formats.safetensors_writer import write_weights
 from greenlight.formats.tensors import TensorType
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.export import plan_folder, plan_gguf
@@ -28,6 +31,12 @@ def as_gguf(folder, path, asked=None):
     return path
 
 
+def config_and_weights(folder, plan):
+    folder.mkdir()
+    write_weights(folder, plan.tensors, max_shard_bytes=30_000)
+    (folder / "config.json").write_text(json.dumps(plan.config))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_model_written_as_gguf_is_read_as_the_same_model(case, tmp_path):
     folder = random_folder(tmp_path / "hf", config_of(case))
@@ -36,12 +45,13 @@ def test_a_model_written_as_gguf_is_read_as_the_same_model(case, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=2e-5 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "num_local_experts" not in CASES[case]])
+@pytest.mark.parametrize("case", [case for case in CASES if case not in ("gpt-oss", "ministral3")])
 def test_there_and_back_every_tensor_is_the_same(case, tmp_path):
     folder = open_checkpoint(random_folder(tmp_path / "hf", config_of(case)))
     again = open_checkpoint(as_gguf(folder.path, tmp_path / "m.gguf"))
     plan = plan_folder(again, folder_types(None))
-    back = {tensor.name: np.frombuffer(b"".join(tensor.exactly()), np.float32) for tensor in plan.tensors}
+    config_and_weights(tmp_path / "back", plan)
+    back = {name: dequantize(tensor).reshape(-1) for name, tensor in open_checkpoint(tmp_path / "back").items()}
     assert back.keys() == folder.keys()
     for name, values in back.items():
         np.testing.assert_array_equal(values, dequantize(folder[name]).reshape(-1), name)

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -172,10 +172,10 @@ def write_model(
         plan = plan_gguf(checkpoint, types, entries, importance)
         target_digest = write_gguf(target, plan.metadata, plan.tensors, progress=progress)
         hub.remember(target, target_digest)
-        tensors, size = plan.tensors, target.stat().st_size
+        metadata, tensors, size = plan.metadata, plan.tensors, target.stat().st_size
     else:
         folder_plan = plan_folder(checkpoint, folder_types(wish.type_))
-        tensors = folder_plan.tensors
+        metadata, tensors = {}, folder_plan.tensors
         size = sum(tensor.n_bytes for tensor in tensors)
         with folder_in_the_making(target, size) as folder:
             write_weights(folder, tensors, max_shard_bytes=wish.max_shard_bytes, progress=progress)
@@ -191,7 +191,7 @@ def write_model(
         target_bytes=size,
         format=format_,
         types=_types(tensors),
-        notes=tuple(_notes(checkpoint, format_)),
+        notes=tuple(_notes(checkpoint, metadata)),
     )
 
 
@@ -242,11 +242,14 @@ def _types(tensors: Sequence[Planned]) -> dict[str, int]:
     return dict(sizes.most_common())
 
 
-def _notes(checkpoint: Checkpoint, format_: Format) -> list[str]:
+def _notes(checkpoint: Checkpoint, metadata: Mapping[str, JSON]) -> list[str]:
+    """What a user of the target should know; `metadata` is a GGUF file's own."""
     config, notes = checkpoint.config, []
-    if format_ == "gguf" and checkpoint.family.name == "mistral" and config.windows:
+    if checkpoint.format == "safetensors" and config.windows and metadata.get("general.architecture") == "llama":
         notes.append(
-            f"the architecture 'llama' has no window: context_length is {min(w for w in config.windows if w)}, up to "
-            "which the model sees everything anyway"
+            f"the architecture 'llama' has no window: context_length is {metadata['llama.context_length']}, up to "
+            "which every layer sees everything anyway"
         )
+    if checkpoint.left_out:
+        notes.append(f"parts that are no text model are left out: {', '.join(checkpoint.left_out)[:200]}")
     return notes

@@ -75,3 +75,24 @@ def _in_order(name: str, experts: Mapping[int, Tensor], n_experts: int) -> list[
                 found=f"{part.type.name} {part.shape}, {parts[0].name} has {parts[0].type.name} {parts[0].shape}",
             )
     return parts
+
+
+def part_names(
+    pattern: str, projections: Mapping[str, str], router: str, name: str, config: ModelConfig
+) -> tuple[str, ...]:
+    """What a folder calls a tensor: each expert's by itself.
+
+    Args:
+        pattern: of experts' names, with places for `layer`, `expert` and `projection`.
+        projections: the folder's word for gate_proj, up_proj and down_proj.
+        router: the end of the router's names there.
+        name: the tensor's name here.
+        config: the model's facts.
+    """
+    if name.endswith(".mlp.router.weight"):
+        return (name.removesuffix("mlp.router.weight") + router,)
+    match = re.fullmatch(r"model\.layers\.(\d+)\.mlp\.experts\.(\w+)\.weight", name)
+    if match is None:
+        return (name,)
+    layer, projection = match[1], projections[match[2]]
+    return tuple(pattern.format(layer=layer, expert=e, projection=projection) for e in range(config.n_experts))

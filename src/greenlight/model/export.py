@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -99,19 +100,19 @@ def plan_folder(checkpoint: Checkpoint, type_of: TypeOf) -> FolderPlan:
         UnsupportedError: the family is not written to folders, or config.json could not say what the model computes.
     """
     family, config = checkpoint.family, checkpoint.config
-    if family.from_hf is not None:  # names of its own, which nothing here undoes
+    family = _family_by_name(checkpoint)
+    if family.from_hf is not None and family.hf_parts is None:
         raise _not_written(family, "Hugging Face folders")
-    if config.n_experts:
-        raise _not_written(family, "Hugging Face folders of experts")
-    if checkpoint.format == "safetensors":
+    if checkpoint.format == "safetensors" and checkpoint.metadata.get("model_type") in family.hf_model_types:
         facts = dict(checkpoint.metadata)
+    elif family.hf_config is None:
+        raise _not_written(family, "Hugging Face folders")
     else:
-        family = _family_by_name(checkpoint)
-        if family.hf_config is None:
-            raise _not_written(family, "Hugging Face folders")
         facts = family.hf_config(config)
     layout = family.to_hf if checkpoint.format == "gguf" else as_it_is
     tensors = _planned(checkpoint, {name: name for name in checkpoint}, layout, type_of, None)
+    if family.hf_parts is not None:
+        tensors = [part for tensor in tensors for part in _parts(tensor, family.hf_parts(tensor.name, config))]
     kinds = Counter[str]()
     for tensor in tensors:
         kinds[_DTYPES[tensor.type]] += tensor.n_bytes
@@ -144,6 +145,24 @@ def _chunks(
 ) -> Chunks:
     """A tensor's bytes in the target's layout and type; only now is it read."""
     return recode(layout(name, checkpoint[name], checkpoint.config), type_, importance)
+
+
+def _parts(tensor: Planned, names: tuple[str, ...]) -> list[Planned]:
+    """A tensor under its names in a folder, its first axis taken apart where they are several."""
+    if len(names) == 1:
+        return [replace(tensor, name=names[0])]
+    n_bytes = tensor.n_bytes // len(names)
+    whole = cache(lambda: memoryview(b"".join(tensor.exactly())))  # made for the first part, let go with the last
+
+    def bytes_of(index: int) -> Chunks:
+        yield bytes(whole()[index * n_bytes : (index + 1) * n_bytes])
+        if index == len(names) - 1:
+            whole.cache_clear()
+
+    return [
+        Planned(name=name, type=tensor.type, shape=tensor.shape[1:], chunks=partial(bytes_of, index))
+        for index, name in enumerate(names)
+    ]
 
 
 def _more(checkpoint: Checkpoint, family: Family) -> dict[str, Tensor]:

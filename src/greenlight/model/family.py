@@ -95,6 +95,10 @@ class Family:
     to_hf: Callable[[str, Tensor, ModelConfig], Tensor] = as_it_is
     """A tensor as it is kept here, by its Hugging Face name, to what config.json's readers expect."""
 
+    hf_parts: Callable[[str, ModelConfig], tuple[str, ...]] | None = None
+    """Names of a tensor in a folder, by its name here: several where its first axis is taken apart; what undoes
+    `from_hf`. None where names are the same; a family with `from_hf` alone is not written to folders."""
+
     gguf_extras: tuple[str, ...] = ()
     """Tensors of GGUF files that the config has used up."""
 

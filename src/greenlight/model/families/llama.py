@@ -119,6 +119,7 @@ def _reordered(tensor: Tensor, order: NDArray[np.int64]) -> Tensor:
 def gguf_metadata(config: ModelConfig) -> dict[str, Any]:
     """llama.* keys. They have no window: where every layer has the same one, no text may be longer than it."""
     keys = {"general.architecture": "llama", **gguf_keys(config, "llama")}
+    keys.pop("llama.expert_feed_forward_length", None)  # a Mixtral's experts are as wide as feed_forward_length says
     if config.windows:
         if None in config.windows or len(set(config.windows)) > 1:
             raise refuse_in_gguf("llama", "which layers see a window", f"windows {config.windows}"[:120])

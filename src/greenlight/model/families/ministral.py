@@ -7,12 +7,16 @@ YaRN's positions, and queries that grow with the logarithm of how often the text
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
 from greenlight.model.families.llama import MISTRAL, from_gguf, mistral_of, to_gguf
 from greenlight.model.family import Family, Weights
 from greenlight.model.fields import Fields
+from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf
 from greenlight.model.rope import YarnScaling
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
 from greenlight.model.sizes import all_read, biases_from_gguf, sizes_from_gguf, sizes_from_hf, windows_from_hf
@@ -72,6 +76,16 @@ def ministral3_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     return config
 
 
+def ministral3_metadata(config: ModelConfig) -> dict[str, Any]:
+    """mistral3.* keys."""
+    if config.windows:
+        raise refuse_in_gguf("mistral3", "that layers see a window", f"windows {config.windows}"[:120])
+    keys = {"general.architecture": "mistral3", **gguf_keys(config, "mistral3")}
+    if config.temperature_beta:
+        keys["mistral3.attention.temperature_scale"] = float(np.float32(config.temperature_beta))
+    return keys
+
+
 MINISTRAL = replace(
     MISTRAL, name="ministral", hf_model_types=("ministral",), config_from_hf=ministral_from_hf, hf_config=None
 )
@@ -87,5 +101,6 @@ MINISTRAL3 = Family(
     from_gguf=from_gguf,
     pack_block=pre_norm_block,
     kv_layers=kv_layers,
+    gguf_metadata=ministral3_metadata,
     to_gguf=to_gguf,
 )

@@ -7,14 +7,16 @@ the two chosen is a softmax over those two. Folders keep each expert's w1, w3 an
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.experts import gather_experts
+from greenlight.model.experts import gather_experts, part_names
 from greenlight.model.families.llama import config_from_gguf, from_gguf, gguf_metadata, to_gguf
 from greenlight.model.family import Family
 from greenlight.model.fields import Fields
 from greenlight.model.gguf_keys import rope_factors
+from greenlight.model.hf_config import hf_keys
 from greenlight.model.rope_sources import rope_from_hf
 from greenlight.model.sizes import experts_from_hf, sizes_from_hf, windows_from_hf
 
@@ -35,6 +37,16 @@ def config_from_hf(fields: Fields) -> ModelConfig:
     )
 
 
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Mixtral."""
+    return hf_keys(config, "mixtral", "MixtralForCausalLM") | {
+        "hidden_act": "silu",
+        "num_local_experts": config.n_experts,
+        "num_experts_per_tok": config.n_experts_used,
+        "sliding_window": config.window(0),
+    }
+
+
 MIXTRAL = Family(
     name="mixtral",
     hf_model_types=("mixtral",),
@@ -53,6 +65,13 @@ MIXTRAL = Family(
         gather_experts,
         r"model\.layers\.(?P<layer>\d+)\.block_sparse_moe\.experts\.(?P<expert>\d+)\.(?P<projection>w[123])\.weight",
         {"w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"},
+        "block_sparse_moe.gate.weight",
+    ),
+    hf_config=to_hf,
+    hf_parts=partial(
+        part_names,
+        "model.layers.{layer}.block_sparse_moe.experts.{expert}.{projection}.weight",
+        {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"},
         "block_sparse_moe.gate.weight",
     ),
 )

@@ -11,10 +11,11 @@ from typing import Any
 
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.experts import gather_experts
+from greenlight.model.experts import gather_experts, part_names
 from greenlight.model.family import Family, Weights, as_it_is
 from greenlight.model.fields import Fields
 from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf
+from greenlight.model.hf_config import hf_keys
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
 from greenlight.model.sizes import (
     all_read,
@@ -74,6 +75,23 @@ def gguf_metadata(config: ModelConfig) -> dict[str, Any]:
     return {"general.architecture": "qwen3moe", **gguf_keys(config, "qwen3moe")}
 
 
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Qwen 3 with experts."""
+    windows = {"sliding_window": config.window(0)} if config.windows else {}
+    return hf_keys(config, "qwen3_moe", "Qwen3MoeForCausalLM") | {
+        "hidden_act": "silu",
+        "attention_bias": config.qkv_bias,
+        "moe_intermediate_size": config.ffn_dim,
+        "num_experts": config.n_experts,
+        "num_experts_per_tok": config.n_experts_used,
+        "norm_topk_prob": config.expert_weights == "chosen",
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": [],
+        "use_sliding_window": bool(config.windows),
+        **windows,
+    }
+
+
 QWEN3_MOE = Family(
     name="qwen3_moe",
     hf_model_types=("qwen3_moe",),
@@ -89,6 +107,13 @@ QWEN3_MOE = Family(
     from_hf=partial(
         gather_experts,
         r"model\.layers\.(?P<layer>\d+)\.mlp\.experts\.(?P<expert>\d+)\.(?P<projection>(?:gate|up|down)_proj)\.weight",
+        {"gate_proj": "gate_proj", "up_proj": "up_proj", "down_proj": "down_proj"},
+        "mlp.gate.weight",
+    ),
+    hf_config=to_hf,
+    hf_parts=partial(
+        part_names,
+        "model.layers.{layer}.mlp.experts.{expert}.{projection}.weight",
         {"gate_proj": "gate_proj", "up_proj": "up_proj", "down_proj": "down_proj"},
         "mlp.gate.weight",
     ),
