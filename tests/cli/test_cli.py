@@ -14,6 +14,7 @@ VERBS = [
     "inspect",
     "doctor",
     "chat",
+    "convert",
     "plan",
     "lock",
     "assess",

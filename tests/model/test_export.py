@@ -108,13 +108,24 @@ def test_bf16_goes_there_and_back_unchanged(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"), [((8, 96), "Q4_0"), ((8, 100), "F16"), ((8,), "F32"), ((4, 8, 64), "Q4_0")]
+    ("asked", "shape", "expected"),
+    [
+        ("Q4_0", (8, 96), "Q4_0"),
+        ("Q4_0", (8, 100), "F16"),
+        ("Q4_0", (8,), "F32"),
+        ("Q4_0", (4, 8, 64), "Q4_0"),
+        ("Q4_K", (8, 512), "Q4_K"),
+        ("Q4_K", (8, 576), "Q5_0"),
+        ("Q3_K", (8, 576), "IQ4_NL"),
+        ("Q6_K", (8, 100), "F16"),
+        ("BF16", (8, 100), "BF16"),
+    ],
 )
-def test_rows_that_fill_no_blocks_get_a_type_without(shape, expected, tmp_path):
+def test_rows_that_fill_no_blocks_get_a_finer_type_that_they_fill(asked, shape, expected):
     from greenlight.formats.tensors import Tensor
 
     tensor = Tensor("x", TensorType.F32, shape, np.empty(0, np.uint8))
-    assert gguf_types(TensorType.Q4_0, tied_head=False)("blk.0.ffn_up.weight", tensor).name == expected
+    assert gguf_types(TensorType[asked], tied_head=False)("blk.0.ffn_up.weight", tensor).name == expected
 
 
 def test_what_makes_logits_and_what_chooses_experts_is_kept_finer():

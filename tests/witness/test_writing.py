@@ -26,7 +26,7 @@ from greenlight.formats.tensors import TensorType
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.text import Tokenizer
 from tests.model.families import CASES, config_of, random_folder
-from tests.text.vocabularies import byte_level
+from tests.text.vocabularies import TEMPLATE, byte_level
 from tests.text.vocabularies import folder as tokenizer_folder
 from tests.witness.strings import varied_strings
 from tests.witness.test_families import CASES as DRAWN
@@ -35,13 +35,20 @@ from tests.witness.test_llama import llama_cpp_logits, quiet_llama_cpp  # noqa: 
 
 transformers.logging.set_verbosity_error()
 
-TOLERANCE = 1e-3
-"""Largest difference of llama.cpp's logits, relative to the largest logit: its activations are tables of float16."""
+TOLERANCE = {"gemma2": 3e-3}
+"""Largest difference of llama.cpp's logits, relative to the largest logit, where it is not 1e-3: llama.cpp's GELU is a
+table of float16."""
 
 BARE = Wish(tokenizer=False)
 
 NEAR_TIE = 0.05
 N_GREEDY = 64
+
+
+EXPERTS = {"gpt-oss": "gpt_oss", "mixtral": "mixtral", "qwen3 moe": "qwen3_moe"}
+# llama.cpp rounds the borders of YaRN's interpolation, which gpt-oss does not: without stretching there are none.
+UNSTRETCHED = {"rope_type": "yarn", "factor": 1.0, "original_max_position_embeddings": 512, "rope_theta": 150_000.0}
+CHANGES = {"gpt-oss": {"rope_parameters": UNSTRETCHED}}
 
 
 def twin_logits(folder: Path, tokens: np.ndarray) -> np.ndarray:
@@ -67,8 +74,9 @@ def written(request, tmp_path_factory):
     """A case's folder and the file that was made of it."""
     path = tmp_path_factory.mktemp("writing")
     folder = path / "hf"
-    if request.param == "gpt-oss":  # whose folders keep experts in another order than the model's parts
-        random_model(*DRAWN["gpt_oss"], seed=3).save_pretrained(folder)
+    if request.param in EXPERTS:  # whose folders have other parts than the model
+        model_type, changes = DRAWN[EXPERTS[request.param]]
+        random_model(model_type, changes | CHANGES.get(request.param, {}), seed=3).save_pretrained(folder)
     else:
         random_folder(folder, config_of(request.param))
     convert(str(folder), path / "m.gguf", BARE)
@@ -79,7 +87,8 @@ def test_llama_cpp_computes_what_transformers_computes(written, quiet_llama_cpp)
     folder, file = written
     tokens = np.random.default_rng(1).integers(97, size=90)
     theirs, ours = twin_logits(folder, tokens), llama_cpp_logits(file, tokens)
-    assert np.abs(ours - theirs).max() <= TOLERANCE * np.abs(theirs).max()
+    model_type = json.loads((folder / "config.json").read_text())["model_type"]
+    assert np.abs(ours - theirs).max() <= TOLERANCE.get(model_type, 1e-3) * np.abs(theirs).max()
 
 
 def test_llama_cpp_says_what_transformers_says(written, quiet_llama_cpp):  # noqa: F811
@@ -108,6 +117,8 @@ def test_the_gguf_package_reads_the_same_values(written):
 def test_transformers_loads_the_folder_made_of_the_file(written, tmp_path):
     """GGUF to a folder again: the logits of the first folder, and no weight missing or left over."""
     folder, file = written
+    if read_gguf(file).metadata["general.architecture"] in ("gpt-oss", "mistral3"):
+        pytest.skip("folders of this family are not written")
     convert(str(file), tmp_path / "hf", BARE)
     model, loading = transformers.AutoModelForCausalLM.from_pretrained(
         tmp_path / "hf", dtype=torch.float32, output_loading_info=True
@@ -143,7 +154,8 @@ def test_llama_cpp_and_transformers_read_text_as_the_source_does(default_model, 
     for text in varied_strings(2000, seed=5):
         expected = source.encode(text)
         assert theirs.encode(text, add_special_tokens=False, split_special_tokens=True) == expected
-        assert not text or llama.tokenize(text.encode(), add_bos=False, special=False) == expected
+        if text and source.missing_bytes.isdisjoint(text.encode()):
+            assert llama.tokenize(text.encode(), add_bos=False, special=False) == expected
     chat = [{"role": "user", "content": "What is 2+2?"}]
     assert (theirs.apply_chat_template(chat, tokenize=False) == llama.metadata and None) or True
     assert theirs.chat_template == llama.metadata["tokenizer.chat_template"] == source.chat_template
@@ -153,6 +165,8 @@ def test_llama_cpp_and_transformers_read_text_as_the_source_does(default_model, 
 def test_a_folder_with_its_tokenizer_becomes_a_file_that_llama_cpp_reads_alike(tmp_path, quiet_llama_cpp):  # noqa: F811
     config = config_of("llama", vocab_size=len(byte_level()["tokenizer.ggml.tokens"]) + 3)
     folder = tokenizer_folder(random_folder(tmp_path / "hf", config))
+    settings = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "chat_template": TEMPLATE}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     convert(str(folder), tmp_path / "m.gguf")
     theirs = transformers.AutoTokenizer.from_pretrained(folder)
     llama = llama_cpp.Llama(model_path=str(tmp_path / "m.gguf"), vocab_only=True, verbose=False)
@@ -184,7 +198,7 @@ OLD_FORM = {"rope_theta": 10000.0}
 def test_the_tensors_are_those_of_llama_cpps_own_converter(written, tmp_path):
     folder, file = written
     config = json.loads((folder / "config.json").read_text())
-    names = {"gemma3_text": "Gemma3ForCausalLM"}
+    names = {"gemma3_text": "Gemma3ForCausalLM", "gpt_oss": "GptOssForCausalLM", "qwen3_moe": "Qwen3MoeForCausalLM"}
     config["architectures"] = [names.get(config["model_type"], config["model_type"].capitalize() + "ForCausalLM")]
     (folder / "config.json").write_text(json.dumps(OLD_FORM | config))
     # Gemma 3's converter counts the tokens of a tokenizer to trim the embedding.

@@ -77,12 +77,19 @@ def folder_types(asked: TensorType | None) -> TypeOf:
     return type_of
 
 
+_NARROWER = {
+    **dict.fromkeys((TensorType.Q2_K, TensorType.Q3_K, TensorType.IQ4_XS), TensorType.IQ4_NL),
+    **{TensorType.Q4_K: TensorType.Q5_0, TensorType.Q5_K: TensorType.Q5_1, TensorType.Q6_K: TensorType.Q8_0},
+}
+"""For rows that do not fill blocks of 256: the next finer type with blocks of 32, as llama.cpp's quantiser chooses."""
+
+
 def _fitting(wanted: TensorType, width: int) -> TensorType:
     """The type, or the next finer one whose blocks rows of this width fill."""
-    for type_ in (wanted, TensorType.Q8_0, TensorType.F16):
+    for type_ in (wanted, _NARROWER.get(wanted, wanted)):
         if width % type_.block_values == 0:
             return type_
-    raise AssertionError("rows of any width fill blocks of one")
+    return TensorType.F16
 
 
 def _bits(type_: TensorType) -> float:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from greenlight.evidence import read_json, sha256_file
+
+
+@pytest.fixture
+def short(tmp_path):
+    path = tmp_path / "short.txt"
+    path.write_text("The quick brown fox jumps over the lazy dog.")
+    return path
+
+
+def test_a_conversion_prints_what_it_cost_and_where_the_report_lies(run, chat_model, short, tmp_path):
+    target = tmp_path / "q4.gguf"
+    code, out, _ = run("convert", chat_model, target, "--to", "q4_0", "--text", short)
+    assert code == 0
+    for part in ("KL divergence", "same first", "perplexity", "first difference", sha256_file(target)):
+        assert part in out
+    assert f"{target}.identity.json" in out
+
+
+def test_json_is_the_report(run, chat_model, short, tmp_path):
+    code, out, _ = run("convert", chat_model, tmp_path / "hf", "--text", short, "--calibrate", short, "--json")
+    assert code == 0
+    report = read_json(tmp_path / "hf.identity.json", "identity")
+    assert json.loads(out) == report
+    assert report["measured"]["calibration"]["name"] == "short.txt"
+
+
+def test_without_a_report_nothing_is_compared(run, chat_model, tmp_path):
+    code, out, _ = run("convert", chat_model, tmp_path / "m.gguf", "--no-report")
+    assert code == 0
+    assert "KL" not in out
+    assert read_json(tmp_path / "m.gguf.identity.json", "identity")["measured"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["m.gguf", "--type", "q9"], 2, "written are"),
+        (["folder", "--type", "q8_0"], 2, "does not hold"),
+        (["m.gguf", "--format", "hf"], 2, "does not go with"),
+        (["nowhere/m.gguf"], 1, "no such folder"),
+    ],
+)
+def test_what_cannot_be_is_said_and_leaves_nothing(run, chat_model, tmp_path, monkeypatch, arguments, status, said):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("convert", chat_model, *arguments)
+    assert (code, out) == (status, "")
+    assert said in err
+    assert not list(tmp_path.iterdir())
