@@ -172,8 +172,8 @@ def test_a_folder_with_its_tokenizer_becomes_a_file_that_llama_cpp_reads_alike(t
     llama = llama_cpp.Llama(model_path=str(tmp_path / "m.gguf"), vocab_only=True, verbose=False)
     assert llama.n_vocab() == config["vocab_size"]
     for text in varied_strings(500, seed=6):
-        if text and theirs.decode(ids := theirs.encode(text, add_special_tokens=False)) == text:
-            assert llama.tokenize(text.encode(), add_bos=False, special=True) == ids
+        if text and "<" not in text:
+            assert llama.tokenize(text.encode(), add_bos=False) == theirs.encode(text, add_special_tokens=False)
     assert (llama.token_bos(), llama.token_eos()) == (theirs.bos_token_id, theirs.eos_token_id)
 
 
@@ -191,6 +191,8 @@ for cls in [TextModel, llama.LlamaModel, qwen.Qwen2Model, qwen.Qwen3Model, gpt_o
 sys.argv = ["convert_hf_to_gguf.py", sys.argv[2], "--outfile", sys.argv[3], "--outtype", "f32"]
 runpy.run_path(sys.path[0] + "/convert_hf_to_gguf.py", run_name="__main__")
 """
+# The width of a feed-forward that no layer has; YaRN's factor as what to multiply with, not as its logarithm.
+SAID_OTHERWISE = {"qwen3moe.feed_forward_length", "mistral3.rope.scaling.yarn_log_multiplier"}
 OLD_FORM = {"rope_theta": 10000.0}
 
 
@@ -217,7 +219,7 @@ def test_the_tensors_are_those_of_llama_cpps_own_converter(written, tmp_path):
         np.testing.assert_allclose(a, b, rtol=2e-6 if name == "rope_freqs.weight" else 0, err_msg=name)
     arch = theirs.metadata["general.architecture"]
     for key, value in theirs.metadata.items():
-        if key.startswith(f"{arch}."):
+        if key.startswith(f"{arch}.") and key not in SAID_OTHERWISE:
             mine = ours.metadata.get(key)
             mine, value = (v.tolist() if isinstance(v, np.ndarray) else v for v in (mine, value))
             assert mine == value, key
