@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from greenlight.cli.commands import Given, decide_command, next_command
+from greenlight.cli.commands import Given, decide_command, next_command, open_references
 from greenlight.gate.policy import load_policy
 
 STARTER = {"policy": {"sha256": load_policy("starter").sha256}}
@@ -76,6 +76,11 @@ def test_an_attempt_is_decided_with_the_ledger_that_counted_it(tmp_path):
     assert decide_command(locked(tmp_path)) == f"greenlight decide {tmp_path}"
     assert decide_command(locked(tmp_path, attempt=1)) == f"greenlight decide {tmp_path} --ledger LEDGER"
     assert decide_command(tmp_path, BOOK).endswith("--ledger 'my release.jsonl'")
+
+
+def test_a_reference_that_the_policy_leaves_open_is_asked_for():
+    assert open_references(load_policy("base-release")) == ("--reference", "public=REF")
+    assert open_references(load_policy("starter")) == ()
 
 
 def test_plan_names_the_policy_that_was_planned(run, policy):

@@ -7,8 +7,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from greenlight.evidence import JSON, read_json
+
+if TYPE_CHECKING:
+    from greenlight.gate.policy import Policy
 
 _MODEL = re.compile(r"greenlight (review|plan|assess|inspect) (.+?)(?= --|$)")
 """A command that names the model, and how it names it."""
@@ -47,6 +51,12 @@ class Given:
         """The ledger's options, as typed."""
         release = () if self.release_of is None else ("--release-of", self.release_of)
         return () if self.ledger is None else ("--ledger", str(self.ledger), *release)
+
+
+def open_references(policy: Policy) -> tuple[str, ...]:
+    """Options for the references that a policy leaves to whoever locks: REF is theirs to fill in."""
+    named = (reference.name for reference in policy.references if reference.model == "?")
+    return tuple(word for name in named for word in ("--reference", f"{name}=REF"))
 
 
 def words(*parts: str | Path) -> str:

@@ -24,13 +24,14 @@ def plan(
 ) -> None:
     """Items, labels, power and P(GO) of a perfect model, before anything is asked."""
     from greenlight import compose
-    from greenlight.cli.commands import words
+    from greenlight.cli.commands import open_references, words
     from greenlight.cli.tables import plan_table
     from greenlight.cli.view import TerminalView
 
     with TerminalView("greenlight plan", quiet=True) as view:
         planned = compose.plan_reference(policy, ref, observer=view)
-    following = words("greenlight", "review", ref or "REF", *(() if policy == "starter" else ("--policy", policy)))
+    rules = () if policy == "starter" else ("--policy", policy)
+    following = words("greenlight", "review", ref or "REF", *rules, *open_references(planned.policy))
     emit(
         planned.to_json(),
         as_json=as_json,
