@@ -4,10 +4,14 @@ import time
 import tracemalloc
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from greenlight.errors import TextError
 from greenlight.formats.gguf import read_gguf
 from greenlight.text import ChatTemplate, Message
+from greenlight.text.budget import MAX_TEXT, Budget
+from greenlight.text.sandbox import BoundedEnvironment
 
 CHAT = [Message("system", "Be brief."), Message("user", "Hi")]
 
@@ -175,6 +179,51 @@ def test_what_a_hostile_template_would_make_is_refused_before_it_is_there(name):
         assert tracemalloc.get_traced_memory()[1] < 24 * 2**20  # bytes; the longest text allowed has 4 Mi characters
     finally:
         tracemalloc.stop()
+
+
+VALUES = st.recursive(
+    st.sampled_from(
+        ["messages", "'a'", "x", "9", "-1", "10**9", "none", "loop", "range", "n.x", "tools", "{'a': 1}", "f"]
+    ),
+    lambda inner: st.one_of(
+        st.builds(
+            "({} {} {})".format, inner, st.sampled_from(["+", "*", "~", "%", "**", "//", "in", "==", "<"]), inner
+        ),
+        st.builds("{}|{}".format, inner, st.sampled_from([*sorted(BoundedEnvironment(Budget(1)).filters), "zzz"])),
+        st.builds(
+            "{}.{}".format, inner, st.sampled_from(["x", "items()", "split('a')", "__class__", "format({})", "copy()"])
+        ),
+        st.builds("{}[{}]".format, inner, inner),
+        st.builds("{}({})".format, inner, inner),
+        st.builds("[{}, {}]".format, inner, inner),
+    ),
+    max_leaves=6,
+)
+BLOCKS = (
+    "{{% for x in {} %}}{}{{% endfor %}}",
+    "{{% if {} %}}{}{{% endif %}}",
+    "{{% set n.x = {} %}}{}",
+    "{{% set x = {} %}}{}",
+    "{{% macro f(x) %}}{{{{ {} }}}}{}{{% endmacro %}}{{{{ f(f) }}}}",
+    "{{{{ {} }}}}{}",
+)
+SOURCES = st.recursive(
+    st.builds("{{{{ {} }}}}".format, VALUES),
+    lambda inner: st.builds(
+        lambda block, value, body: block.format(value, body), st.sampled_from(BLOCKS), VALUES, inner
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SOURCES)
+def test_any_template_gives_text_or_our_error(source):
+    try:
+        text = render("{% set n = namespace(x=1) %}" + source, tools=[{"name": "f"}])
+    except TextError:
+        return
+    assert len(text) <= MAX_TEXT
 
 
 def test_a_refusal_of_the_template_is_told_in_its_words():
