@@ -1,8 +1,7 @@
 import json
-import os
+import multiprocessing
 import random
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -127,38 +126,70 @@ def test_a_time_budget_leaves_rows_open_and_says_so(loaded, policy, tmp_path):
     assert {row["status"] for row in decision["rows"] if row["level"] == "must"} <= {"INCONCLUSIVE", "NOT RUN"}
 
 
+class Tell(compose.Observer):
+    """Says into a pipe how many answers were reported as done."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def progress(self, suite, n_done, n_items):
+        self.said.send_bytes(str(n_done).encode())
+
+
+def ask_and_tell(model, policy, lock, out, said):
+    compose.assess_reference(model, policy=policy, lock_path=lock, out=out, observer=Tell(said))
+
+
+def heard(said):
+    """One more report, or that there will be none: what was half written when its writer died is none."""
+    try:
+        return bool(said.recv_bytes())
+    except (EOFError, OSError):
+        return False
+
+
 def test_a_run_that_was_killed_anywhere_ends_in_the_same_samples(chat_model, policy, run, tmp_path):
     """Kill -9 at 20 random points: nothing reported as done is lost, and what was in flight comes out the same."""
     folder, rng, reported = tmp_path / "killed", random.Random(7), 0
-    script = (
-        "import sys\n"
-        "from greenlight import compose\n"
-        "class Tell(compose.Observer):\n"
-        "    def progress(self, suite, n_done, n_items): print(n_done, flush=True)\n"
-        "model, policy, out, lock = sys.argv[1:]\n"
-        "compose.assess_reference(model, policy=policy, lock_path=lock, out=out, observer=Tell())\n"
-    )
     lock = tmp_path / "lock.json"
     lock.write_bytes((run / "lock.json").read_bytes())
-    command = [sys.executable, "-c", script, str(chat_model), str(policy), str(folder), str(lock)]
+    # Processes of their own that find all modules imported: their lives are short, and all of them is the run.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__, *(name for name in sys.modules if name.startswith("greenlight."))])
+
+    def start():
+        receiver, sender = processes.Pipe(duplex=False)
+        process = processes.Process(target=ask_and_tell, args=(str(chat_model), policy, lock, folder, sender))
+        process.start()
+        sender.close()
+        return process, receiver
+
     for _ in range(20):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process, said = start()
         for _ in range(rng.randrange(1, 25)):
-            if not process.stdout.readline():
+            if not heard(said):
                 break
             reported += 1
         time.sleep(rng.random() * 0.005)
-        process.send_signal(signal.SIGKILL)
-        reported += len(process.stdout.readlines())
-        process.wait()
-        process.stdout.close()
+        process.kill()
+        while heard(said):
+            reported += 1
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        said.close()
+        process.close()
     kept = sum(
         len((folder / "samples" / f"{name}.jsonl").read_bytes().splitlines()) - 1
         for name in SUITES
         if (folder / "samples" / f"{name}.jsonl").exists()
     )
     assert kept >= reported > 20
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ})
+    process, said = start()
+    while heard(said):
+        pass
+    process.join()
+    assert process.exitcode == 0
+    said.close()
     expected, found = by_item(run), by_item(folder)
     for name in SUITES:
         shared = expected[name].keys() & found[name].keys()

@@ -25,7 +25,7 @@ why = "a test"
 def decided(chat_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("c")
     (folder / "p.toml").write_text(POLICY.partition("[[should]]")[0] + ROWS)
-    found = compose.review_reference(str(chat_model), policy=folder / "p.toml", out=folder / "run", ops="numpy")
+    found = compose.review_reference(str(chat_model), policy=folder / "p.toml", out=folder / "run")
     return folder / "run", found.decision
 
 
