@@ -190,6 +190,7 @@ def test_a_run_that_was_killed_anywhere_ends_in_the_same_samples(chat_model, pol
     process.join()
     assert process.exitcode == 0
     said.close()
+    process.close()
     expected, found = by_item(run), by_item(folder)
     for name in SUITES:
         shared = expected[name].keys() & found[name].keys()
