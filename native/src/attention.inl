@@ -91,6 +91,13 @@ static const float* normed(const AttentionJob& job, const float* x, const float*
     return out;
 }
 
+// Queries' factor: positions beyond each `temperature_length` make them larger (see AttentionSpec).
+static float query_scale(const AttentionJob& job, int position) {
+    if (job.temperature_beta == 0.0f) return job.scale;
+    const double stretches = position / job.temperature_length;
+    return job.scale * (1.0f + job.temperature_beta * static_cast<float>(::log(1.0 + stretches)));
+}
+
 template <class T>
 static void rope_and_store_as(const AttentionJob& job, int row) {
     const int D = job.head_dim, H = job.n_heads, K = job.n_kv_heads;
@@ -99,7 +106,8 @@ static void rope_and_store_as(const AttentionJob& job, int row) {
     const float* x = job.qkv + static_cast<int64_t>(row) * (H + 2 * K) * D;
     float* q = job.q + static_cast<int64_t>(row) * H * D;
     const float* source = normed(job, x, job.q_norm, H, q);
-    for (int h = 0; h < H; ++h) rotate(source + h * D, rope, job.half, D, job.scale, q + h * D);
+    const float scale = query_scale(job, position);
+    for (int h = 0; h < H; ++h) rotate(source + h * D, rope, job.half, D, scale, q + h * D);
     // The row's place in `out` is free until its values are mixed, and no narrower than its keys.
     const float* keys = normed(job, x + H * D, job.k_norm, K, job.out + static_cast<int64_t>(row) * H * D);
     const int slot = position % kPage;
@@ -251,6 +259,12 @@ static F lane_scores(const float* x, int i, int seen, int n) {
     return i < seen ? drop_first(scores, seen - i, infinite) : scores;
 }
 
+static float exp_one(float x) {
+    float lanes[kLanes];
+    store(lanes, exp_lanes(broadcast(x)));
+    return lanes[0];
+}
+
 static void softmax(const AttentionJob& job, const AttentionUnit& unit, int first_row, int last_row) {
     const int group = group_of(job);
     for (int row = first_row; row < last_row; ++row) {
@@ -263,7 +277,9 @@ static void softmax(const AttentionJob& job, const AttentionUnit& unit, int firs
             for (int i = start; i < n; i += kLanes) store(x + i, capped(load(x + i), job.softcap));
         F largest = broadcast(-__builtin_inff());
         for (int i = start; i < n; i += kLanes) largest = max(largest, lane_scores(x, i, seen, n));
-        const F shift = broadcast(max_lanes(largest));
+        const float* sink = job.sinks ? job.sinks + unit.kv_head * group + row % group : nullptr;
+        const float peak = max_lanes(largest), highest = sink && *sink > peak ? *sink : peak;
+        const F shift = broadcast(highest);
         F sum = zero();
         for (int i = begin; i < start; i += kLanes) store(x + i, zero());
         int i = start;
@@ -275,7 +291,8 @@ static void softmax(const AttentionJob& job, const AttentionUnit& unit, int firs
             sum = sum + weight;
         }
         for (; i < unit.n_pages * kPage; i += kLanes) store(x + i, zero());
-        unit.inverse[row] = 1.0f / sum_lanes(sum);
+        const float total = sum_lanes(sum);
+        unit.inverse[row] = 1.0f / (sink ? total + exp_one(*sink - highest) : total);
     }
 }
 

@@ -41,6 +41,7 @@ Glu glu_named(const std::string& name) {
     if (name == "silu") return Glu::silu;
     if (name == "gelu") return Glu::gelu;
     if (name == "gelu_tanh") return Glu::gelu_tanh;
+    if (name == "swiglu_oss") return Glu::swiglu_oss;
     throw std::invalid_argument("no activation called " + name);
 }
 
@@ -76,6 +77,21 @@ Linear py_pack_gate_up(const PyMatrix& gate, const PyMatrix& up, int k) {
     if (first.rows != second.rows) throw std::invalid_argument("gate and up have different numbers of rows");
     nb::gil_scoped_release release;
     return pack_gate_up(first, second, k);
+}
+
+// Gate, up and down of each expert, of k inputs and `hidden` between.
+Experts py_pack_experts(const std::vector<std::tuple<PyMatrix, PyMatrix, PyMatrix>>& matrices, int k, int hidden) {
+    if (matrices.empty()) throw std::invalid_argument("there must be at least one expert");
+    Experts experts;
+    experts.gate_up.reserve(matrices.size());
+    experts.down.reserve(matrices.size());
+    for (const auto& [gate, up, down] : matrices) {
+        if (std::get<2>(gate) != hidden) throw std::invalid_argument("an expert has another number of hidden values");
+        experts.gate_up.push_back(py_pack_gate_up(gate, up, k));
+        experts.down.push_back(py_pack_linear({down}, hidden));
+        if (experts.down.back().n != experts.down[0].n) throw std::invalid_argument("experts give different shapes");
+    }
+    return experts;
 }
 
 // The interpreter is let go where an operation takes about a tenth of a millisecond or more. Below that another thread
@@ -127,11 +143,20 @@ Step begin(Context& context, std::shared_ptr<Pages> pages, const Ints& tokens, c
 }
 
 Array attention(Context& context, const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
-                const Norm* k_norm) {
+                const Norm* k_norm, const Norm* sinks) {
     int64_t seen = 0;
     for (const int32_t position : step.positions) seen += position + 1;
     return work(2 * seen * heads.n_heads * heads.head_dim,
-                [&] { return context.attention(step, qkv, layer, heads, q_norm, k_norm); });
+                [&] { return context.attention(step, qkv, layer, heads, q_norm, k_norm, sinks); });
+}
+
+Array moe_add(Context& context, const Step& step, const Array& x, const Linear& router, const Experts& experts,
+              int top_k, bool weigh_all, const std::string& activation, const Array& residual) {
+    const Linear& first = experts.gate_up[0];
+    const Glu glu = glu_named(activation);
+    return work(3LL * x.rows * top_k * first.n * first.k, [&] {
+        return context.moe_add(step, x, router, experts, top_k, weigh_all, glu, residual);
+    });
 }
 
 auto token_logprobs(Context& context, const Step& step, const Array& x, const Linear& head, const Ints& targets,
@@ -147,11 +172,19 @@ void bind_handles(nb::module_& m) {
     nb::class_<Array>(m, "Array").def_ro("rows", &Array::rows).def_ro("columns", &Array::columns);
     nb::class_<Norm>(m, "Norm").def_prop_ro("dim", [](const Norm& norm) { return norm.weight.size(); });
     nb::class_<Linear>(m, "Linear").def_ro("n", &Linear::n).def_ro("k", &Linear::k).def_ro("n_bytes", &Linear::n_bytes);
+    nb::class_<Experts>(m, "Experts")
+        .def_prop_ro("n_experts", [](const Experts& experts) { return experts.gate_up.size(); })
+        .def_prop_ro("n_bytes", [](const Experts& experts) {
+            size_t bytes = 0;
+            for (const Linear& linear : experts.gate_up) bytes += linear.n_bytes;
+            for (const Linear& linear : experts.down) bytes += linear.n_bytes;
+            return bytes;
+        });
     nb::class_<Embedding>(m, "Embedding").def_ro("vocabulary", &Embedding::vocabulary).def_ro("dim", &Embedding::dim);
     nb::class_<Heads>(m, "Heads")
-        .def(nb::init<int, int, int, float, std::vector<float>, float, int, float, int, float>(), "n_heads"_a,
+        .def(nb::init<int, int, int, float, std::vector<float>, float, int, float, int, float, float, int>(), "n_heads"_a,
              "n_kv_heads"_a, "head_dim"_a, "scale"_a, "inv_freq"_a, "rope_scale"_a, "window"_a = 0, "softcap"_a = 0.0f,
-             "norm"_a = 0, "norm_eps"_a = 0.0f);
+             "norm"_a = 0, "norm_eps"_a = 0.0f, "temperature_beta"_a = 0.0f, "temperature_length"_a = 0);
     nb::class_<Pages>(m, "Pages")
         .def_ro("n_pages", &Pages::n_pages)
         .def_prop_ro("n_bytes", &Pages::bytes)
@@ -162,6 +195,7 @@ void bind_handles(nb::module_& m) {
 void bind_packing(nb::module_& m) {
     m.def("pack_linear", py_pack_linear, "matrices"_a, "k"_a);
     m.def("pack_gate_up", py_pack_gate_up, "gate"_a, "up"_a, "k"_a);
+    m.def("pack_experts", py_pack_experts, "matrices"_a, "k"_a, "hidden"_a);
     m.def("pack_norm", [](const Floats& weight) { return Norm{to_vector(weight)}; }, "weight"_a);
     m.def(
         "pack_embedding",
@@ -235,7 +269,9 @@ void bind_context(nb::module_& m) {
         .def("add", &Context::add, "step"_a, "x"_a, "y"_a)
         .def("softcap", &Context::softcap, "step"_a, "x"_a, "cap"_a)
         .def("attention", attention, "step"_a, "qkv"_a, "layer"_a, "heads"_a, "q_norm"_a.none() = nb::none(),
-             "k_norm"_a.none() = nb::none())
+             "k_norm"_a.none() = nb::none(), "sinks"_a.none() = nb::none())
+        .def("moe_add", moe_add, "step"_a, "x"_a, "router"_a, "experts"_a, "top_k"_a, "weigh_all"_a, "activation"_a,
+             "residual"_a)
         .def("rows", &Context::rows, "step"_a, "x"_a)
         .def(
             "to_numpy",

@@ -34,6 +34,9 @@ struct AttentionJob {
     float norm_eps;
     const float* q_norm;              // (D) or (H·D)
     const float* k_norm;              // (D) or (K·D)
+    const float* sinks;               // (H): scores that join each softmax and are dropped; null: none
+    float temperature_beta;           // queries grow by this times ln(1 + position / temperature_length); 0: not
+    int temperature_length;
     const float* rope;                // [position][cos half | sin half]
     const float* qkv;                 // (T, (H + 2K)·D)
     float* q;                         // rotated and scaled, (T, H, D)

@@ -43,7 +43,7 @@ enum ActivationMeta { kScale = 0, kOffset8 = 1, kOffset128 = 2, kSum = 3, kMetaW
 // The same of the two halves of each 32, for kinds with a scale for every 16, [block][4][R].
 enum HalfMeta { kHalfOffset128 = 0, kHalfSum = 2, kHalfWords = 4 };
 
-enum class Glu : int { silu, gelu, gelu_tanh };
+enum class Glu : int { silu, gelu, gelu_tanh, swiglu_oss };
 
 static constexpr bool is_quantised(Kind kind) { return kind >= Kind::Q4_0; }
 

@@ -439,7 +439,7 @@ static void finish(const LinearJob& job, const Segment& segment, int tile, int n
             F gate = load(results + r * kLanes), up = load(results + (rows + r) * kLanes);
             if (segment.bias) gate = gate + gate_bias;
             if (segment.up_bias) up = up + up_bias;
-            put(job, first_row + r, column, activate(job.glu, gate) * up, n);
+            put(job, first_row + r, column, gated(job.glu, gate, up), n);
         }
         return;
     }

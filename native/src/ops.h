@@ -89,7 +89,7 @@ class Pages {
 class Heads {
   public:
     Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale,
-          int window, float softcap, int norm, float norm_eps);
+          int window, float softcap, int norm, float norm_eps, float temperature_beta, int temperature_length);
     const float* rope(int n_positions);
     int half() const { return static_cast<int>(inv_freq_.size()); }
 
@@ -99,6 +99,8 @@ class Heads {
     const float softcap;
     const HeadNorm norm;
     const float norm_eps;
+    const float temperature_beta;
+    const int temperature_length;
 
   private:
     std::vector<float> inv_freq_;
@@ -114,6 +116,17 @@ struct Step {
     int n_sequences, n_rows, table_width;
     const int32_t* table(int group) const { return tables.data() + static_cast<size_t>(group) * n_sequences * table_width; }
     std::vector<int32_t> tokens, starts, tables, outputs, positions, sequence_of_row;
+};
+
+// One layer's experts.
+struct Experts {
+    std::vector<Linear> gate_up, down;
+};
+
+// An expert that a row has chosen, and its weight.
+struct Route {
+    int expert;
+    float weight;
 };
 
 struct Logprobs {
@@ -139,7 +152,10 @@ class Context {
     Array add(const Step& step, const Array& x, const Array& y);
     Array softcap(const Step& step, const Array& x, float cap);
     Array attention(const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
-                    const Norm* k_norm);
+                    const Norm* k_norm, const Norm* sinks);
+    // residual plus each row's chosen experts, mixed by their weights.
+    Array moe_add(const Step& step, const Array& x, const Linear& router, const Experts& experts, int top_k,
+                  bool weigh_all, Glu glu, const Array& residual);
     Array rows(const Step& step, const Array& x);
     Logprobs token_logprobs(const Step& step, const Array& x, const Linear& head, const std::vector<int32_t>& targets,
                             float softcap);
@@ -163,6 +179,9 @@ class Context {
   private:
     void check(const Step& step) const;
     Array make(const Step& step, int rows, int columns) const;
+    std::vector<Route> route(const Array& logits, int top_k, bool weigh_all) const;
+    void run_expert(const Step& step, const Array& x, const Experts& experts, int expert, Glu glu,
+                    const std::vector<int>& places, int top_k, Array& outputs);
     LinearJob plan(int rows, const Linear& weight);
     // Normalises, quantises and lays out one row of activations as the job's panels want it.
     void prepare(const LinearJob& job, const Linear& weight, const float* x, int row, const Norm* norm, float eps,

@@ -8,7 +8,7 @@
 namespace greenlight {
 
 Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale,
-             int window, float softcap, int norm, float norm_eps)
+             int window, float softcap, int norm, float norm_eps, float temperature_beta, int temperature_length)
     : n_heads(n_heads),
       n_kv_heads(n_kv_heads),
       head_dim(head_dim),
@@ -17,12 +17,16 @@ Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector
       softcap(softcap),
       norm(static_cast<HeadNorm>(norm)),
       norm_eps(norm_eps),
+      temperature_beta(temperature_beta),
+      temperature_length(temperature_length),
       inv_freq_(std::move(inv_freq)),
       rope_scale_(rope_scale) {
     if (n_heads < 1 || n_kv_heads < 1 || n_heads % n_kv_heads) {
         throw std::invalid_argument("query heads must be a multiple of kv heads");
     }
     if (n_heads / n_kv_heads > kMostUnitRows) throw std::invalid_argument("too many query heads share one kv head");
+    if (temperature_beta != 0.0f && temperature_length < 1)
+        throw std::invalid_argument("temperature_length must be 1 or more");
     if (window < 0 || softcap < 0.0f || norm < 0 || norm > 2) throw std::invalid_argument("no such attention");
     if (head_dim < 1 || head_dim > 512) throw std::invalid_argument("head_dim must be between 1 and 512");
     if (2 * half() > head_dim) throw std::invalid_argument("rope rotates more dims than a head has");
@@ -131,7 +135,7 @@ void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUni
 }
 
 Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
-                         const Norm* k_norm) {
+                         const Norm* k_norm, const Norm* sinks) {
     check(step);
     check(qkv);
     const Pages& pages = *step.pages;
@@ -152,6 +156,8 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
         if (!q_norm || !k_norm || q_norm->weight.size() != q_size || k_norm->weight.size() != k_size)
             throw std::invalid_argument("the norms of queries and keys have another width than those");
     }
+    if (sinks && static_cast<int>(sinks->weight.size()) != H)
+        throw std::invalid_argument("there must be one sink per query head");
     Array out = make(step, step.n_rows, H * D);
     Pool& pool = Pool::instance();
     std::lock_guard lock(pool.exclusive);
@@ -164,6 +170,8 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     job.norm = heads.norm, job.norm_eps = heads.norm_eps;
     job.q_norm = q_norm ? q_norm->weight.data() : nullptr;
     job.k_norm = k_norm ? k_norm->weight.data() : nullptr;
+    job.sinks = sinks ? sinks->weight.data() : nullptr;
+    job.temperature_beta = heads.temperature_beta, job.temperature_length = heads.temperature_length;
     job.rope = heads.rope(*std::max_element(step.positions.begin(), step.positions.end()) + 1);
     job.qkv = qkv.data();
     job.q = queries_.at_least<float>(static_cast<size_t>(step.n_rows) * H * D);

@@ -57,6 +57,15 @@ GL_INLINE F activate(Glu glu, F x) {
     return sigmoid_product(x, broadcast(1.59576912f) * x * inner);
 }
 
+// The hidden layer of a gated pair. gpt-oss bends both: g sigmoid(1.702 g) (u + 1), g at most 7, u within 7.
+GL_INLINE F gated(Glu glu, F gate, F up) {
+    if (glu != Glu::swiglu_oss) return activate(glu, gate) * up;
+    const F limit = broadcast(7.0f);
+    gate = min(limit, gate);
+    up = min(limit, max(broadcast(-7.0f), up));
+    return sigmoid_product(gate, broadcast(1.702f) * gate) * (up + broadcast(1.0f));
+}
+
 // c tanh(x / c) is 2c times the sigmoid of 2x / c, less c.
 GL_INLINE F capped(F x, float cap) {
     return sigmoid_product(broadcast(2.0f * cap), x * broadcast(2.0f / cap)) - broadcast(cap);

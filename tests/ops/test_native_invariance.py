@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +14,12 @@ from hypothesis import strategies as st
 
 from greenlight.ops import native
 from greenlight.ops.native import NativeOps
-from greenlight.ops.protocol import KVSpec
+from greenlight.ops.protocol import AttentionWeights, KVSpec, MoeSpec
 from tests.ops import native_cases as cases
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=f"no native kernels: {native.why_not()}")
 
-DIM, FFN, VOCABULARY, HEADS, KV_HEADS, HEAD_DIM = 64, 96, 200, 6, 2, 24
+DIM, FFN, VOCABULARY, HEADS, KV_HEADS, HEAD_DIM, EXPERTS = 64, 96, 200, 6, 2, 24, 5
 
 
 class TinyModel:
@@ -38,18 +39,28 @@ class TinyModel:
         self.norm, self.head = ops.pack_norm(cases.tensor(rng, "F32", DIM)), linear(VOCABULARY, DIM)
         width = (HEADS + 2 * KV_HEADS) * HEAD_DIM
         self.blocks = [(linear(width, DIM), linear(DIM, 160), pair(FFN, DIM), linear(DIM, FFN)) for _ in range(2)]
-        self.spec = cases.spec(HEADS, KV_HEADS, HEAD_DIM)
+        stacked = ((EXPERTS, FFN, DIM), (EXPERTS, FFN, DIM), (EXPERTS, DIM, FFN))
+        gate, up, down = (cases.tensor(rng, kind, *shape) for shape in stacked)
+        self.experts = ops.pack_experts(gate, up, down, (None, None, cases.tensor(rng, "F32", EXPERTS, DIM)))
+        self.router = ops.pack_linear([cases.tensor(rng, "F32", EXPERTS, DIM)], [None])
+        self.moe = MoeSpec(top_k=2, weights="chosen", activation="swiglu_oss")
+        self.spec = replace(cases.spec(HEADS, KV_HEADS, HEAD_DIM), temperature_beta=0.3, temperature_length=20)
+        self.attention = AttentionWeights(sinks=ops.pack_norm(cases.tensor(rng, "F32", HEADS)))
         self.layers = [KVSpec(n_kv_heads=KV_HEADS, head_dim=HEAD_DIM)] * 2
 
     def forward(self, batch, pages, targets=None):
         ops, step = self.ops, self.ops.begin(batch, pages)
         x = ops.embed(step, self.embedding)
         for layer, (qkv, o, gate_up, down) in enumerate(self.blocks):
-            mixed = ops.attention(step, ops.norm_linear(step, x, self.norm, 1e-5, qkv), layer, self.spec)
+            mixed = ops.attention(
+                step, ops.norm_linear(step, x, self.norm, 1e-5, qkv), layer, self.spec, self.attention
+            )
             # 144 mixed values, 160 inputs: widths that are not whole tiles are part of the test.
             wide = np.pad(ops.to_numpy(mixed), ((0, 0), (0, 160 - HEADS * HEAD_DIM)))
             x = ops.linear_add(step, ops.from_numpy(step, wide), o, x)
             x = ops.linear_add(step, ops.norm_gate_up(step, x, self.norm, 1e-5, gate_up, "silu"), down, x)
+            normed = ops.rms_norm(step, x, self.norm, 1e-5)
+            x = ops.moe_add(step, normed, self.router, self.experts, self.moe, x)
         x = ops.rms_norm(step, ops.rows(step, x), self.norm, 1e-5)
         if targets is not None:
             return ops.token_logprobs(step, x, self.head, targets)[0]

@@ -24,7 +24,7 @@ from greenlight.formats.tensors import Tensor
 from greenlight.ops.protocol import NO_WEIGHTS, Activation, AttentionSpec, AttentionWeights, Batch, KVSpec, MoeSpec
 
 if TYPE_CHECKING:
-    from greenlight.ops._native import Array, Context, Embedding, Heads, Linear, Norm, Pages, Step
+    from greenlight.ops._native import Array, Context, Embedding, Experts, Heads, Linear, Norm, Pages, Step
 
     Matrix = tuple[str, NDArray[np.uint8], int, NDArray[np.float32] | None]
 
@@ -129,13 +129,20 @@ class NativeOps:
             )
         return _native.pack_gate_up(self._matrix(gate, biases[0], inputs), self._matrix(up, biases[1], inputs), inputs)
 
-    def pack_experts(self, gate: Tensor, up: Tensor, down: Tensor, biases: Sequence[Tensor | None]) -> Linear:
-        """Not there yet."""
-        raise UnsupportedError("experts are not computed by the native kernels", do="set GREENLIGHT_OPS=numpy")
-
-    def moe_add(self, step: Step, x: Array, router: Linear, experts: Linear, spec: MoeSpec, residual: Array) -> Array:
-        """Not there yet."""
-        raise NotImplementedError
+    def pack_experts(self, gate: Tensor, up: Tensor, down: Tensor, biases: Sequence[Tensor | None]) -> Experts:
+        """Gate and up (E, F, C), down (E, C, F), biases (E, F), (E, F), (E, C) or None each."""
+        if not len(gate.shape) == len(down.shape) == 3 or gate.shape != up.shape or gate.shape[0] != down.shape[0]:
+            raise FormatError(
+                "experts do not fit together",
+                where=gate.name,
+                found=f"gate {gate.shape}, up {up.shape}, down {down.shape}",
+            )
+        matrices = []
+        for e in range(gate.shape[0]):
+            parts = ((gate, biases[0], 2), (up, biases[1], 2), (down, biases[2], 1))
+            triple = [self._matrix(w.part(e), b and b.part(e), gate.shape[axis]) for w, b, axis in parts]
+            matrices.append((triple[0], triple[1], triple[2]))
+        return _native.pack_experts(matrices, gate.shape[2], gate.shape[1])
 
     def pack_norm(self, weight: Tensor, offset: float = 0.0) -> Norm:
         """A norm's weight plus offset, (C,)."""
@@ -196,11 +203,9 @@ class NativeOps:
         self, step: Step, qkv: Array, layer: int, spec: AttentionSpec, weights: AttentionWeights = NO_WEIGHTS
     ) -> Array:
         """Rotate, write new keys and values to the pages, attend causally to the positions seen; (T, H·D)."""
-        if weights.sinks is not None:
-            raise UnsupportedError("sinks are not computed by the native kernels", do="set GREENLIGHT_OPS=numpy")
         known = self._heads.get(id(spec))
         heads = known[1] if known else self._new_heads(spec)
-        return self._context.attention(step, qkv, layer, heads, weights.q_norm, weights.k_norm)
+        return self._context.attention(step, qkv, layer, heads, weights.q_norm, weights.k_norm, weights.sinks)
 
     def norm_linear(self, step: Step, x: Array, norm: Norm, eps: float, weight: Linear) -> Array:
         """linear(rms_norm(x)), (T, N), bit for bit."""
@@ -213,6 +218,11 @@ class NativeOps:
     def linear_add(self, step: Step, x: Array, weight: Linear, residual: Array) -> Array:
         """The sum residual + linear(x), (T, C), bit for bit."""
         return self._context.linear_add(step, x, weight, residual)
+
+    def moe_add(self, step: Step, x: Array, router: Linear, experts: Experts, spec: MoeSpec, residual: Array) -> Array:
+        """Each position's chosen experts, mixed by their weights in the order of choice, added to residual, (T, C)."""
+        weigh_all = spec.weights == "all"
+        return self._context.moe_add(step, x, router, experts, spec.top_k, weigh_all, spec.activation, residual)
 
     def rows(self, step: Step, x: Array) -> Array:
         """The rows that the batch asks outputs for, (R, C)."""
@@ -242,13 +252,12 @@ class NativeOps:
         return self._context.top_k(x, k)
 
     def _new_heads(self, spec: AttentionSpec) -> Heads:
-        if spec.temperature_beta:
-            raise UnsupportedError("temperature is not computed by the native kernels", do="set GREENLIGHT_OPS=numpy")
         rope = spec.rope
         frequencies, factor = (list(rope.inv_freq), rope.scale) if rope else ([], 1.0)
         heads = _native.Heads(
             *(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.scale, frequencies, factor),
             *(spec.window or 0, spec.softcap or 0.0, _NORMS[spec.qk_norm], spec.norm_eps),
+            *(spec.temperature_beta, spec.temperature_length),
         )
         self._heads[id(spec)] = (spec, heads)  # the spec itself too: its id stays taken
         return heads
