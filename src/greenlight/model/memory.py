@@ -75,7 +75,7 @@ def plan_memory(
     pages = sequences * sum(group.most_blocks(context, min(STEP_ROWS, context)) for group in groups)
     heads = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
     rows = min(STEP_ROWS, context * sequences)
-    step_values = rows * (4 * config.dim + heads + 3 * config.ffn_dim) + sequences * config.vocab_size
+    step_values = rows * (4 * config.dim + heads + _feed_forward(config)) + sequences * config.vocab_size
     return MemoryPlan(
         context=context,
         sequences=sequences,
@@ -85,3 +85,10 @@ def plan_memory(
         kv_bytes=page_bytes * pages,
         activations_bytes=4 * step_values,
     )
+
+
+def _feed_forward(config: ModelConfig) -> int:
+    """Values that a row's feed-forward holds at once; of experts each chosen one's output, and one expert's work."""
+    if not config.n_experts:
+        return 3 * config.ffn_dim
+    return config.n_experts_used * config.dim + 2 * config.dim + 3 * config.ffn_dim

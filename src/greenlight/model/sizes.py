@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
 
 from greenlight.errors import UnsupportedError
+from greenlight.model.config import ModelConfig
 from greenlight.model.family import Weights
 from greenlight.model.fields import Fields
 
@@ -216,3 +218,28 @@ def _pattern(fields: Fields, n_layers: int, every: int) -> list[bool]:
     if pattern is not None and (isinstance(pattern, bool) or not isinstance(pattern, int) or pattern != every):
         raise fields.wrong("attention.sliding_window_pattern", pattern, f"{every}, as in this family, or a list")
     return [not every or (layer + 1) % every != 0 for layer in range(n_layers)]
+
+
+def parameters(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Values of a model's tensors, by their shapes; a tied head counts once."""
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def active_parameters(shapes: Mapping[str, tuple[int, ...]], config: ModelConfig, *, embedding: bool = False) -> int:
+    """Values that computing one token takes: all but the experts that a position does not use.
+
+    Args:
+        shapes: of the model's tensors.
+        config: its facts.
+        embedding: whether an embedding that is no head counts too. One row of it is looked up and nothing is
+            multiplied: OpenAI leaves it out of its counts, Mistral and Qwen do not.
+    """
+    total = 0
+    for name, shape in shapes.items():
+        size = math.prod(shape)
+        if ".mlp.experts." in name:
+            size = size // config.n_experts * config.n_experts_used
+        elif name == "model.embed_tokens.weight" and not (embedding or config.tied_head):
+            size = 0
+        total += size
+    return total
