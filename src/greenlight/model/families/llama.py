@@ -72,6 +72,7 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     fields.refuse_unless("tensor_data_layout", "Meta AI original pth")  # llama.cpp's name for permuted rows
     sizes = sizes_from_gguf(fields, tensors, experts=True)
     experts = experts_from_gguf(fields)
+    fields.refuse_unless("expert_feed_forward_length", sizes["ffn_dim"])
     factors = tensors.get("rope_freqs.weight")
     config = ModelConfig(
         family="mixtral" if experts["n_experts"] else "llama",
