@@ -1,10 +1,12 @@
 """A run beside a reference and with a judge that is no set of rules: from the policy to a bundle that verifies."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from greenlight import compose
+from greenlight.compose.participants import check_examinee
 from greenlight.compose.verbs import DEFAULT
 from greenlight.errors import HubError, LockError, PolicyError, UsageError
 from greenlight.evidence import canonical, read_lines, write_manifest
@@ -227,3 +229,13 @@ def test_a_reference_that_the_policy_leaves_open_is_named_when_locking(chat_mode
     # The lock says where it was: asking under it needs no option.
     folder = compose.assess_reference(str(chat_model), lock_path=lock_path, only=["hierarchy"], out=tmp_path / "run")
     assert (folder / "references" / "base" / "samples" / "hierarchy.jsonl").exists()
+
+
+def test_a_lock_under_which_prompts_state_another_day_is_refused():
+    lock = {"model": {"digest": "d"}, "template": {"sha256": "t", "date": "2026-01-01"}, "settings": {"ops": "numpy"}}
+    examinee = SimpleNamespace(digest="d", template_sha256="t", template_date="2026-01-01", ops="numpy")
+    check_examinee(examinee, lock)
+    examinee.template_date = None
+    with pytest.raises(LockError, match="another model") as caught:
+        check_examinee(examinee, lock)
+    assert "date" in (caught.value.where or "")
