@@ -25,13 +25,14 @@ from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import TensorType
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.text import Tokenizer
+from greenlight.text.probes import PROBES
 from tests.model.families import CASES, config_of, random_folder
 from tests.text.vocabularies import TEMPLATE, byte_level
 from tests.text.vocabularies import folder as tokenizer_folder
+from tests.witness.llama_cpp_logits import llama_cpp_logits
 from tests.witness.strings import varied_strings
 from tests.witness.test_families import CASES as DRAWN
 from tests.witness.test_families import random_model
-from tests.witness.test_llama import llama_cpp_logits, quiet_llama_cpp  # noqa: F401  a fixture
 
 transformers.logging.set_verbosity_error()
 
@@ -83,7 +84,7 @@ def written(request, tmp_path_factory):
     return folder, path / "m.gguf"
 
 
-def test_llama_cpp_computes_what_transformers_computes(written, quiet_llama_cpp):  # noqa: F811
+def test_llama_cpp_computes_what_transformers_computes(written):
     folder, file = written
     tokens = np.random.default_rng(1).integers(97, size=90)
     theirs, ours = twin_logits(folder, tokens), llama_cpp_logits(file, tokens)
@@ -91,7 +92,7 @@ def test_llama_cpp_computes_what_transformers_computes(written, quiet_llama_cpp)
     assert np.abs(ours - theirs).max() <= TOLERANCE.get(model_type, 1e-3) * np.abs(theirs).max()
 
 
-def test_llama_cpp_says_what_transformers_says(written, quiet_llama_cpp):  # noqa: F811
+def test_llama_cpp_says_what_transformers_says(written):
     folder, file = written
     start = np.arange(5)
     said = greedy(folder, start, N_GREEDY)
@@ -144,7 +145,7 @@ def test_transformers_loads_shards(tmp_path):
 # Tokenizers
 
 
-def test_llama_cpp_and_transformers_read_text_as_the_source_does(default_model, tmp_path, quiet_llama_cpp):  # noqa: F811
+def test_llama_cpp_and_transformers_read_text_as_the_source_does(default_model, tmp_path):
     """The default model as a folder, and that folder as a file: three programs, one reading of every text."""
     source = Tokenizer.from_gguf(read_gguf(default_model).metadata)
     convert(str(default_model), tmp_path / "hf", Wish(type_=TensorType.BF16))
@@ -162,7 +163,7 @@ def test_llama_cpp_and_transformers_read_text_as_the_source_does(default_model, 
     assert theirs.eos_token_id in source.eos_ids
 
 
-def test_a_folder_with_its_tokenizer_becomes_a_file_that_llama_cpp_reads_alike(tmp_path, quiet_llama_cpp):  # noqa: F811
+def test_a_folder_with_its_tokenizer_becomes_a_file_that_llama_cpp_reads_alike(tmp_path):
     config = config_of("llama", vocab_size=len(byte_level()["tokenizer.ggml.tokens"]) + 3)
     folder = tokenizer_folder(random_folder(tmp_path / "hf", config))
     settings = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "chat_template": TEMPLATE}
@@ -171,7 +172,7 @@ def test_a_folder_with_its_tokenizer_becomes_a_file_that_llama_cpp_reads_alike(t
     theirs = transformers.AutoTokenizer.from_pretrained(folder)
     llama = llama_cpp.Llama(model_path=str(tmp_path / "m.gguf"), vocab_only=True, verbose=False)
     assert llama.n_vocab() == config["vocab_size"]
-    for text in varied_strings(500, seed=6):
+    for text in PROBES:
         if text and "<" not in text:
             assert llama.tokenize(text.encode(), add_bos=False) == theirs.encode(text, add_special_tokens=False)
     assert (llama.token_bos(), llama.token_eos()) == (theirs.bos_token_id, theirs.eos_token_id)
