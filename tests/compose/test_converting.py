@@ -85,6 +85,14 @@ def test_the_tokenizer_goes_along_both_ways(source, folder, tmp_path):
     assert len({tokenizer.eos_ids for tokenizer in readings}) == 1
 
 
+def test_splits_are_told_apart_even_where_a_small_vocabulary_cannot(folder, tmp_path):
+    """Digits cut off before GPT-2's pattern are not Llama 3's pattern, whatever few merges make of both."""
+    convert(str(folder), tmp_path / "m.gguf")
+    metadata = read_gguf(tmp_path / "m.gguf").metadata
+    assert metadata["tokenizer.ggml.pre"] == "smollm"
+    assert Tokenizer.from_gguf(metadata).encode("    8") == Tokenizer.from_folder(folder).encode("    8")
+
+
 def test_config_of_the_folder_says_its_type_and_ties(folder):
     config = json.loads((folder / "config.json").read_text())
     assert (config["torch_dtype"], config["tie_word_embeddings"]) == ("float32", False)

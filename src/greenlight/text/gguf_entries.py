@@ -15,7 +15,7 @@ import numpy as np
 import tokenizers
 
 from greenlight.errors import TextError, UnsupportedError
-from greenlight.text.pretokenize import PRE_KINDS
+from greenlight.text.pretokenize import PRE_KINDS, normalizer, pre_tokenizer
 from greenlight.text.probes import PROBES
 from greenlight.text.tokenizer import DEFAULT, Tokenizer
 
@@ -46,7 +46,7 @@ def gguf_entries(folder: Path, vocab_size: int) -> dict[str, Any]:
         entries["tokenizer.chat_template" if name == DEFAULT else f"tokenizer.chat_template.{name}"] = source
     if _is_byte_level(state):
         entries |= {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.merges": _merges(state)}
-        return _named_splits(folder, theirs, entries)
+        return _named_splits(folder, theirs, entries, library)
     entries |= {
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.scores": np.array(_scores(state, tokens), np.float32),
@@ -119,22 +119,36 @@ def _scores(state: Mapping[str, Any], tokens: list[str]) -> list[float]:
     return [-float(rank[token]) if token in rank else -last for token in tokens]
 
 
-def _named_splits(folder: Path, theirs: Tokenizer, entries: dict[str, Any]) -> dict[str, Any]:
-    """The entries with the first name under which every probing text is read alike."""
+def _named_splits(folder: Path, theirs: Tokenizer, entries: dict[str, Any], library: Any) -> dict[str, Any]:
+    """The entries with the first name that splits every probing text alike, and under which it is read alike.
+
+    Splits are compared beside tokens, since two ways of splitting may by chance give a vocabulary's same tokens.
+    """
+    expected = [_splits(library.normalizer, library.pre_tokenizer, text) for text in PROBES]
     names = [*PREFERRED, *(name for name in PRE_KINDS if name not in PREFERRED)]
+    names.sort(key=lambda name: PRE_KINDS[name].ignore_merges != library.model.ignore_merges)
     refusal: UnsupportedError | None = None
     for name in names:
+        kind = PRE_KINDS[name]
+        form, splitter = normalizer(kind), pre_tokenizer(kind)
+        if [_splits(form, splitter, text) for text in PROBES] != expected:
+            continue
         try:
             return _same_or_refused(folder, theirs, entries | {"tokenizer.ggml.pre": name})
         except UnsupportedError as error:
             refusal = refusal or error
-    assert refusal is not None
     raise UnsupportedError(
         "GGUF has no name that is known here for how this tokenizer splits text",
         where=str(folder / "tokenizer.json"),
-        found=f"tried {', '.join(names[:8])} and {len(names) - 8} more; {refusal.found}",
+        found=(refusal.found if refusal else None) or f"no splits of {', '.join(names[:8])} or {len(names) - 8} more",
         do="keep the model as a Hugging Face folder",
     )
+
+
+def _splits(form: Any, splitter: Any, text: str) -> list[str]:
+    """The words that merging will see."""
+    words = splitter.pre_tokenize_str(form.normalize_str(text) if form is not None else text) if splitter else []
+    return [word for word, _ in words]
 
 
 def _same_or_refused(folder: Path, theirs: Tokenizer, entries: dict[str, Any]) -> dict[str, Any]:

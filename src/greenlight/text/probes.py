@@ -12,6 +12,7 @@ PROBES = (
     "tab\tand\ttab, line\nbreak\n\nand\r\nanother\n \n  \n",
     "I'm you're HE'S they'VE we'll D'oh don’t l'été IT'S'll",
     "1 12 123 1234 12345 1234567890 3.14159 1,000,000 ½ ²",
+    "    8 a   1 b\t 2\n 3  x  \n  y 12  34",
     "x2y3 a1b22c333 v1.2.3-rc4 0x1F 1e-5",
     "CamelCase snake_case SCREAMING_SNAKE kebab-case mixedCASEWords ABCdef",
     "def f(x):\n    return {'a': [x ** 2, -x]}  # comment\n\n\n",
