@@ -184,7 +184,7 @@ def test_a_part_that_does_not_exist_is_refused(chat_model, policy, tmp_path, sha
 def test_a_damaged_part_is_refused_or_merged_and_raises_nothing_else(tmp_path):
     """Bytes of one part changed at random: two parts that no longer agree are told, whatever was hit."""
     for name in ("a", "b"):
-        plant(tmp_path / name, PLANTED, perfect)
+        plant(tmp_path / name, PLANTED, perfect, sizes={"refuse": 60, "hierarchy": 60, "calibrate": 40})
     rng = random.Random(8)
     names = sorted(path.relative_to(tmp_path / "b") for path in (tmp_path / "b").rglob("*") if path.is_file())
     for number in range(30):

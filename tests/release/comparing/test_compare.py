@@ -215,7 +215,8 @@ def test_one_run_or_one_twice_is_no_comparison(run):
 
 
 def test_a_damaged_run_is_named_and_raises_nothing_else(run, tmp_path):
-    one, other = run("a"), run("b")
+    sizes = {"refuse": 60, "hierarchy": 60, "calibrate": 40}
+    one, other = run("a", sizes=sizes), run("b", sizes=sizes)
     rng = random.Random(5)
     names = [path.relative_to(other) for path in other.rglob("*") if path.is_file()]
     for number in range(25):
