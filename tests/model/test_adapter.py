@@ -150,6 +150,12 @@ def test_scales_follow_patterns_and_rank_stabilisation(tmp_path, weights):
         np.testing.assert_allclose(adapter.deltas[module].b, pairs[module][1] * alpha / rank**0.5, rtol=1e-6)
 
 
+def test_what_peft_writes_of_its_own_accord_changes_nothing(tmp_path, weights):
+    usual = {"megatron_core": "megatron.core", "loftq_config": {}, "qalora_group_size": 16, "use_qalora": False}
+    more = {"lora_dropout": 0.1, "peft_version": "0.21.2", "corda_config": None, "init_lora_weights": True}
+    assert read_adapter(write_adapter(tmp_path, deltas(weights), **usual, **more)).deltas
+
+
 @pytest.mark.parametrize("infix", ["", ".default", ".mine"])
 def test_names_are_read_as_peft_writes_them(tmp_path, weights, infix):
     pairs = deltas(weights)

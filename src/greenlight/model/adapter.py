@@ -37,7 +37,7 @@ _SAYS_NOTHING = frozenset(
             "eva_config",
             "ensure_weight_tying",
         ),
-        *("loftq_config", "runtime_config", "megatron_core", "low_cpu_mem_usage"),
+        *("loftq_config", "runtime_config", "megatron_core", "low_cpu_mem_usage", "qalora_group_size"),
     )
 )
 """Settings of training or of loading, and those that the tensors themselves tell."""
@@ -190,7 +190,8 @@ def _parts(
         if match := _PAIR.fullmatch(name):
             pairs.setdefault(_in_model(match["module"]), {})[match["which"]] = tensor
             adapters.add(match["adapter"])
-        elif (inner := _saved_name(name)).rpartition(".")[0].split(".")[-1] in {s.split(".")[-1] for s in saved}:
+        elif (inner := _saved_name(name)).rpartition(".")[0].endswith(tuple(saved)):
+            # The end of a name, as peft looks for it: norm is input_layernorm, too.
             replaced[inner] = tensor
         else:
             unknown.append(name)

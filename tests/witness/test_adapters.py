@@ -1,0 +1,78 @@
+"""peft computes the same logits with the same adapter, for random models of three families, merged and beside."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import peft
+import pytest
+import torch
+import transformers
+
+from greenlight.model.load import load_decoder
+from greenlight.ops import native
+from greenlight.ops.numpy_ops import NumpyOps
+from tests.builders import all_logits
+
+transformers.logging.set_verbosity_error()
+# peft 0.21 still asks for what transformers 5.23 has renamed; nothing of it is about adapters.
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
+
+OPS: dict[str, Any] = {"numpy": NumpyOps}
+if native.available():
+    OPS["native"] = partial(native.NativeOps, kv="f32")
+TOLERANCE = 1e-4
+"""Largest difference of logits, relative to the largest logit."""
+
+SIZES: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 97,
+    "max_position_embeddings": 128,
+}
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("llama", {}),
+    "gemma3": ("gemma3_text", {"sliding_window": 8, "query_pre_attn_scalar": 16, "final_logit_softcapping": None}),
+    "qwen3": ("qwen3", {}),
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "every linear": {"target_modules": "all-linear", "r": 4, "lora_alpha": 9},
+    "some, rank stabilised": {"target_modules": ["q_proj", "v_proj", "up_proj"], "r": 8, "use_rslora": True},
+    "patterns": {
+        "target_modules": ["q_proj", "k_proj", "down_proj"],
+        "rank_pattern": {"layers.1.self_attn.q_proj": 2, "down_proj": 6},
+        "alpha_pattern": {"^model.layers.0.self_attn.k_proj": 3, "down_proj": 5},
+    },
+    "pattern of targets, two layers": {"target_modules": r".*\.[02]\.(self_attn\.o_proj|mlp\.gate_proj)", "r": 3},
+    "norms and the head whole": {"target_modules": ["o_proj"], "modules_to_save": ["norm", "lm_head"]},
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_logits_with_an_adapter_are_pefts(tmp_path, family, settings):
+    model_type, changes = FAMILIES[family]
+    torch.manual_seed(len(settings))
+    config = transformers.AutoConfig.for_model(model_type, **{**SIZES, "tie_word_embeddings": False, **changes})
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    model.save_pretrained(tmp_path / "base")
+    adapted = peft.get_peft_model(model, peft.LoraConfig(**SETTINGS[settings])).eval()
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    adapted.save_pretrained(tmp_path / "adapter")
+    tokens = np.random.default_rng(0).integers(config.vocab_size, size=24)
+    with torch.no_grad():
+        expected = adapted(torch.tensor(tokens)[None]).logits[0].float().numpy()
+    for make in OPS.values():
+        for how in ("merged", "beside"):
+            decoder = load_decoder(tmp_path / "base", make(), adapter=tmp_path / "adapter", how=how)
+            np.testing.assert_allclose(all_logits(decoder, tokens), expected, atol=TOLERANCE * np.abs(expected).max())
