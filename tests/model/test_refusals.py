@@ -197,6 +197,8 @@ TINY = llama_config(
 CONFIGS = {
     "llama": TINY,
     "mistral": TINY | {"model_type": "mistral", "sliding_window": 8},
+    "ministral": TINY | {"model_type": "ministral", "layer_types": ["sliding_attention", "full_attention"]},
+    "ministral3": TINY | {"model_type": "ministral3"},
     "qwen2": TINY | {"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
     "qwen3": TINY | {"model_type": "qwen3"},
     "olmo2": TINY | {"model_type": "olmo2"},

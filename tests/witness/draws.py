@@ -167,13 +167,18 @@ DESIGNS: dict[str, Design] = {
         windows=everywhere,
         in_gguf=lambda config: {"sliding_window": None},
     ),
-    "ministral": Design(choices=SIZES | TIED | SILU, head_dims=(*HEAD_DIMS, ABSENT), windows=by_layer),
+    "ministral": Design(choices=SIZES | TIED | SILU, windows=by_layer),  # transformers needs the size of its heads
     "ministral3": Design(
         choices=SIZES | TIED | SILU,
         windows=lambda rng, n_layers: {"sliding_window": pick(rng, (None, *WINDOWS, ABSENT))},
         more=cooler_queries,
     ),
-    "mixtral": Design(choices=SIZES | TIED | SILU, head_dims=(*HEAD_DIMS, ABSENT), windows=everywhere, more=experts),
+    "mixtral": Design(
+        choices=SIZES | TIED | SILU,
+        windows=everywhere,
+        more=experts,
+        in_gguf=lambda config: {"sliding_window": None},
+    ),
     "qwen2": Design(
         choices=SIZES | TIED | SILU,
         head_dims=(*HEAD_DIMS, ABSENT),
@@ -193,6 +198,8 @@ DESIGNS: dict[str, Design] = {
         head_dims=(*HEAD_DIMS, ABSENT),
         windows=everywhere_or_nowhere,
         more=experts_of_qwen,
+        in_gguf=lambda config: {"use_sliding_window": False, "norm_topk_prob": True, "attention_bias": False},
+        gguf_ropes=("default", "linear", "yarn"),
     ),
     "olmo2": Design(
         choices=SIZES | TIED | SILU | BIASED,
