@@ -15,7 +15,7 @@ from greenlight.evidence import JSON
 @verb(
     "convert",
     examples="greenlight convert smollm2 smollm2-q8.gguf --type Q8_0\n\ngreenlight convert smollm2 ./smollm2-hf\n\n"
-    "greenlight convert ./my-model my-model.gguf --type Q4_K --calibrate notes.txt",
+    "greenlight convert ./mine mine.gguf --type Q4_K --calibrate notes.txt",
 )
 def convert(
     ref: Ref,
