@@ -15,7 +15,7 @@ from greenlight.model.load import load_decoder
 from greenlight.ops import native
 from greenlight.ops.numpy_ops import NumpyOps
 from tests.builders import all_logits, llama_config, llama_weights, write_llama_gguf
-from tests.witness.test_llama import llama_cpp_logits, quiet_llama_cpp  # noqa: F401
+from tests.witness.llama_cpp_logits import llama_cpp_logits
 
 KINDS = {
     **{"Q4_0": {"Q4_0"}, "Q4_1": {"Q4_1"}, "Q5_0": {"Q5_0"}, "Q5_1": {"Q5_1"}, "Q8_0": {"Q8_0"}},
