@@ -36,7 +36,7 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def quantised(request, tiny, quiet_llama_cpp):  # noqa: F811
+def quantised(request, tiny):
     target = tiny.parent / f"{request.param}.gguf"
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{request.param}")
