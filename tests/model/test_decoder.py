@@ -93,3 +93,14 @@ def test_scores_are_log_softmax_of_the_logits(decoder):
 def test_a_decoder_knows_its_size(decoder):
     assert len(decoder.kv_layers) == decoder.config.n_layers == 2
     assert decoder.n_parameters == 2 * 97 * 64 + 64 + 2 * (2 * 64 + (64 + 32 + 32) * 64 + 64 * 64 + 3 * 96 * 64)
+
+
+@pytest.mark.parametrize("ops", ["numpy", "native"])
+@pytest.mark.parametrize("change", [{}, {"num_hidden_layers": 1}])
+def test_the_last_layer_of_the_lens_says_what_the_model_says(tmp_path, ops, change):
+    decoder = tiny_decoder(tmp_path, select_ops(ops), **change)
+    batch = one_sequence(TOKENS[:10], outputs=[3, 9])
+    layers = list(decoder.lens(batch, decoder.new_pages(1)))
+    assert len(layers) == decoder.config.n_layers
+    np.testing.assert_array_equal(layers[-1], decoder.forward(batch, decoder.new_pages(1)))
+    assert len(layers) == 1 or np.abs(layers[0] - layers[-1]).max() > 1e-3

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from greenlight.cli.app import AsJson, Ref, emit, verb
+from greenlight.cli.app import AsJson, Ref, emit, note, verb
+from greenlight.errors import UsageError
 
 
 @verb("inspect", examples="greenlight inspect smollm2 --context 4096")
@@ -14,13 +16,38 @@ def inspect(
     ref: Ref,
     context: Annotated[int | None, typer.Option(min=1, help="Positions per sequence for the memory plan.")] = None,
     sequences: Annotated[int, typer.Option(min=1, help="Sequences held at once.")] = 1,
+    text: Annotated[str | None, typer.Option(help="Show how the model reads this text, token by token.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=20, help="Alternatives at each token of --text.")] = 5,
+    html: Annotated[Path | None, typer.Option(help="Write the reading of --text, layer by layer, as a page.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a model is: family, sizes, parts, tokenizer, template rendered, licence, provenance, memory plan."""
+    """What a model is: family, sizes, parts, tokenizer, template rendered, licence, provenance, memory plan.
+
+    With --text: each token's probability under the model, what else was likely, and what each layer would have said.
+    """
+    if text is not None:
+        _read(ref, text, top, html, as_json=as_json)
+        return
+    if html is not None:
+        raise UsageError("--html is the picture of a text", do="add --text")
     from greenlight.compose.inspection import inspect as look
 
     facts = look(ref, context=context, sequences=sequences)
     emit(facts, as_json=as_json, text=lambda: _text(facts))
+
+
+def _read(ref: str, text: str, top: int, html: Path | None, *, as_json: bool) -> None:
+    from greenlight.cli.lens import page_of, text_of
+    from greenlight.compose.lens import read
+
+    reading = read(ref, text, top=top)
+    emit(reading, as_json=as_json, text=lambda: text_of(reading))
+    if html is not None:
+        try:
+            html.write_text(page_of(reading), encoding="utf-8")
+        except OSError as error:
+            raise UsageError("the page cannot be written", where=str(html), found=error.strerror) from error
+        note(f"written: {html}")
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +46,24 @@ class Decoder:
 
     def forward(self, batch: Batch, pages: Pages) -> NDArray[np.float32]:
         """Logits of the rows that the batch asks for, (R, V); keys and values of all rows go to the pages."""
+        step = self.ops.begin(batch, pages)
+        return self._logits(step, self._last_hidden(step))
+
+    def lens(self, batch: Batch, pages: Pages) -> Iterator[NDArray[np.float32]]:
+        """What each block's output would say, read by the final norm and head (the logit lens, nostalgebraist 2020).
+
+        Args:
+            batch: as for `forward`.
+            pages: as for `forward`; no other step may run until all blocks have come.
+
+        Yields:
+            Logits of the rows asked for, (R, V), after each block; after the last one they are `forward`'s.
+        """
         ops, step = self.ops, self.ops.begin(batch, pages)
-        x = self._last_hidden(step)
-        logits = ops.norm_linear(step, x, self._norm, self.config.norm_eps, self._head)
-        if self.config.final_softcap is not None:
-            logits = ops.softcap(step, logits, self.config.final_softcap)
-        return ops.to_numpy(logits)
+        x = ops.embed(step, self._embedding, self.config.embedding_scale)
+        for block in self._blocks:
+            x = block(ops, step, x)
+            yield self._logits(step, ops.rows(step, x))
 
     def score(
         self, batch: Batch, pages: Pages, targets: NDArray[np.int32]
@@ -82,3 +94,10 @@ class Decoder:
         for block in self._blocks:
             x = block(self.ops, step, x)
         return self.ops.rows(step, x)
+
+    def _logits(self, step: Step, x: Array) -> NDArray[np.float32]:
+        """Final norm, head and soft cap over rows that are not yet normed, (R, V)."""
+        logits = self.ops.norm_linear(step, x, self._norm, self.config.norm_eps, self._head)
+        if self.config.final_softcap is not None:
+            logits = self.ops.softcap(step, logits, self.config.final_softcap)
+        return self.ops.to_numpy(logits)
