@@ -213,3 +213,12 @@ def test_public_names_are_listed_and_load():
 def test_importing_the_package_loads_no_stage():
     code = "import greenlight, sys; print([name for name in sys.modules if name.startswith(('numpy', 'greenlight.'))])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_inspect_draws_the_block_and_splits_keys_and_values_by_kind_of_layer(run, chat_model):
+    out = run("inspect", chat_model)[1]
+    assert "x ─┬─ norm ─ attention ─(+) ─┬─ norm ─ feed-forward ─(+) ─ next" in out
+    memory = json.loads(run("inspect", chat_model, "--json")[1])["memory"]
+    assert memory["kv_layers"] == [
+        {"window": None, "n_layers": 1, "bytes_per_position": memory["kv_bytes_per_position"]}
+    ]

@@ -22,6 +22,7 @@ from tests.builders import (
     write_llama_folder,
     write_llama_gguf,
 )
+from tests.model.families import config_of, random_folder
 
 NUMPY = select_ops("numpy")
 RNG = np.random.default_rng(9)
@@ -277,3 +278,10 @@ def test_the_memory_plan_adds_up_and_grows_with_context(tmp_path, config, weight
     assert plan.total_bytes == plan.weights_bytes + plan.kv_bytes + plan.activations_bytes
     native = describe(path).memory(100, 3, "native")
     assert native.kv_bytes * 2 == plan.kv_bytes
+
+
+@pytest.mark.parametrize("case", ["llama", "mixtral", "gpt-oss"])
+def test_a_token_uses_the_experts_that_it_chooses_and_all_the_rest(tmp_path, case):
+    facts = describe(random_folder(tmp_path / "model", config_of(case)))
+    experts = 0 if case == "llama" else 4 * 4 * 3 * 64 * 96 + (4 * 4 * (96 + 96 + 64) if case == "gpt-oss" else 0)
+    assert facts.n_active_parameters == facts.n_parameters - experts // 2

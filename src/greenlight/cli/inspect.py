@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from greenlight.cli.app import AsJson, Ref, emit, note, verb
+from greenlight.cli.drawing import block_lines
 from greenlight.errors import UsageError
 
 
@@ -61,6 +62,7 @@ def _text(facts: dict[str, Any]) -> str:
         f"vocabulary {config['vocab_size']:,}, context {config['max_seq_len']:,}",
         f"  tokenizer   {tokenizer['vocab_size']:,} tokens, {tokenizer['special_tokens']} special, "
         f"begins with {tokenizer['bos_id']}, ends at {tokenizer['eos_ids']}",
+        *block_lines(config),
         "  parts",
     ]
     for part in facts["parts"]:
@@ -68,6 +70,12 @@ def _text(facts: dict[str, Any]) -> str:
         lines.append(
             f"    {part['name']:<14} {part['n_parameters']:>14,} parameters {_mb(part['n_bytes']):>10}  {types}"
         )
+    if facts["n_active_parameters"] != facts["n_parameters"]:
+        share = facts["n_active_parameters"] / facts["n_parameters"]
+        lines.append(
+            f"    {'active':<14} {facts['n_active_parameters']:>14,} parameters used by each token ({share:.0%} of all)"
+        )
+    lines.append(f"  bytes by type {', '.join(f'{name} {_mb(size)}' for name, size in facts['types'].items())}")
     lines += _computed(facts["computed"])
     lines += [f"  {name:<28} {_one_line(value)}" for name, value in facts["provenance"].items()]
     lines += [f"  left out    {part} left out: only text is read and written" for part in facts["left_out"]]
@@ -99,6 +107,8 @@ def _memory(memory: dict[str, Any]) -> list[str]:
         f"    weights {_mb(memory['weights_bytes'])} · keys and values {_mb(memory['kv_bytes'])} "
         f"({memory['kv_bytes_per_position']:,} bytes a position) · activations {_mb(memory['activations_bytes'])}",
     ]
+    if len(memory["kv_layers"]) > 1:
+        lines += [f"    {_kv_layer(kind)}" for kind in memory["kv_layers"]]
     if memory["fits"] is False:
         largest = max(("weights", "kv"), key=lambda name: memory[f"{name}_bytes"])
         lines.append(
@@ -107,6 +117,11 @@ def _memory(memory: dict[str, Any]) -> list[str]:
             else "    do: lower --context or --sequences"
         )
     return lines
+
+
+def _kv_layer(kind: dict[str, Any]) -> str:
+    reach = "that see all" if kind["window"] is None else f"with a window of {kind['window']:,}"
+    return f"{kind['n_layers']} layers {reach}: {kind['bytes_per_position']:,} bytes a position"
 
 
 def _mb(size: float) -> str:

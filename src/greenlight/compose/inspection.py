@@ -8,6 +8,9 @@ from greenlight.compose.machine import free_memory_bytes
 from greenlight.errors import TextError
 from greenlight.evidence import JSON
 from greenlight.model.checkpoint import open_checkpoint
+from greenlight.model.facts import ModelFacts
+from greenlight.model.families import family_named
+from greenlight.model.kv_groups import n_values
 from greenlight.model.load import describe
 from greenlight.ops import computation, select_ops
 from greenlight.text import ChatTemplate, Tokenizer, render_tokens
@@ -50,12 +53,25 @@ def inspect(reference: str, *, context: int | None = None, sequences: int = 1) -
             "weights_bytes": plan.weights_bytes,
             "kv_bytes": plan.kv_bytes,
             "kv_bytes_per_position": plan.kv_bytes_per_position,
+            "kv_layers": _kv_layers(facts, plan.kv_bytes_per_position),
             "activations_bytes": plan.activations_bytes,
             "total_bytes": plan.total_bytes,
             "free_bytes": free,
             "fits": None if free is None else plan.total_bytes <= free,
         },
     }
+
+
+def _kv_layers(facts: ModelFacts, bytes_per_position: int) -> list[JSON]:
+    """What a position's keys and values take by kind of layer; None is the window of layers that see all."""
+    layers = family_named(facts.family).kv_layers(facts.config)
+    value_bytes = bytes_per_position // sum(map(n_values, layers))
+    kinds = dict.fromkeys(layer.window for layer in layers)
+    alike = {window: [layer for layer in layers if layer.window == window] for window in kinds}
+    return [
+        {"window": window, "n_layers": len(found), "bytes_per_position": value_bytes * sum(map(n_values, found))}
+        for window, found in alike.items()
+    ]
 
 
 def _template(tokenizer: Tokenizer) -> dict[str, JSON] | None:

@@ -64,8 +64,11 @@ class ModelFacts:
     n_parameters: int
     """Values of all tensors; a tied head counts once."""
 
+    n_active_parameters: int
+    """Those that one token uses: all, without the experts that it does not choose."""
+
     parts: tuple[PartFacts, ...]
-    """The same by part."""
+    """All parameters by part."""
 
     licence: str | None
     """As the file or the model card names it; None where nothing does."""
@@ -118,12 +121,22 @@ def facts_of(checkpoint: Checkpoint) -> ModelFacts:
         size_bytes=checkpoint.size,
         config=checkpoint.config,
         n_parameters=sum(part.n_parameters for part in parts),
+        n_active_parameters=_active(checkpoint),
         parts=parts,
         licence=licence if isinstance(licence, str) else None,
         provenance=provenance,
         unread=checkpoint.unread,
         left_out=checkpoint.left_out,
     )
+
+
+def _active(checkpoint: Checkpoint) -> int:
+    config = checkpoint.config
+    total = sum(tensor.n_values for tensor in checkpoint.tensors.values())
+    if not config.n_experts:
+        return total
+    experts = sum(tensor.n_values for name, tensor in checkpoint.tensors.items() if "mlp.experts." in name)
+    return total - experts // config.n_experts * (config.n_experts - config.n_experts_used)
 
 
 def _parts(checkpoint: Checkpoint) -> tuple[PartFacts, ...]:
