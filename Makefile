@@ -14,8 +14,8 @@ NATIVE := native/CMakeLists.txt $(wildcard native/src/*)
 
 help:
 	@echo "make review    the main job: review the default model, from nothing to an explained verdict"
-	@echo "make test      the tests (no torch)"
-	@echo "make witness   the tests against transformers, llama.cpp and gguf"
+	@echo "make test      the tests (no torch), but for the longest simulations"
+	@echo "make witness   the tests against transformers, llama.cpp and gguf, and the longest simulations"
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make bench     measured beside the peers; writes benchmarks/results.json and RESULTS.md"
 
@@ -27,7 +27,7 @@ review: $(BASE)
 test: export OPENBLAS_NUM_THREADS = 1
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(TEST) $(MODEL)
-	.venv/bin/python -m pytest -n auto --dist loadfile
+	.venv/bin/python -m pytest -n auto --dist loadfile -m "not slow"
 
 check: $(CHECK)
 	.venv/bin/ruff check .
@@ -38,6 +38,7 @@ check: $(CHECK)
 witness: $(WITNESS)
 	.venv-witness/bin/greenlight pull smollm2
 	.venv-witness/bin/python -m pytest tests/witness --override-ini addopts="-q --strict-markers -p no:cacheprovider"
+	.venv-witness/bin/python -m pytest -m slow
 
 bench: $(WITNESS)
 	.venv-witness/bin/greenlight pull smollm2

@@ -9,6 +9,31 @@ from greenlight.errors import UsageError
 from greenlight.evidence import read_lines
 from tests.chat_model import tiny_chat_model
 
+SHORT = """
+[policy]
+name = "short"
+
+[[must]]
+assess = "hierarchy"
+metric = "pass"
+limit = 0.8
+why = "a test"
+source = "our choice"
+
+[[disclose]]
+assess = "compete.reading"
+metric = "accuracy"
+why = "a test"
+"""
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    """All of two suites are asked of two models: short ones."""
+    path = tmp_path_factory.mktemp("policy") / "short.toml"
+    path.write_text(SHORT)
+    return path
+
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):

@@ -83,6 +83,7 @@ def judged_row(folder):
     return json.loads((folder / "decision.json").read_bytes())["rows"][0]
 
 
+@pytest.mark.slow
 def test_the_counts_come_to_the_known_error_and_the_corrected_estimate_to_the_truth(tmp_path):
     se, sp, rate = 0.9, 0.85, 0.3
     with serving(Endpoint(fallible(se, sp), model="judge")) as judge, serving(Endpoint(candidate(rate))) as model:

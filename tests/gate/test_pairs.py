@@ -87,6 +87,7 @@ def test_a_model_that_lost_half_fails_within_a_few_items():
     assert found.details["mcnemar_p"] is None  # a number of items that the answers chose has no such p-value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "group_size"), [(300, 1), (300, 3)])
 def test_a_model_that_is_worse_by_just_the_margin_passes_in_one_of_twenty_at_most(n, group_size):
     rng = np.random.default_rng(n + group_size)

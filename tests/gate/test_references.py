@@ -64,6 +64,7 @@ def test_a_ceiling_beside_a_reference_is_kept_by_a_model_that_errs_less():
     assert evaluate(criterion, worse, facts, rules.row_alpha)["status"] == "FAIL"
 
 
+@pytest.mark.slow
 def test_a_model_worse_by_the_margin_passes_seldom():
     rules = margin("hallucinate", "wrong", 0.1)
     [criterion] = rules.criteria

@@ -107,6 +107,7 @@ def test_a_model_that_is_not_worse_is_called_worse_no_more_often_than_alpha(wors
     assert outside / 500 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 500)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worse", "better"), [(0.04, 0.0), (0.1, 0.02), (0.3, 0.1), (0.01, 0.05)])
 def test_bounds_miss_a_real_difference_no_more_often_than_alpha(worse, better):
     rng, true, missed = np.random.default_rng(12), worse - better, [0, 0]
