@@ -86,3 +86,14 @@ def test_hostile_tokens_stay_text():
         assert "\x1b" not in shown
         assert "\u202e" not in shown
         assert shown.count("!") >= 1
+
+
+def test_a_token_of_spaces_and_a_chance_of_almost_nothing_are_seen():
+    guess = {"id": 1, "text": "  ", "probability": 0.00001}
+    token = {**guess, "rank": 7, "alternatives": [guess]}
+    reading = {
+        "reference": "m", "tokens": [token], "next": [guess], "lens": [[guess]], "n_layers": 1, "bits_per_token": None,
+    }  # fmt: skip
+    assert "␣␣ 0%</td>" in page_of(reading)
+    assert "&lt;0.01% !" in page_of(reading)
+    assert "<0.01%" in text_of(reading)

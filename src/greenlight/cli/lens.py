@@ -29,9 +29,9 @@ main > p, h1, h2 { max-width: 47rem; }
 .s2 { border-bottom-width: 2px; background: color-mix(in srgb, var(--amber) 25%, transparent); }
 .s3 { border-bottom-width: 4px; background: color-mix(in srgb, var(--red) 25%, transparent); }
 .s4 { border-bottom-width: 6px; background: color-mix(in srgb, var(--red) 45%, transparent); }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin-top: 1rem; }
 table { border-collapse: collapse; font: 0.8rem/1.4 var(--mono); }
-th, td { border: 1px solid var(--hair); padding: 0.2rem 0.4rem; text-align: left; white-space: nowrap; }
+th, td { border: 1px solid var(--hair); padding: 0.2rem 0.4rem; text-align: left; white-space: pre; }
 .sure { font-weight: 700; }
 """
 
@@ -46,7 +46,7 @@ def text_of(reading: dict[str, Any]) -> str:
     ]
     for position, token in enumerate(reading["tokens"]):
         mark = "!" if _surprising(token) else " "
-        chance = "–" if token["probability"] is None else f"{token['probability']:.2%}"
+        chance = _chance(token)
         rank = "–" if token["rank"] is None else f"{token['rank']:,}"
         likely = _list(token["alternatives"])
         lines.append(f"  {position:>4} {token['text']!r:<20} {chance:>7} {rank:>7} {mark}  {likely}".rstrip())
@@ -84,7 +84,7 @@ def _span(token: dict[str, Any]) -> str:
     bits = surprise(token["probability"])
     shade = sum(bits >= step for step in _STEPS)
     return (
-        f'<span class="token s{shade}" title="{token["probability"]:.2%}, rank {token["rank"]:,}">'
+        f'<span class="token s{shade}" title="{escape(_chance(token))}, rank {token["rank"]:,}">'
         f"{_safe(token['text'])}<small>{bits:.1f}</small></span><wbr>"
     )
 
@@ -92,7 +92,7 @@ def _span(token: dict[str, Any]) -> str:
 def _tokens(reading: dict[str, Any]) -> str:
     rows = [
         f"<tr><th scope='row'>{position}</th><td>{_safe(token['text'])}</td>"
-        f"<td>{'–' if token['probability'] is None else format(token['probability'], '.2%')}"
+        f"<td>{escape(_chance(token))}"
         f"{' !' if _surprising(token) else ''}</td><td>{_safe(_list(token['alternatives']))}</td></tr>"
         for position, token in enumerate(reading["tokens"])
     ]
@@ -113,7 +113,7 @@ def _cell(guess: dict[str, Any]) -> str:
     sure = guess["probability"]
     kind = ' class="sure"' if sure >= 0.5 else ""
     shade = f"background: color-mix(in srgb, var(--blue) {sure * 45:.0f}%, transparent)"
-    return f'<td{kind} style="{shade}">{_safe(guess["text"])} {sure:.0%}</td>'
+    return f'<td{kind} style="{shade}">{_safe(_seen(guess["text"]))} {sure:.0%}</td>'
 
 
 def _table(head: str, rows: list[str]) -> str:
@@ -128,6 +128,19 @@ def _list(guesses: list[dict[str, Any]]) -> str:
 
 def _surprising(token: dict[str, Any]) -> bool:
     return token["probability"] is not None and token["probability"] < SURPRISING
+
+
+def _chance(token: dict[str, Any]) -> str:
+    """A probability; one that would print as nothing is said to be small."""
+    probability = token["probability"]
+    if probability is None:
+        return "–"
+    return "<0.01%" if probability < 0.0001 else f"{probability:.2%}"
+
+
+def _seen(text: str) -> str:
+    """A token of nothing but spaces, so that one sees it."""
+    return text if text.strip(" ") else "␣" * len(text)
 
 
 def _safe(text: str) -> str:
