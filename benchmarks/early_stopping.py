@@ -69,6 +69,7 @@ def main() -> None:
     print(json.dumps(result["summary"], indent=2))
     if arguments.out:
         path = Path(arguments.out) / "early_stopping.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
         print(f"written: {path}")
 
