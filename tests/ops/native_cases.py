@@ -113,12 +113,12 @@ def ragged(lengths, past=None, tables=None, tokens=None, outputs=None):
     )
 
 
-def in_groups(batch, window):
-    """The same batch for two groups of layers, the second of which has let go of what left its window."""
+def in_groups(batch, window, n_pages):
+    """The same batch for the second of two groups of layers, which has let go of what left its window."""
     newest = batch.page_tables.copy()
     for table, past in zip(newest, batch.past, strict=True):
         table[: 0 if window is None else max(0, past + 1 - window) // PAGE_SIZE] = -1
-    return replace(batch, page_tables=np.stack([batch.page_tables, newest]))
+    return replace(batch, page_tables=np.stack([n_pages - 1 - batch.page_tables.clip(0), newest]))
 
 
 def spec(n_heads, n_kv_heads, head_dim, rotated=None, factor=1.0):

@@ -75,11 +75,13 @@ def next_command(command: str, decision: Mapping[str, JSON], folder: Path | str,
     """A row's next command with what this user named: RUN is the run's folder, the model is called as they call it."""
     found = _MODEL.match(command)
     verb = command.split(" ")[1] if command.startswith("greenlight ") else ""
-    if found and found[2] != _PLACEHOLDER:
+    if found and found[2] == _PLACEHOLDER:
+        return command
+    if found:
         model = shlex.quote(given.ref or _model(decision, found[2], Path(folder)))
         command = f"{command[: found.start(2)]}{model}{command[found.end(2) :]}"
     command = re.sub(r"\bRUN\b", lambda _: shlex.quote(str(folder)), command)
-    added = _added(verb, decision, Path(folder), given) if not found or found[2] != _PLACEHOLDER else ()
+    added = _added(verb, decision, Path(folder), given)
     return f"{command} {words(*added)}" if added else command
 
 

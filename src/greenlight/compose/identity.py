@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from greenlight.compose.reading import in_steps
 from greenlight.errors import TextError
 from greenlight.evidence import JSON, format_of, sha256, sha256_json, write_json
 from greenlight.measure.divergence import Divergence
@@ -19,7 +20,6 @@ from greenlight.model.load import load_decoder
 from greenlight.model.types import Importance
 from greenlight.ops import select_ops
 from greenlight.ops.listening import ListeningOps
-from greenlight.ops.protocol import PAGE_SIZE, Batch
 from greenlight.text import Tokenizer
 
 WINDOW = 512
@@ -133,18 +133,8 @@ def _over(decoders: list[Decoder], windows: list[NDArray[np.int32]], told: Told 
 
 def predictions(decoder: Decoder, window: NDArray[np.int32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Logits after each token of a window, a few rows at a time: (first row, (rows, V))."""
-    n_pages = -(-len(window) // PAGE_SIZE)
-    pages = decoder.new_pages(n_pages)
-    step = max(1, min(len(window), _CHUNK_LOGITS // decoder.config.vocab_size))
-    for start in range(0, len(window), step):
-        tokens = window[start : start + step]
-        batch = Batch(
-            tokens=tokens,
-            starts=np.array([0, len(tokens)], np.int32),
-            past=np.array([start], np.int32),
-            page_tables=np.arange(n_pages, dtype=np.int32)[None],
-            outputs=np.arange(len(tokens), dtype=np.int32),
-        )
+    rows = max(1, min(len(window), _CHUNK_LOGITS // decoder.config.vocab_size))
+    for start, batch, pages in in_steps(decoder, window, rows):
         yield start, decoder.forward(batch, pages)
 
 

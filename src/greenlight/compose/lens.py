@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenlight import hub
+from greenlight.compose.reading import in_steps
 from greenlight.errors import UsageError
 from greenlight.evidence import JSON
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
-from greenlight.ops.protocol import PAGE_SIZE, Batch
 from greenlight.text import Tokenizer
 
 MAX_TOKENS = 512
@@ -99,17 +99,7 @@ def _rows(decoder: Decoder) -> int:
 
 def _chunks(decoder: Decoder, ids: NDArray[np.int32]) -> Iterator[tuple[int, Iterator[NDArray[np.float32]]]]:
     """The text a few rows at a time: the first row, and its logits after each block, (rows, V)."""
-    n_pages = -(-len(ids) // PAGE_SIZE)
-    pages = decoder.new_pages(n_pages)
-    for start in range(0, len(ids), _rows(decoder)):
-        tokens = ids[start : start + _rows(decoder)]
-        batch = Batch(
-            tokens=tokens,
-            starts=np.array([0, len(tokens)], np.int32),
-            past=np.array([start], np.int32),
-            page_tables=np.arange(n_pages, dtype=np.int32)[None],
-            outputs=np.arange(len(tokens), dtype=np.int32),
-        )
+    for start, batch, pages in in_steps(decoder, ids, _rows(decoder)):
         yield start, decoder.lens(batch, pages)
 
 

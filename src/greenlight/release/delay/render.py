@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, TemplateError
 from markupsafe import Markup
 
 from greenlight.errors import EvidenceError, UsageError
@@ -15,7 +15,7 @@ from greenlight.evidence import canonical
 from greenlight.release.delay.feed import PAGE, feed
 from greenlight.release.delay.history import FILE, Snapshot, to_json, with_page
 from greenlight.release.delay.view import Material, view
-from greenlight.release.text import visible
+from greenlight.release.template import environment
 
 EDITION = 1
 
@@ -96,19 +96,7 @@ def _page(material: Material) -> bytes:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-
-
-def _shown(value: object) -> object:
-    """Every value on its way into the page: markup as it is, text with nothing hidden in it."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return environment(_part)
 
 
 def _part(name: str) -> str:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, TemplateError
 from markupsafe import Markup
 
 from greenlight.errors import EvidenceError
@@ -23,7 +23,7 @@ from greenlight.release.page.record import instrument_facts, instruments, judges
 from greenlight.release.page.rows import RowView, both_policies, row_view
 from greenlight.release.page.short import short
 from greenlight.release.page.values import values_of
-from greenlight.release.text import visible
+from greenlight.release.template import environment
 
 EDITION = 2
 """Raised whenever the same folder would come out as another page: `verify` compares pages of its own edition."""
@@ -120,19 +120,7 @@ def _script() -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-
-
-def _shown(value: object) -> object:
-    """Every value on its way into the page: numbers and markup as they are, text with nothing hidden in it."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return environment(_part)
 
 
 def _part(name: str) -> str:
