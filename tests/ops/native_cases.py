@@ -113,12 +113,15 @@ def ragged(lengths, past=None, tables=None, tokens=None, outputs=None):
     )
 
 
-def in_groups(batch, window, n_pages):
-    """The same batch for the second of two groups of layers, which has let go of what left its window."""
+def in_groups(batch, window):
+    """The same batch for the second of two groups of layers, which has let go of what left its window.
+
+    The first group's table names one page for everything: whoever used it would overwrite what was kept.
+    """
     newest = batch.page_tables.copy()
     for table, past in zip(newest, batch.past, strict=True):
         table[: 0 if window is None else max(0, past + 1 - window) // PAGE_SIZE] = -1
-    return replace(batch, page_tables=np.stack([n_pages - 1 - batch.page_tables.clip(0), newest]))
+    return replace(batch, page_tables=np.stack([np.zeros_like(newest), newest]))
 
 
 def spec(n_heads, n_kv_heads, head_dim, rotated=None, factor=1.0):
