@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
 from greenlight.ops.protocol import PAGE_SIZE, Batch
 from tests.builders import all_logits, one_sequence, tiny_decoder
+from tests.model.families import config_of, random_folder
 
 TOKENS = np.random.default_rng(3).integers(97, size=70)
 
@@ -104,3 +106,12 @@ def test_the_last_layer_of_the_lens_says_what_the_model_says(tmp_path, ops, chan
     assert len(layers) == decoder.config.n_layers
     np.testing.assert_array_equal(layers[-1], decoder.forward(batch, decoder.new_pages(1)))
     assert len(layers) == 1 or np.abs(layers[0] - layers[-1]).max() > 1e-3
+
+
+def test_logits_stay_within_the_bound_that_a_model_sets(tmp_path):
+    capped = config_of("gemma2", final_logit_softcapping=1.5)
+    logits = all_logits(load_decoder(random_folder(tmp_path / "m", capped), select_ops("numpy")), TOKENS)
+    free = config_of("gemma2", final_logit_softcapping=None)
+    plain = all_logits(load_decoder(random_folder(tmp_path / "n", free), select_ops("numpy")), TOKENS)
+    assert np.abs(plain).max() > 3
+    np.testing.assert_allclose(logits, 1.5 * np.tanh(plain / 1.5), atol=1e-4)

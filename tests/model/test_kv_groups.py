@@ -4,7 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenlight.model.kv_groups import KVGroup, group_layers, kv_groups, n_values, page_values
+from greenlight.model.load import load_decoder
+from greenlight.model.memory import STEP_ROWS
+from greenlight.ops.numpy_ops import NumpyOps
 from greenlight.ops.protocol import PAGE_SIZE, KVSpec
+from tests.model.families import config_of, random_folder
 
 
 def layers(*windows):
@@ -50,3 +54,12 @@ def test_what_is_held_at_once_is_what_was_reckoned_with(window, step, n_position
         most = max(most, -(-stop // PAGE_SIZE) - first)
         computed = stop
     assert most <= group.most_blocks(n_positions, step) <= -(-n_positions // PAGE_SIZE)
+
+
+def test_the_plan_holds_a_window_and_a_step_however_long_the_context(tmp_path):
+    config = config_of("mistral", sliding_window=64, max_position_embeddings=8192)
+    plan = load_decoder(random_folder(tmp_path / "m", config), NumpyOps()).memory
+    reach = (STEP_ROWS + 64) // PAGE_SIZE
+    assert reach <= plan(4096).kv_bytes // plan(4096).page_bytes <= reach + 2
+    assert plan(8192).kv_bytes == plan(4096).kv_bytes
+    assert plan(96, sequences=2).kv_bytes == 2 * 3 * plan(96).page_bytes
