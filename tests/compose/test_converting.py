@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from greenlight.compose import identity
 from greenlight.compose.converting import Wish, convert
 from greenlight.compose.identity import Text, compare, listen, windows_of
+from greenlight.compose.observer import Observer
 from greenlight.errors import FormatError, HubError, TextError, UsageError
 from greenlight.evidence import read_json, sha256_file, sha256_json
 from greenlight.formats.gguf import read_gguf
@@ -112,6 +116,96 @@ def test_every_linear_is_weighed_by_its_name_here(source):
     assert heard.keys() == set(weights) - {"model.embed_tokens.weight"}
     for name, mean in heard.items():
         assert mean.shape == open_checkpoint(source).tensors[name].shape[-1:]
+
+
+class KilledBy(Observer):
+    """Kills its own process, as kill -9 does, on the first word of a kind."""
+
+    def __init__(self, event):
+        setattr(self, event, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+
+
+class Heard(Observer):
+    """What was said of an earlier attempt."""
+
+    def __init__(self):
+        self.said, self.written = [], 0
+
+    def writing(self, done, total):
+        self.written = done
+
+    def beginning_anew(self, target, n_bytes):
+        self.said.append(("anew", n_bytes > 0))
+
+    def going_on(self, target):
+        self.said.append(("on", target.exists()))
+
+
+def convert_and_die(source, target, wish, event):
+    convert(source, target, wish, observer=KilledBy(event))
+
+
+@pytest.fixture(scope="module")
+def killed(source):
+    """Converts in a process that finds all modules imported, and dies of the first word of a kind."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])
+
+    def die(target, wish, event):
+        process = processes.Process(target=convert_and_die, args=(str(source), target, wish, event))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        process.close()
+
+    return die
+
+
+@pytest.mark.parametrize("name", ["m.gguf", "hf"])
+def test_killed_while_it_writes_nothing_has_the_name_and_the_next_attempt_begins_anew(source, killed, tmp_path, name):
+    target, wish, heard = tmp_path / name, replace(WIDE, type_=TensorType.F16), Heard()
+    killed(target, wish, "writing")
+    assert not target.exists()
+    assert (tmp_path / f".{name}.partial").exists()
+    report = convert(str(source), target, wish, observer=heard)
+    assert heard.said == [("anew", True)]
+    (tmp_path / "other").mkdir()
+    assert report["target"]["sha256"] == convert(str(source), tmp_path / "other" / name, wish)["target"]["sha256"]
+    assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.identity.json", "other"}
+
+
+def test_killed_while_it_compares_the_next_attempt_only_compares(source, killed, tmp_path):
+    target, heard = tmp_path / "m.gguf", Heard()
+    wish = replace(WIDE, type_=TensorType.Q4_0)
+    killed(target, wish, "measuring")
+    assert target.exists()
+    assert not identity.report_path(target).exists()
+    with pytest.raises(FormatError, match="written over"):
+        convert(str(source), target, replace(wish, type_=TensorType.Q8_0))
+    before = target.stat()
+    report = convert(str(source), target, wish, observer=heard)
+    assert heard.said == [("on", True)]
+    assert heard.written == 0
+    assert target.stat() == before
+    (tmp_path / "other").mkdir()
+    again = convert(str(source), tmp_path / "other" / "m.gguf", wish)
+    assert {**report, "target": 0, "id": 0} == {**again, "target": 0, "id": 0}
+    assert {path.name for path in tmp_path.iterdir()} == {"m.gguf", "m.gguf.identity.json", "other"}
+
+
+def test_a_model_that_was_changed_since_is_not_gone_on_with(source, killed, tmp_path):
+    killed(tmp_path / "m.gguf", WIDE, "measuring")
+    with (tmp_path / "m.gguf").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(FormatError, match="written over"):
+        convert(str(source), tmp_path / "m.gguf", WIDE)
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b"{}", b'{"asked": 1, "made": []}', b'{"made": {"target_digest": 1}}'])
+def test_a_note_of_an_earlier_attempt_that_is_none_counts_as_none(source, tmp_path, said):
+    (tmp_path / ".m.gguf.written").write_bytes(said)
+    assert convert(str(source), tmp_path / "m.gguf", WIDE)["target"]["sha256"]
+    assert not (tmp_path / ".m.gguf.written").exists()
 
 
 @pytest.mark.parametrize("name", ["m.gguf", "m.gguf.identity.json"])

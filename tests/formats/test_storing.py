@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,3 +86,20 @@ def test_killed_on_the_way_nothing_has_the_name_and_the_next_attempt_succeeds(tm
     with getattr(storing, making)(tmp_path / "m", 1):
         pass
     assert [file.name for file in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize("making", [file_in_the_making, folder_in_the_making])
+def test_what_a_killed_attempt_left_is_told_and_counted_as_room(tmp_path, making, monkeypatch):
+    partial = storing.partial_of(tmp_path / "m")
+    if making is folder_in_the_making:
+        partial.mkdir()
+        partial /= "weights"
+    partial.write_bytes(bytes(1000))
+    full = shutil.disk_usage(tmp_path)._replace(free=storing.MARGIN)
+    monkeypatch.setattr(storing.shutil, "disk_usage", lambda _: full)
+    told = []
+    with making(tmp_path / "m", 1000, told.append):
+        pass
+    assert told == [1000]
+    with pytest.raises(FormatError, match="too small"), making(tmp_path / "other", 1000, told.append):
+        pass

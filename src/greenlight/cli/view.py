@@ -124,6 +124,14 @@ class TerminalView(Observer):
         """A bar of tokens measured."""
         self._show("measure", n_done, n_tokens, unit="tokens", scale=1)
 
+    def beginning_anew(self, target: Path, n_bytes: int) -> None:
+        """Say what became of an earlier attempt."""
+        self.note(f"an earlier attempt at {target} was broken off; its {n_bytes / 1e6:,.1f} MB are written anew")
+
+    def going_on(self, target: Path) -> None:
+        """Say what is not done again."""
+        self.note(f"{target} was written whole by an earlier attempt; it is compared now")
+
     def slow(self, reason: str) -> None:
         """Say once that numpy runs, and why."""
         self.note(f"running on numpy, many times slower: {reason}")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from greenlight import hub
 from greenlight.compose.identity import Text, compare, listen, report_path, write_report
 from greenlight.compose.observer import Observer
+from greenlight.compose.resuming import clear, forget, keep, kept
 from greenlight.errors import UsageError
 from greenlight.evidence import JSON, sha256
 from greenlight.formats.gguf_writer import write_gguf
@@ -60,6 +60,15 @@ class Conversion:
     notes: tuple[str, ...]
     """What a user of the target should know."""
 
+    def made(self) -> dict[str, JSON]:
+        """All but where source and target lie."""
+        return {name: value for name, value in asdict(self).items() if name not in ("source", "target")}
+
+    @classmethod
+    def again(cls, source: Path, target: Path, made: Mapping[str, JSON]) -> Conversion:
+        """The one that `made` was said of."""
+        return cls(source=source, target=target, **{**made, "notes": tuple(made["notes"])})
+
     def to_json(self) -> dict[str, JSON]:
         """For programs."""
         return {
@@ -93,6 +102,15 @@ class Wish:
     max_shard_bytes: int = MAX_SHARD_BYTES
     """Bytes of one file of a folder."""
 
+    def to_json(self) -> dict[str, JSON]:
+        """What decides the target's bytes; the text that it is compared on does not."""
+        return {
+            "type": self.type_.name if self.type_ else None,
+            "tokenizer": self.tokenizer,
+            "calibration": sha256(self.calibration.text.encode()) if self.calibration else None,
+            "max_shard_bytes": self.max_shard_bytes,
+        }
+
 
 def convert(
     reference: str,
@@ -103,6 +121,9 @@ def convert(
     observer: Observer | None = None,
 ) -> dict[str, JSON]:
     """Write a model in another format or type, compare it with its parent, and write the report beside it.
+
+    Killed while it writes, it leaves nothing under the target's name, and the next attempt begins anew; killed while it
+    compares, it leaves the whole model, and the same call again only compares.
 
     Args:
         reference: what is converted.
@@ -120,26 +141,37 @@ def convert(
         UsageError: the type does not go with the format.
     """
     target, watch, wish = Path(target), observer or Observer(), wish or Wish()
-    for path in (target, report_path(target)):
-        refuse_existing(path)
+    refuse_existing(report_path(target))
     format_ = _format(target, wish.format_)
     source = hub.resolve(hub.parse_reference(reference), pull_missing=pull, progress=watch.pulling)
-    importance = listen(source, wish.calibration, watch.measuring) if wish.calibration else None
-    done = write_model(source, target, wish, format_, importance, watch)
-    measured = _measured(done, wish, importance, watch) if wish.text else None
-    return write_report(done.to_json(), measured, target)
+    asked = {**wish.to_json(), "source": hub.digest(source), "format": format_}
+    if made := kept(target, asked):
+        done = Conversion.again(source, target, made)
+        watch.going_on(target)
+    else:
+        refuse_existing(target)
+        importance = listen(source, wish.calibration, watch.measuring) if wish.calibration else None
+        done = write_model(source, target, wish, format_, importance, watch)
+        keep(target, asked, done.made())
+    measured = _measured(done, wish, watch) if wish.text else None
+    report = write_report(done.to_json(), measured, target)
+    forget(target)
+    return report
 
 
-def _measured(done: Conversion, wish: Wish, importance: Importance | None, watch: Observer) -> dict[str, JSON]:
+def _measured(done: Conversion, wish: Wish, watch: Observer) -> dict[str, JSON]:
     """Parent and child on the text; where inputs were weighed, the same without, of a copy that is thrown away."""
     assert wish.text is not None
     measured = compare(done.source, done.target, wish.text, told=watch.measuring)
-    if importance is None or wish.calibration is None:
+    if wish.calibration is None:
         return measured
-    with tempfile.TemporaryDirectory(dir=done.target.parent, prefix=f".{done.target.name}.plain.") as folder:
-        plain = Path(folder) / done.target.name
+    folder = clear(done.target.with_name(f".{done.target.name}.plain"))
+    try:
+        plain = folder / done.target.name
         write_model(done.source, plain, wish, done.format, None, watch)
         without = compare(done.source, plain, wish.text, told=watch.measuring)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     calibration = {"name": wish.calibration.name, "sha256": sha256(wish.calibration.text.encode())}
     return {**measured, "calibration": {**calibration, "without": {key: without[key] for key in ("kl", "top1")}}}
 
@@ -165,19 +197,22 @@ def write_model(
     def progress(_: str, done: int, total: int) -> None:
         watch.writing(done, total)
 
+    def cleared(n_bytes: int) -> None:
+        watch.beginning_anew(target, n_bytes)
+
     name = stated_name(checkpoint)
     if format_ == "gguf":
         entries = general_entries(checkpoint, name, digest) | _tokenizer_entries(checkpoint, wish.tokenizer)
         types = gguf_types(wish.type_, tied_head=checkpoint.config.tied_head)
         plan = plan_gguf(checkpoint, types, entries, importance)
-        target_digest = write_gguf(target, plan.metadata, plan.tensors, progress=progress)
+        target_digest = write_gguf(target, plan.metadata, plan.tensors, progress=progress, cleared=cleared)
         hub.remember(target, target_digest)
         metadata, tensors, size = plan.metadata, plan.tensors, target.stat().st_size
     else:
         folder_plan = plan_folder(checkpoint, folder_types(wish.type_))
         metadata, tensors = {}, folder_plan.tensors
         size = sum(tensor.n_bytes for tensor in tensors)
-        with folder_in_the_making(target, size) as folder:
+        with folder_in_the_making(target, size, cleared) as folder:
             write_weights(folder, tensors, max_shard_bytes=wish.max_shard_bytes, progress=progress)
             _write_beside(folder, checkpoint, folder_plan.config, tokenizer=wish.tokenizer)
             (folder / "README.md").write_text(card_text(checkpoint, name, digest), encoding="utf-8")

@@ -21,6 +21,12 @@ class Observer:
     def writing(self, done_bytes: int, total_bytes: int) -> None:
         """Bytes of a converted model so far."""
 
+    def beginning_anew(self, target: Path, n_bytes: int) -> None:
+        """An attempt at this was killed while it wrote; so many bytes of it are thrown away."""
+
+    def going_on(self, target: Path) -> None:
+        """An attempt at this was killed after it had written all; what is left is the comparison."""
+
     def measuring(self, n_done: int, n_tokens: int) -> None:
         """Tokens over which a converted model was held against its parent."""
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from greenlight.errors import FormatError
 from greenlight.formats.gguf import DEFAULT_ALIGNMENT, MAGIC, MAX_ARRAY_DEPTH, MAX_DIMS, TYPES, Value
 from greenlight.formats.planned import Planned, Progress
-from greenlight.formats.storing import file_in_the_making
+from greenlight.formats.storing import Cleared, file_in_the_making
 from greenlight.formats.tensors import TensorType
 
 VERSION = 3
@@ -39,7 +39,12 @@ _SCALARS: Mapping[str, int] = {
 
 
 def write_gguf(
-    path: Path, metadata: Mapping[str, Value], tensors: Sequence[Planned], *, progress: Progress | None = None
+    path: Path,
+    metadata: Mapping[str, Value],
+    tensors: Sequence[Planned],
+    *,
+    progress: Progress | None = None,
+    cleared: Cleared | None = None,
 ) -> str:
     """Write a GGUF file; it appears under its name when it is whole and on disk, never before.
 
@@ -48,6 +53,7 @@ def write_gguf(
         metadata: keys and values. Whole numbers become u32 where they fit, fractions f32 where nothing is lost.
         tensors: in the file's order.
         progress: told of each piece written.
+        cleared: told of what a killed attempt left.
 
     Returns:
         The file's SHA-256.
@@ -60,7 +66,7 @@ def write_gguf(
     total = len(header) + sum(_padded(tensor.n_bytes) for tensor in tensors)
     done = len(header)
     digest = hashlib.sha256(header)
-    with file_in_the_making(path, total) as file:
+    with file_in_the_making(path, total, cleared) as file:
         file.write(header)
         for tensor in tensors:
             for chunk in _with_padding(tensor):

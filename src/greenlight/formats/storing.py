@@ -7,18 +7,21 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from greenlight.errors import FormatError
 
 MARGIN = 1 << 20
 """Bytes that are to stay free."""
 
+Cleared: TypeAlias = Callable[[int], None]
+"""Told how many bytes an attempt that was killed has left, which are thrown away."""
+
 
 @contextlib.contextmanager
-def file_in_the_making(path: Path, n_bytes: int) -> Iterator[IO[bytes]]:
+def file_in_the_making(path: Path, n_bytes: int, cleared: Cleared | None = None) -> Iterator[IO[bytes]]:
     """A file that gets its name when the block ends well; killed on the way, only `.NAME.partial` is left.
 
     The next attempt writes over what an earlier one left.
@@ -30,6 +33,7 @@ def file_in_the_making(path: Path, n_bytes: int) -> Iterator[IO[bytes]]:
     require_space(path, n_bytes)
     with _told(path), partial.open("ab") as file:
         _claim(file, path)
+        _tell(cleared, partial)
         file.truncate(0)
         try:
             yield file
@@ -44,7 +48,7 @@ def file_in_the_making(path: Path, n_bytes: int) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def folder_in_the_making(path: Path, n_bytes: int) -> Iterator[Path]:
+def folder_in_the_making(path: Path, n_bytes: int, cleared: Cleared | None = None) -> Iterator[Path]:
     """A folder that gets its name when the block ends well; the block writes to the path it is given.
 
     Raises:
@@ -55,6 +59,7 @@ def folder_in_the_making(path: Path, n_bytes: int) -> Iterator[Path]:
     with _told(path), partial.with_name(partial.name + ".lock").open("ab") as lock:
         _claim(lock, path)
         try:
+            _tell(cleared, partial)
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             yield partial
@@ -76,6 +81,17 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
+def _left(partial: Path) -> int:
+    """Bytes that a killed attempt has left."""
+    files = partial.rglob("*") if partial.is_dir() else [partial]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _tell(cleared: Cleared | None, partial: Path) -> None:
+    if cleared and (left := _left(partial)):
+        cleared(left)
+
+
 def refuse_existing(path: Path) -> None:
     """Fail if something has that name: nothing is ever written over."""
     if path.exists() or path.is_symlink():
@@ -91,7 +107,8 @@ def require_space(path: Path, n_bytes: int) -> None:
     refuse_existing(path)
     if not path.parent.is_dir():
         raise FormatError("there is no such folder", where=str(path.parent), do="make it, or choose another")
-    free = shutil.disk_usage(path.parent).free
+    # What a killed attempt has left makes room first.
+    free = shutil.disk_usage(path.parent).free + _left(partial_of(path))
     if n_bytes + MARGIN > free:
         raise FormatError(
             "the disk is too small",
