@@ -12,17 +12,25 @@ from greenlight.cli.drawing import block_lines
 from greenlight.errors import UsageError
 
 
-@verb("inspect", examples="greenlight inspect smollm2 --context 4096")
+@verb(
+    "inspect",
+    examples="greenlight inspect smollm2 --context 4096\n\ngreenlight inspect smollm2 --measure --sequences 4",
+)
 def inspect(
     ref: Ref,
     context: Annotated[int | None, typer.Option(min=1, help="Positions per sequence for the memory plan.")] = None,
     sequences: Annotated[int, typer.Option(min=1, help="Sequences held at once.")] = 1,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Load it, answer, and hold what that took against the plan.")
+    ] = False,
     text: Annotated[str | None, typer.Option(help="Show how the model reads this text, token by token.")] = None,
     top: Annotated[int, typer.Option(min=1, max=20, help="Alternatives at each token of --text.")] = 5,
     html: Annotated[Path | None, typer.Option(help="Write the reading of --text, layer by layer, as a page.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """What a model is: family, sizes, parts, tokenizer, template rendered, licence, provenance, memory plan.
+
+    With --measure a process of its own loads the model and fills --context positions (2,048 if none are named).
 
     With --text: each token's probability under the model, what else was likely, and what each layer would have said.
     """
@@ -33,7 +41,7 @@ def inspect(
         raise UsageError("--html is the picture of a text", do="add --text")
     from greenlight.compose.inspection import inspect as look
 
-    facts = look(ref, context=context, sequences=sequences)
+    facts = look(ref, context=context, sequences=sequences, measure=measure)
     emit(facts, as_json=as_json, text=lambda: _text(facts))
 
 
@@ -109,6 +117,8 @@ def _memory(memory: dict[str, Any]) -> list[str]:
     ]
     if len(memory["kv_layers"]) > 1:
         lines += [f"    {_kv_layer(kind)}" for kind in memory["kv_layers"]]
+    lines.append(f"    at most {_mb(memory['load_peak_bytes'])} while it is loaded")
+    lines += _measured(memory["measured"]) if memory["measured"] else []
     if memory["fits"] is False:
         largest = max(("weights", "kv"), key=lambda name: memory[f"{name}_bytes"])
         lines.append(
@@ -116,6 +126,28 @@ def _memory(memory: dict[str, Any]) -> list[str]:
             if largest == "weights"
             else "    do: lower --context or --sequences"
         )
+    return lines
+
+
+def _measured(found: dict[str, Any]) -> list[str]:
+    """The plan's parts beside what they took."""
+    tolerance = found["tolerance"]
+    lines = [f"  measured with {found['ops']}, {found['sequences']} × {found['context']:,} positions filled"]
+    lines.append(f"    {'':<34}{'planned':>12}{'measured':>12}{'ratio':>8}")
+    for part in found["parts"]:
+        ratio = "" if part["ratio"] is None else f"{part['ratio']:.2f}"
+        off = "" if part["as_planned"] else "  not as planned"
+        sizes = f"{_mb(part['planned_bytes']):>12}{_mb(part['measured_bytes']):>12}"
+        lines.append(f"    {part['name']:<34}{sizes}{ratio:>8}{off}")
+    lines.append(f"    beside it Python, libraries and tokenizer took {_mb(found['program_bytes'])}")
+    if found["mapped_bytes"]:
+        lines.append(f"    {_mb(found['mapped_bytes'])} of embedding stay in the file: rows are read as they are used")
+    within = f"within {tolerance['ratio']:.0%} or {tolerance['bytes'] / (1 << 20):.0f} MiB"
+    lines.append(
+        f"    every part is {within} of the plan"
+        if found["as_planned"]
+        else f"    THE PLAN IS WRONG HERE: a part is not {within} of it; please report it with this output"
+    )
     return lines
 
 

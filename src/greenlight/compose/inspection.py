@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from greenlight import hub
+from dataclasses import asdict
+
 from greenlight.assess.instrument import PROBE
 from greenlight.compose.machine import free_memory_bytes
-from greenlight.errors import TextError
+from greenlight.compose.memory_check import MEASURED_CONTEXT, Asked, measure_memory
+from greenlight.compose.models import Files, find_files
+from greenlight.errors import TextError, UsageError
 from greenlight.evidence import JSON
-from greenlight.model.checkpoint import open_checkpoint
-from greenlight.model.facts import ModelFacts
-from greenlight.model.families import family_named
-from greenlight.model.kv_groups import n_values
 from greenlight.model.load import describe
+from greenlight.model.memory import MemoryPlan
 from greenlight.ops import computation, select_ops
 from greenlight.text import ChatTemplate, Tokenizer, render_tokens
 from greenlight.text.template import STATED_DATE
 
 
-def inspect(reference: str, *, context: int | None = None, sequences: int = 1) -> dict[str, JSON]:
-    """What a model is, without running it.
+def inspect(
+    reference: str, *, context: int | None = None, sequences: int = 1, measure: bool = False
+) -> dict[str, JSON]:
+    """What a model is, without running it, unless its memory is to be measured.
 
     Args:
         reference: what to look at; it must be in the cache or on disk.
-        context: positions per sequence for the memory plan; the model's own limit by default.
+        context: positions per sequence for the memory plan; the model's own limit by default, or less if measured.
         sequences: sequences held at once.
+        measure: load it in a process of its own, answer, and hold what that took against the plan.
 
     Raises:
         HubError, FormatError, UnsupportedError, ConfigError.
+        TextError: the tokenizer is damaged, or larger than the model.
+        EngineError: the memory could not be measured.
     """
-    path = hub.resolve(hub.parse_reference(reference))
-    checkpoint = open_checkpoint(path)
+    found = find_files(reference)
+    path, checkpoint = found.path, found.checkpoint()
     facts = describe(checkpoint)
     tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
-    ops = select_ops()
-    plan = facts.memory(context or facts.config.max_seq_len, sequences, ops.name)
-    free = free_memory_bytes()
+    tokenizer.check_fits(facts.config.vocab_size, str(path))
+    ops, limit = select_ops(), facts.config.max_seq_len
+    context = context or (min(limit, MEASURED_CONTEXT) if measure else limit)
+    plan = facts.memory(context, sequences, ops.name)
+    free, digests = free_memory_bytes(), found.digests()
     return {
         "reference": reference,
         **facts.to_json(),
         "computed": {"ops": ops.identity, "types": dict(computation(ops.name, facts.types))},
-        "files": dict(hub.file_digests(path)),
+        "digest": digests[0],
+        "files": digests[1],
         "tokenizer": {
             "vocab_size": tokenizer.vocab_size,
             "bos_id": tokenizer.bos_id,
@@ -53,25 +61,28 @@ def inspect(reference: str, *, context: int | None = None, sequences: int = 1) -
             "weights_bytes": plan.weights_bytes,
             "kv_bytes": plan.kv_bytes,
             "kv_bytes_per_position": plan.kv_bytes_per_position,
-            "kv_layers": _kv_layers(facts, plan.kv_bytes_per_position),
+            "kv_layers": [asdict(kind) for kind in plan.kv_kinds],
             "activations_bytes": plan.activations_bytes,
+            "load_peak_bytes": plan.load_peak_bytes,
             "total_bytes": plan.total_bytes,
             "free_bytes": free,
-            "fits": None if free is None else plan.total_bytes <= free,
+            "fits": None if free is None else max(plan.total_bytes, plan.load_peak_bytes) <= free,
+            "measured": _measured(found, plan, ops.name, limit) if measure else None,
         },
     }
 
 
-def _kv_layers(facts: ModelFacts, bytes_per_position: int) -> list[JSON]:
-    """What a position's keys and values take by kind of layer; None is the window of layers that see all."""
-    layers = family_named(facts.family).kv_layers(facts.config)
-    value_bytes = bytes_per_position // sum(map(n_values, layers))
-    kinds = dict.fromkeys(layer.window for layer in layers)
-    alike = {window: [layer for layer in layers if layer.window == window] for window in kinds}
-    return [
-        {"window": window, "n_layers": len(found), "bytes_per_position": value_bytes * sum(map(n_values, found))}
-        for window, found in alike.items()
-    ]
+def _measured(found: Files, plan: MemoryPlan, ops_name: str, limit: int) -> dict[str, JSON]:
+    if not 2 <= plan.context <= limit:
+        raise UsageError(
+            "so many positions cannot be measured",
+            where="--context",
+            found=f"{plan.context:,}",
+            do=f"use 2 to {limit:,}",
+        )
+    adapter = None if found.adapter is None else str(found.adapter)
+    asked = Asked(path=str(found.path), adapter=adapter, ops=ops_name, context=plan.context, sequences=plan.sequences)
+    return measure_memory(plan, asked)
 
 
 def _template(tokenizer: Tokenizer) -> dict[str, JSON] | None:

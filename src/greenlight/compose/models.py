@@ -11,6 +11,9 @@ from greenlight import hub
 from greenlight.compose.observer import Observer
 from greenlight.engine.local import LocalModel
 from greenlight.evidence import JSON, sha256
+from greenlight.model.adapter import read_adapter
+from greenlight.model.adapting import How, adapt
+from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.text.replies import REASONING_TOKENS
 
 _ADAPTER = "adapter/"
@@ -71,6 +74,43 @@ class Loaded:
         return date.isoformat() if date else None
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where a model lies on this machine."""
+
+    path: Path
+    """Its file or folder."""
+
+    adapter: Path | None = None
+    """The folder of the adapter that it is with, if any."""
+
+    def digests(self) -> tuple[str, dict[str, str]]:
+        """The digest that identifies it, and those of its files by name."""
+        files = dict(hub.file_digests(self.path))
+        if self.adapter is None:
+            return hub.digest(self.path), files
+        files |= {f"{_ADAPTER}{name}": sha256 for name, sha256 in hub.adapter_digests(self.adapter).items()}
+        return hub.digest_of(files), files
+
+    def checkpoint(self, how: How = "auto") -> Checkpoint:
+        """What the files hold, with the adapter in it; nothing is packed."""
+        checkpoint = open_checkpoint(self.path)
+        return checkpoint if self.adapter is None else adapt(checkpoint, read_adapter(self.adapter), how).checkpoint
+
+
+def find_files(reference: str, *, pull: bool = False, observer: Observer | None = None) -> Files:
+    """Where a model lies, and its adapter.
+
+    Raises:
+        HubError: it is not here, or has no files, as what is behind an endpoint.
+    """
+    progress = (observer or Observer()).pulling
+    parsed = hub.parse_reference(reference)
+    base, added = (parsed.base, parsed.adapter) if isinstance(parsed, hub.AdapterReference) else (parsed, None)
+    path = hub.resolve(base, pull_missing=pull, progress=progress)
+    return Files(path, None if added is None else hub.resolve(added, pull_missing=pull, progress=progress))
+
+
 def load(reference: str, *, pull: bool = False, ops: str | None = None, observer: Observer | None = None) -> Loaded:
     """Load a model by reference: a catalog name, a path, or `hf:owner/name[@rev][#file or :quantisation]`.
 
@@ -86,18 +126,12 @@ def load(reference: str, *, pull: bool = False, ops: str | None = None, observer
         HubError, FormatError, UnsupportedError, TextError.
     """
     watch = observer or Observer()
-    parsed = hub.parse_reference(reference)
-    base, added = (parsed.base, parsed.adapter) if isinstance(parsed, hub.AdapterReference) else (parsed, None)
-    path = hub.resolve(base, pull_missing=pull, progress=watch.pulling)
-    adapter = None if added is None else hub.resolve(added, pull_missing=pull, progress=watch.pulling)
-    digest, files = hub.digest(path), hub.file_digests(path)
-    if adapter is not None:
-        files |= {f"{_ADAPTER}{name}": sha256 for name, sha256 in hub.adapter_digests(adapter).items()}
-        digest = hub.digest_of(files)
-    model = LocalModel.load(path, ops=ops, adapter=adapter)
+    found = find_files(reference, pull=pull, observer=watch)
+    digest, files = found.digests()
+    model = LocalModel.load(found.path, ops=ops, adapter=found.adapter)
     if reason := getattr(model.decoder.ops, "reason", None):
         watch.slow(reason)
-    return Loaded(name=_short_name(parsed, path), model=model, digest=digest, files=files)
+    return Loaded(name=_short_name(hub.parse_reference(reference), found.path), model=model, digest=digest, files=files)
 
 
 def _short_name(reference: hub.Reference, path: Path) -> str:

@@ -120,6 +120,14 @@ class Engine:
         return self._tree.n_evicted
 
     @property
+    def most_held_pages(self) -> dict[int | None, int]:
+        """By window of layers, most pages of keys and values that requests held in one step."""
+        held: dict[int | None, int] = {}
+        for group, pages in zip(self._groups, self._scheduler.most_held, strict=True):
+            held[group.window] = held.get(group.window, 0) + pages
+        return held
+
+    @property
     def n_free_pages(self) -> int:
         """Pages that no request in flight holds; some may keep prefixes until they are needed."""
         return self._pool.n_available

@@ -49,6 +49,8 @@ class Scheduler:
         self._waiting: list[Sequence] = []
         self.n_preempted = 0
         """How often a sequence gave up its pages and started again."""
+        self.most_held = [0] * len(groups)
+        """By group, most pages that sequences held in one step; a shared page counts for each that holds it."""
 
     @property
     def n_waiting(self) -> int:
@@ -69,7 +71,9 @@ class Scheduler:
         """What the next step computes; pages for it are held, and shared pages copied, when this returns."""
         chunks = self._give_pages(self._share_budget())
         left = self._max_batch_tokens - sum(chunk.stop - chunk.start for chunk in chunks)
-        return chunks + self._admit(left)
+        chunks += self._admit(left)
+        self._note_held()
+        return chunks
 
     def advance(self, chunk: Chunk) -> None:
         """A chunk was computed: its full pages may be found by others from now on."""
@@ -105,6 +109,11 @@ class Scheduler:
         for sequence in [s for s in self._running if s.request_id == request_id]:
             self.finish(sequence)
         self._waiting = [s for s in self._waiting if s.request_id != request_id]
+
+    def _note_held(self) -> None:
+        for number, most in enumerate(self.most_held):
+            held = sum(len(s.tables[number]) - s.n_gone[number] for s in self._running)
+            self.most_held[number] = max(most, held)
 
     def _share_budget(self) -> list[Chunk]:
         """Chunks for the sequences under way, oldest first."""

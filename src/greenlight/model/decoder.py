@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from greenlight.formats.tensors import release_mapped
 from greenlight.model.checkpoint import Checkpoint
-from greenlight.model.memory import MemoryPlan, plan_memory
+from greenlight.model.family import Block
+from greenlight.model.memory import MemoryPlan, plan_memory, stored_sizes
 from greenlight.ops.protocol import Array, Batch, KVSpec, Ops, Pages, Step
 
 
@@ -27,11 +29,11 @@ class Decoder:
         self.left_out = checkpoint.left_out
         self.kv_layers: tuple[KVSpec, ...] = family.kv_layers(config)
         self.n_parameters = sum(tensor.n_values for tensor in checkpoint.tensors.values())
-        self._stored_bytes = sum(tensor.n_bytes for tensor in checkpoint.tensors.values())
+        self._stored = stored_sizes(checkpoint)
         embedding = checkpoint["model.embed_tokens.weight"]
         head = embedding if config.tied_head else checkpoint["lm_head.weight"]
         self._embedding = ops.pack_embedding(embedding)
-        self._blocks = [family.pack_block(ops, config, layer, checkpoint) for layer in range(config.n_layers)]
+        self._blocks = list(_packed_blocks(checkpoint, ops))
         self._norm = ops.pack_norm(checkpoint["model.norm.weight"], config.norm_offset)
         self._head = ops.pack_linear([head], [None])
 
@@ -84,9 +86,7 @@ class Decoder:
 
     def memory(self, context: int, sequences: int = 1) -> MemoryPlan:
         """Bytes that running `sequences` of `context` positions at once will take, predicted."""
-        return plan_memory(
-            self.config, self.kv_layers, self._stored_bytes, self.n_parameters, self.ops.name, context, sequences
-        )
+        return plan_memory(self.config, self.kv_layers, self._stored, self.ops.name, context, sequences)
 
     def _last_hidden(self, step: Step) -> Array:
         """The blocks' output at the rows asked for, not yet normed, (R, C)."""
@@ -101,3 +101,10 @@ class Decoder:
         if self.config.final_softcap is not None:
             logits = self.ops.softcap(step, logits, self.config.final_softcap)
         return self.ops.to_numpy(logits)
+
+
+def _packed_blocks(checkpoint: Checkpoint, ops: Ops) -> Iterator[Block]:
+    """Each block, packed; the pages of the file that it was read from need not stay resident beside it."""
+    for layer in range(checkpoint.config.n_layers):
+        yield checkpoint.family.pack_block(ops, checkpoint.config, layer, checkpoint)
+        release_mapped(checkpoint.tensors.values())

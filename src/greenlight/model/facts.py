@@ -13,7 +13,7 @@ import numpy as np
 from greenlight.model.checkpoint import Checkpoint
 from greenlight.model.config import ModelConfig
 from greenlight.model.families import family_named
-from greenlight.model.memory import MemoryPlan, plan_memory
+from greenlight.model.memory import MemoryPlan, StoredSizes, plan_memory, stored_sizes
 
 _PARTS = (
     ("embedding", "embed_tokens"),
@@ -70,6 +70,9 @@ class ModelFacts:
     parts: tuple[PartFacts, ...]
     """All parameters by part."""
 
+    stored: StoredSizes
+    """What of their sizes decides what they take in memory."""
+
     licence: str | None
     """As the file or the model card names it; None where nothing does."""
 
@@ -97,9 +100,8 @@ class ModelFacts:
 
     def memory(self, context: int, sequences: int = 1, ops_name: str = "native") -> MemoryPlan:
         """What running it would take on ops of that name, predicted."""
-        stored = sum(part.n_bytes for part in self.parts)
         layers = family_named(self.family).kv_layers(self.config)
-        return plan_memory(self.config, layers, stored, self.n_parameters, ops_name, context, sequences)
+        return plan_memory(self.config, layers, self.stored, ops_name, context, sequences)
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs."""
@@ -123,6 +125,7 @@ def facts_of(checkpoint: Checkpoint) -> ModelFacts:
         n_parameters=sum(part.n_parameters for part in parts),
         n_active_parameters=_active(checkpoint),
         parts=parts,
+        stored=stored_sizes(checkpoint),
         licence=licence if isinstance(licence, str) else None,
         provenance=provenance,
         unread=checkpoint.unread,

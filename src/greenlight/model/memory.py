@@ -2,15 +2,61 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from greenlight.model.config import ModelConfig
-from greenlight.model.kv_groups import group_layers, kv_groups, n_values, page_values
-from greenlight.ops.protocol import KVSpec
+from greenlight.model.kv_groups import KVGroup, group_layers, kv_groups, n_values, page_values
+from greenlight.ops.protocol import PAGE_SIZE, KVSpec
+
+if TYPE_CHECKING:
+    from greenlight.model.checkpoint import Checkpoint
 
 STEP_ROWS = 512
 """Rows of one step that activations are sized for: a prefill chunk."""
+
+_EMBEDDING = "model.embed_tokens.weight"
+_SCORED_ROWS = 256
+"""Queries whose scores the numpy operations hold at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredSizes:
+    """What of a model's size on disk decides what it takes in memory."""
+
+    n_bytes: int
+    """Bytes of its weights."""
+
+    n_parameters: int
+    """Their values."""
+
+    embedding_bytes: int
+    """Bytes of the embedding."""
+
+    largest_bytes: int
+    """Bytes of the largest piece that is packed at once: a layer, or the head."""
+
+    largest_parameters: int
+    """Its values."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KVKind:
+    """Keys and values of the layers with one window."""
+
+    window: int | None
+    """Newest positions that they see; None: all."""
+
+    n_layers: int
+    """How many layers."""
+
+    bytes_per_position: int
+    """What one position takes, all of them."""
+
+    kv_bytes: int
+    """What all sequences take, in whole pages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,11 +72,17 @@ class MemoryPlan:
     weights_bytes: int
     """Packed weights."""
 
+    mapped_bytes: int
+    """How many of them stay in their file and are read from there: an embedding that is not the head as well."""
+
     kv_bytes_per_position: int
     """Keys and values of one position, all layers."""
 
     page_bytes: int
     """One page: PAGE_SIZE positions of one group of layers."""
+
+    kv_kinds: tuple[KVKind, ...]
+    """Keys and values by kind of layer."""
 
     kv_bytes: int
     """Keys and values of all sequences, in whole pages; those that have left a window are not held."""
@@ -38,17 +90,37 @@ class MemoryPlan:
     activations_bytes: int
     """Scratch memory of one step, and its logits."""
 
+    load_peak_bytes: int
+    """Most that is held while weights are packed: those packed, and the piece of the file being read."""
+
     @property
     def total_bytes(self) -> int:
-        """All of it."""
+        """All of it, once the model is loaded."""
         return self.weights_bytes + self.kv_bytes + self.activations_bytes
+
+
+def stored_sizes(checkpoint: Checkpoint) -> StoredSizes:
+    """The sizes of an opened model."""
+    n_bytes, n_values_of = Counter[str](), Counter[str]()
+    for name, tensor in checkpoint.tensors.items():
+        piece = ".".join(name.split(".")[:3]) if name.startswith("model.layers.") else name
+        n_bytes[piece] += tensor.n_bytes
+        n_values_of[piece] += tensor.n_values
+    # The embedding is packed by pointing at it, unless it is the head.
+    packed = [piece for piece in n_bytes if piece != _EMBEDDING or checkpoint.config.tied_head]
+    return StoredSizes(
+        n_bytes=n_bytes.total(),
+        n_parameters=n_values_of.total(),
+        embedding_bytes=n_bytes[_EMBEDDING],
+        largest_bytes=max(n_bytes[piece] for piece in packed),
+        largest_parameters=max(n_values_of[piece] for piece in packed),
+    )
 
 
 def plan_memory(
     config: ModelConfig,
     layers: Sequence[KVSpec],
-    stored_bytes: int,
-    n_parameters: int,
+    stored: StoredSizes,
     ops_name: str,
     context: int,
     sequences: int = 1,
@@ -58,33 +130,68 @@ def plan_memory(
     Args:
         config: the model's facts.
         layers: what its layers keep per position.
-        stored_bytes: bytes of the weights in their file.
-        n_parameters: number of values in it.
+        stored: the sizes of its weights.
         ops_name: 'numpy' widens weights and the cache to float32; 'native' keeps weights as stored, the cache in
             16 bits.
         context: positions of each sequence.
         sequences: sequences held at once.
     """
     wide = ops_name == "numpy"
-    embedding = config.vocab_size * config.dim
-    weights = 4 * n_parameters if wide else stored_bytes
-    if wide and not config.tied_head:
-        weights -= 2 * embedding  # rows of the embedding stay as stored, at most 16 bits a value
+    mapped = 0 if config.tied_head else stored.embedding_bytes
+    packed_values = stored.n_parameters - (0 if config.tied_head else config.vocab_size * config.dim)
+    packed = 4 * packed_values if wide else stored.n_bytes - mapped
     groups, value_bytes = kv_groups(group_layers(layers)), 4 if wide else 2
     page_bytes = page_values(groups) * value_bytes
-    pages = sequences * sum(group.most_blocks(context, min(STEP_ROWS, context)) for group in groups)
-    heads = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
-    rows = min(STEP_ROWS, context * sequences)
-    step_values = rows * (4 * config.dim + heads + _feed_forward(config)) + sequences * config.vocab_size
+    kinds = tuple(_kind(window, layers, groups, value_bytes, (context, sequences)) for window in _windows(layers))
+    # Two copies of what is being widened: as it was made, and stacked with its neighbours.
+    making = stored.largest_bytes + (4 * stored.largest_parameters if wide else 0)
     return MemoryPlan(
         context=context,
         sequences=sequences,
-        weights_bytes=weights,
+        weights_bytes=packed + mapped,
+        mapped_bytes=mapped,
         kv_bytes_per_position=sum(map(n_values, layers)) * value_bytes,
         page_bytes=page_bytes,
-        kv_bytes=page_bytes * pages,
-        activations_bytes=4 * step_values,
+        kv_kinds=kinds,
+        kv_bytes=sum(kind.kv_bytes for kind in kinds),
+        activations_bytes=_activations(config, layers, context, sequences, wide=wide),
+        load_peak_bytes=packed + making,
     )
+
+
+def _windows(layers: Sequence[KVSpec]) -> list[int | None]:
+    return list(dict.fromkeys(layer.window for layer in layers))
+
+
+def _kind(
+    window: int | None, layers: Sequence[KVSpec], groups: Sequence[KVGroup], value_bytes: int, held: tuple[int, int]
+) -> KVKind:
+    """What the layers of one window keep for `held` (context, sequences)."""
+    alike, (context, sequences) = [layer for layer in layers if layer.window == window], held
+    step = min(STEP_ROWS, context * sequences)
+    pages = 0
+    for group in groups:
+        if group.window == window:
+            # All sequences share a step: what it adds to their windows, it adds once.
+            each, newest = group.most_blocks(context, min(step, context)), group.most_blocks(context, 1)
+            pages += min(sequences * each, sequences * newest + -(-step // PAGE_SIZE))
+    return KVKind(
+        window=window,
+        n_layers=len(alike),
+        bytes_per_position=sum(map(n_values, alike)) * value_bytes,
+        kv_bytes=pages * page_values(groups) * value_bytes,
+    )
+
+
+def _activations(config: ModelConfig, layers: Sequence[KVSpec], context: int, sequences: int, *, wide: bool) -> int:
+    heads = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
+    rows = min(STEP_ROWS, context * sequences)
+    values = rows * (4 * config.dim + heads + _feed_forward(config)) + sequences * config.vocab_size
+    if wide:
+        # Scores of some queries over all that they see, and twice more on the way through the softmax.
+        reach = max(context if layer.window is None else min(context, layer.window + rows) for layer in layers)
+        values += 3 * config.n_heads * min(_SCORED_ROWS, rows, context) * reach
+    return 4 * values
 
 
 def _feed_forward(config: ModelConfig) -> int:
