@@ -219,6 +219,8 @@ def test_inspect_draws_the_block_and_splits_keys_and_values_by_kind_of_layer(run
     out = run("inspect", chat_model)[1]
     assert "x ─┬─ norm ─ attention ─(+) ─┬─ norm ─ feed-forward ─(+) ─ next" in out
     memory = json.loads(run("inspect", chat_model, "--json")[1])["memory"]
-    assert memory["kv_layers"] == [
-        {"window": None, "n_layers": 1, "bytes_per_position": memory["kv_bytes_per_position"]}
-    ]
+    (kind,) = memory["kv_layers"]
+    assert (kind["window"], kind["n_layers"]) == (None, 1)
+    assert kind["bytes_per_position"] == memory["kv_bytes_per_position"]
+    assert kind["kv_bytes"] == memory["kv_bytes"]
+    assert memory["measured"] is None

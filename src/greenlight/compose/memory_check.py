@@ -19,6 +19,7 @@ from typing import NamedTuple
 from greenlight.engine import Engine, GenerateRequest, SamplingParams
 from greenlight.errors import EngineError, UnsupportedError
 from greenlight.evidence import JSON
+from greenlight.formats.tensors import release_freed
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.kv_groups import group_layers, kv_groups
 from greenlight.model.load import load_decoder
@@ -148,6 +149,7 @@ def _take(asked: Asked) -> dict[str, JSON]:
     checkpoint = open_checkpoint(path)
     tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
     gc.collect()
+    release_freed()
     before = _held()
     _reset_peak()
     decoder = load_decoder(checkpoint, ops, adapter=asked.adapter)
@@ -160,7 +162,8 @@ def _take(asked: Asked) -> dict[str, JSON]:
     gc.collect()
     ready = _held()
     # Enough even where nothing left a window, lest a wrong plan be hidden by sequences that wait for pages.
-    n_pages = asked.sequences * len(kv_groups(group_layers(decoder.kv_layers))) * -(-asked.context // PAGE_SIZE)
+    n_groups = len(kv_groups(group_layers(decoder.kv_layers)))
+    n_pages = asked.sequences * n_groups * (-(-asked.context // PAGE_SIZE) + 2)
     engine = Engine(decoder, tokenizer, max_sequences=asked.sequences, n_pages=n_pages, prefix_cache=False)
     _reset_peak()
     _answer(engine, asked.context, asked.sequences)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import enum
 import math
 import mmap
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +133,13 @@ def release_mapped(tensors: Iterable[Tensor]) -> None:
     for mapping in mappings.values():
         if hasattr(mmap, "MADV_DONTNEED"):  # not on every system
             mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def release_freed() -> None:
+    """Give the system back what was freed on the way; the GNU C library would keep it for later (malloc_trim(3))."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _owner(data: NDArray[Any]) -> object:

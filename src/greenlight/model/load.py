@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from greenlight.formats.tensors import release_mapped
+from greenlight.formats.tensors import release_freed, release_mapped
 from greenlight.model.adapter import Adapter, read_adapter
 from greenlight.model.adapting import How, adapt
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
@@ -43,6 +43,7 @@ def load_decoder(
     decoder = Decoder(checkpoint, ops)
     # Packing read every page of the file; where the ops copied them, they need not stay resident beside the copy.
     release_mapped(checkpoint.tensors.values())
+    release_freed()
     return decoder
 
 

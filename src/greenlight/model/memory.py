@@ -36,7 +36,7 @@ class StoredSizes:
     """Bytes of the embedding."""
 
     largest_bytes: int
-    """Bytes of the largest piece that is packed at once: a layer, or the head."""
+    """Bytes of the largest piece that is read at once to be packed, a layer or the head, and what is gathered of it."""
 
     largest_parameters: int
     """Its values."""
@@ -101,18 +101,19 @@ class MemoryPlan:
 
 def stored_sizes(checkpoint: Checkpoint) -> StoredSizes:
     """The sizes of an opened model."""
-    n_bytes, n_values_of = Counter[str](), Counter[str]()
+    n_bytes, n_values_of, gathered = Counter[str](), Counter[str](), Counter[str]()
     for name, tensor in checkpoint.tensors.items():
         piece = ".".join(name.split(".")[:3]) if name.startswith("model.layers.") else name
         n_bytes[piece] += tensor.n_bytes
         n_values_of[piece] += tensor.n_values
+        gathered[piece] += tensor.n_bytes if name in checkpoint.made else 0
     # The embedding is packed by pointing at it, unless it is the head.
     packed = [piece for piece in n_bytes if piece != _EMBEDDING or checkpoint.config.tied_head]
     return StoredSizes(
         n_bytes=n_bytes.total(),
         n_parameters=n_values_of.total(),
         embedding_bytes=n_bytes[_EMBEDDING],
-        largest_bytes=max(n_bytes[piece] for piece in packed),
+        largest_bytes=max(n_bytes[piece] + gathered[piece] for piece in packed),
         largest_parameters=max(n_values_of[piece] for piece in packed),
     )
 
