@@ -209,7 +209,7 @@ def write_model(
         hub.remember(target, target_digest)
         metadata, tensors, size = plan.metadata, plan.tensors, target.stat().st_size
     else:
-        folder_plan = plan_folder(checkpoint, folder_types(wish.type_))
+        folder_plan = plan_folder(checkpoint, folder_types(wish.type_, checkpoint.family.hf_in_blocks))
         metadata, tensors = {}, folder_plan.tensors
         size = sum(tensor.n_bytes for tensor in tensors)
         with folder_in_the_making(target, size, cleared) as folder:

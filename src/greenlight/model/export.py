@@ -101,7 +101,7 @@ def plan_folder(checkpoint: Checkpoint, type_of: TypeOf) -> FolderPlan:
     """
     family, config = checkpoint.family, checkpoint.config
     family = _family_by_name(checkpoint)
-    if family.from_hf is not None and family.hf_parts is None:
+    if family.from_hf is not None and family.hf_parts is None and family.hf_joined is None:
         raise _not_written(family, "Hugging Face folders")
     if checkpoint.format == "safetensors" and checkpoint.metadata.get("model_type") in family.hf_model_types:
         facts = dict(checkpoint.metadata)
@@ -113,11 +113,16 @@ def plan_folder(checkpoint: Checkpoint, type_of: TypeOf) -> FolderPlan:
     tensors = _planned(checkpoint, {name: name for name in checkpoint}, layout, type_of, None)
     if family.hf_parts is not None:
         tensors = [part for tensor in tensors for part in _parts(tensor, family.hf_parts(tensor.name, config))]
+    for key in ("torch_dtype", "dtype", "quantization_config"):
+        facts.pop(key, None)
+    if any(tensor.type is TensorType.MXFP4 for tensor in tensors):
+        facts["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": list(_NOT_IN_MXFP4)}
+    if family.hf_joined is not None:
+        tensors = family.hf_joined(tensors, config)
     kinds = Counter[str]()
     for tensor in tensors:
-        kinds[_DTYPES[tensor.type]] += tensor.n_bytes
-    for key in ("torch_dtype", "dtype"):
-        facts.pop(key, None)
+        if tensor.type in _DTYPES:
+            kinds[_DTYPES[tensor.type]] += tensor.n_bytes
     facts["torch_dtype"] = kinds.most_common(1)[0][0]
     where = "config.json to be written"
     model_type = Fields(where, facts).text("model_type", "")
@@ -125,6 +130,9 @@ def plan_folder(checkpoint: Checkpoint, type_of: TypeOf) -> FolderPlan:
     require_alike(config, again, where)
     return FolderPlan(facts, tensors)
 
+
+_NOT_IN_MXFP4 = ("model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head")
+"""Modules whose weights are plain values in a folder of MXFP4 experts, as transformers wants them named."""
 
 _DTYPES = {TensorType.F32: "float32", TensorType.F16: "float16", TensorType.BF16: "bfloat16"}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from greenlight.formats.planned import Planned
 from greenlight.formats.tensors import Tensor
 from greenlight.model.config import ModelConfig
 from greenlight.model.fields import Fields
@@ -97,7 +98,13 @@ class Family:
 
     hf_parts: Callable[[str, ModelConfig], tuple[str, ...]] | None = None
     """Names of a tensor in a folder, by its name here: several where its first axis is taken apart; what undoes
-    `from_hf`. None where names are the same; a family with `from_hf` alone is not written to folders."""
+    `from_hf`. None where names are the same; a family with `from_hf` and no way back is not written to folders."""
+
+    hf_joined: Callable[[Sequence[Planned], ModelConfig], list[Planned]] | None = None
+    """The tensors of a folder that are made of several here; what undoes `from_hf` where that takes tensors apart."""
+
+    hf_in_blocks: Callable[[str, Tensor], bool] = lambda _name, _tensor: False
+    """Whether a tensor in blocks, by its name here, is one that its folders hold as it is."""
 
     gguf_extras: tuple[str, ...] = ()
     """Tensors of GGUF files that the config has used up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,20 @@ LLAMA3 = tuple(
 """Ways of stretching that Meta has released (Llama 3.1, 3.2 and 4): GGUF files hold only what they come to."""
 
 
-def hf_keys(config: ModelConfig, model_type: str, architecture: str) -> dict[str, Any]:
-    """Fields of config.json that all families share."""
+def hf_keys(
+    config: ModelConfig,
+    model_type: str,
+    architecture: str,
+    positions: Callable[[ModelConfig], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Fields of config.json that all families share.
+
+    Args:
+        config: the facts.
+        model_type: its name there.
+        architecture: the class that transformers makes.
+        positions: how positions are said; `rope_keys`, the older form, by default.
+    """
     return {
         "architectures": [architecture],
         "model_type": model_type,
@@ -41,7 +54,7 @@ def hf_keys(config: ModelConfig, model_type: str, architecture: str) -> dict[str
         "max_position_embeddings": config.max_seq_len,
         "rms_norm_eps": decimal(config.norm_eps),
         "tie_word_embeddings": config.tied_head,
-        **rope_keys(config),
+        **(positions or rope_keys)(config),
     }
 
 
@@ -58,6 +71,12 @@ def rope_keys(config: ModelConfig) -> dict[str, Any]:
     if config.rope.scaling is not None:
         keys["rope_scaling"] = _scaling(config.rope.scaling, config)
     return keys
+
+
+def rope_parameters(config: ModelConfig) -> dict[str, Any]:
+    """The newer form, which says also that nothing is stretched: of families that stretch where nothing is said."""
+    scaling = {"rope_type": "default"} if config.rope.scaling is None else _scaling(config.rope.scaling, config)
+    return {"rope_parameters": scaling | {"rope_theta": decimal(config.rope.rope_theta)}}
 
 
 def decimal(value: float) -> float:

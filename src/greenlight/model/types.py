@@ -58,8 +58,12 @@ def gguf_types(asked: TensorType | None, *, tied_head: bool) -> TypeOf:
     return type_of
 
 
-def folder_types(asked: TensorType | None) -> TypeOf:
+def folder_types(asked: TensorType | None, in_blocks: Callable[[str, Tensor], bool] | None = None) -> TypeOf:
     """Types of a Hugging Face folder: as asked; else as it was, or F32, which keeps every value, for blocks.
+
+    Args:
+        asked: what weights are to be; None to change nothing.
+        in_blocks: which tensors in blocks folders of this family hold as they are.
 
     Raises:
         UsageError: the type has blocks, which such folders do not hold.
@@ -72,7 +76,8 @@ def folder_types(asked: TensorType | None) -> TypeOf:
         )
 
     def type_of(name: str, tensor: Tensor) -> TensorType:
-        return asked or (TensorType.F32 if tensor.type.quantised else tensor.type)
+        changed = tensor.type.quantised and not (in_blocks and in_blocks(name, tensor))
+        return asked or (TensorType.F32 if changed else tensor.type)
 
     return type_of
 

@@ -147,6 +147,14 @@ def mxfp4_from_blocks(blocks: Tensor, scales: Tensor, name: str) -> Tensor:
     return Tensor(name, TensorType.MXFP4, (*scales.shape[:-1], scales.shape[-1] * 32), data.reshape(-1))
 
 
+def mxfp4_to_blocks(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Blocks (n, 16) and scales (n,) as Hugging Face has them, of n blocks in ggml's layout; undoes the former."""
+    whole = data.reshape(-1, TensorType.MXFP4.block_bytes)
+    halves = whole[:, 1:]
+    codes = np.concatenate([halves & 15, halves >> 4], axis=1)  # (n, 32) in the order of the values
+    return codes[:, ::2] | codes[:, 1::2] << np.uint8(4), np.ascontiguousarray(whole[:, 0])
+
+
 def interleaved_to_halves(pairs: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Bytes of two neighbours each, (blocks, 16), to bytes of value i and value i + 16."""
     low, high = pairs & np.uint8(15), pairs >> np.uint8(4)

@@ -6,21 +6,16 @@ dense and banded in turn, 128 positions wide, each head with a learned sink; the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-import numpy as np
-
-from greenlight.errors import FormatError
-from greenlight.formats.quants import mxfp4_from_blocks
-from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.family import Family, Gathered, Weights, as_it_is
+from greenlight.model.families.gpt_oss_experts import from_hf, in_blocks, to_hf
+from greenlight.model.family import Family, Weights, as_it_is
 from greenlight.model.fields import Fields
 from greenlight.model.gguf_keys import gguf_keys, window_pattern
+from greenlight.model.hf_config import hf_keys, rope_parameters, window_keys
 from greenlight.model.rope import YarnScaling, yarn_attention_factor
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
 from greenlight.model.sizes import (
@@ -36,9 +31,6 @@ from greenlight.model.sizes import (
 from greenlight.ops.protocol import SWIGLU_OSS_ALPHA, SWIGLU_OSS_LIMIT
 
 THETA = 150_000.0
-NO_NUMBER = 255
-"""The exponent of no number (OCP Microscaling Formats specification 1.0, section 5.4.1)."""
-
 EVERY = 2
 """Each second layer sees everything; the first does not."""
 
@@ -88,88 +80,6 @@ def _yarn(factor: float, original: int) -> YarnScaling:
     )
 
 
-def from_hf(tensors: Mapping[str, Tensor], config: ModelConfig) -> Gathered:
-    """Experts under this project's names; what they are made of is used up, and what is left over keeps its name."""
-    kept = dict(tensors)
-    made: dict[str, Callable[[], Tensor]] = {}
-    for layer in range(config.n_layers):
-        prefix, used = f"model.layers.{layer}.mlp.experts.", set()
-        for target, source, rows in PROJECTIONS:
-            for end, parts in ((".weight", ("_blocks", "_scales")), (".weight", ("",)), (".bias", ("_bias",))):
-                names = [f"{prefix}{source}{part}" for part in parts]
-                if not all(name in tensors for name in names):
-                    continue
-                name = f"{prefix}{target}{end}"
-                kept[name], made[name] = _expert_part(name, [tensors[name] for name in names], rows)
-                used.update(names)
-        for name in used:
-            del kept[name]
-    return Gathered(kept, made)
-
-
-PROJECTIONS = (
-    ("gate_proj", "gate_up_proj", slice(0, None, 2)),
-    ("up_proj", "gate_up_proj", slice(1, None, 2)),
-    ("down_proj", "down_proj", slice(None)),
-)
-"""Ours, the folder's, and which of the folder's rows: those of gate and up take turns."""
-
-
-def _expert_part(name: str, sources: list[Tensor], rows: slice) -> tuple[Tensor, Callable[[], Tensor]]:
-    """What a tensor will be, and how it is made.
-
-    Of blocks (E, N, K/32, 16) and scales (E, N, K/32), of plain values (E, K, N), or of biases (E, N).
-
-    Raises:
-        FormatError: they have other shapes or types.
-    """
-    shape: tuple[int, ...]
-    packed = [tensor.type is TensorType.U8 for tensor in sources]
-    match [tensor.shape for tensor in sources]:
-        case [(E, N, n_blocks, 16), scales] if all(packed) and scales == (E, N, n_blocks):
-            shape, type_ = (E, len(range(N)[rows]), n_blocks * TensorType.MXFP4.block_values), TensorType.MXFP4
-            make = partial(_from_mxfp4, name, sources, rows)
-        case [(E, K, N)] if not any(packed):
-            shape, type_ = (E, len(range(N)[rows]), K), sources[0].type
-            make = partial(_turned, name, sources[0], rows)
-        case [(E, N)] if not any(packed):
-            shape, type_ = (E, len(range(N)[rows])), sources[0].type
-            make = partial(_chosen, name, sources[0], rows)
-        case _:
-            raise FormatError(
-                "experts are neither MXFP4 in blocks and scales nor plain values",
-                where=sources[0].name,
-                found=", ".join(f"{tensor.type.name} {tensor.shape}" for tensor in sources),
-                do="fetch the folder again, as its makers published it",
-            )
-    return Tensor(sources[0].name, type_, shape, sources[0].data), make
-
-
-def _from_mxfp4(name: str, sources: list[Tensor], rows: slice) -> Tensor:
-    """Blocks and scales, as rows of one type.
-
-    Raises:
-        FormatError: a scale is no number.
-    """
-    blocks, scales = (_chosen(tensor.name, tensor, rows) for tensor in sources)
-    if scales.data.max(initial=0) == NO_NUMBER:
-        raise FormatError("a scale is not a number", where=scales.name, do="fetch the file again")
-    return mxfp4_from_blocks(blocks, scales, name)
-
-
-def _turned(name: str, tensor: Tensor, rows: slice) -> Tensor:
-    """Plain values (E, K, N) as rows (E, n, K)."""
-    values = tensor.data.view(f"u{tensor.type.block_bytes}").reshape(tensor.shape)
-    turned = np.ascontiguousarray(values[..., rows].swapaxes(1, 2))
-    return Tensor(name, tensor.type, turned.shape, turned.reshape(-1).view(np.uint8))
-
-
-def _chosen(name: str, tensor: Tensor, rows: slice) -> Tensor:
-    """Values (E, N, …) without the other rows."""
-    values = np.ascontiguousarray(tensor.data.view(f"u{tensor.type.block_bytes}").reshape(tensor.shape)[:, rows])
-    return Tensor(name, tensor.type, values.shape, values.reshape(-1).view(np.uint8))
-
-
 def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     """gpt-oss.* keys."""
     sizes = sizes_from_gguf(fields, tensors, experts=True)
@@ -198,6 +108,21 @@ def gguf_metadata(config: ModelConfig) -> dict[str, Any]:
     return {"general.architecture": "gpt-oss", **gguf_keys(config, "gpt-oss"), **pattern}
 
 
+def hf_config(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a gpt-oss. Where it says nothing of positions they are stretched: so it always does."""
+    return (
+        hf_keys(config, "gpt_oss", "GptOssForCausalLM", rope_parameters)
+        | window_keys(config)
+        | {
+            "hidden_act": "silu",
+            "attention_bias": config.qkv_bias,
+            "num_local_experts": config.n_experts,
+            "num_experts_per_tok": config.n_experts_used,
+            "swiglu_limit": SWIGLU_OSS_LIMIT,
+        }
+    )
+
+
 GPT_OSS = Family(
     name="gpt_oss",
     hf_model_types=("gpt_oss",),
@@ -211,4 +136,7 @@ GPT_OSS = Family(
     kv_layers=kv_layers,
     gguf_metadata=gguf_metadata,
     from_hf=from_hf,
+    hf_config=hf_config,
+    hf_joined=to_hf,
+    hf_in_blocks=in_blocks,
 )

@@ -17,6 +17,7 @@ from greenlight.model.families.llama import MISTRAL, from_gguf, mistral_of, to_g
 from greenlight.model.family import Family, Weights
 from greenlight.model.fields import Fields
 from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf
+from greenlight.model.hf_config import decimal, hf_keys, rope_parameters, window_keys
 from greenlight.model.rope import YarnScaling
 from greenlight.model.rope_sources import rope_from_gguf, rope_from_hf
 from greenlight.model.sizes import all_read, biases_from_gguf, sizes_from_gguf, sizes_from_hf, windows_from_hf
@@ -86,8 +87,26 @@ def ministral3_metadata(config: ModelConfig) -> dict[str, Any]:
     return keys
 
 
+def ministral_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Ministral of 2024."""
+    return hf_keys(config, "ministral", "MinistralForCausalLM") | {"hidden_act": "silu"} | window_keys(config)
+
+
+def ministral3_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Ministral 3. Where it says nothing of positions they are stretched: so it always does."""
+    keys = hf_keys(config, "ministral3", "Ministral3ForCausalLM", rope_parameters)
+    if config.temperature_beta:
+        growth = {"llama_4_scaling_beta": decimal(config.temperature_beta)}
+        keys["rope_parameters"] |= growth | {"original_max_position_embeddings": config.temperature_length}
+    return keys | {"hidden_act": "silu", "sliding_window": config.window(0)}
+
+
 MINISTRAL = replace(
-    MISTRAL, name="ministral", hf_model_types=("ministral",), config_from_hf=ministral_from_hf, hf_config=None
+    MISTRAL,
+    name="ministral",
+    hf_model_types=("ministral",),
+    config_from_hf=ministral_from_hf,
+    hf_config=ministral_to_hf,
 )
 
 MINISTRAL3 = Family(
@@ -103,4 +122,5 @@ MINISTRAL3 = Family(
     kv_layers=kv_layers,
     gguf_metadata=ministral3_metadata,
     to_gguf=to_gguf,
+    hf_config=ministral3_to_hf,
 )
