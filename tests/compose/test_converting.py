@@ -11,6 +11,7 @@ import pytest
 from greenlight.compose import identity
 from greenlight.compose.converting import Wish, convert
 from greenlight.compose.identity import Text, compare, listen, windows_of
+from greenlight.compose.models import Files
 from greenlight.compose.observer import Observer
 from greenlight.errors import FormatError, HubError, TextError, UsageError
 from greenlight.evidence import read_json, sha256_file, sha256_json
@@ -112,7 +113,7 @@ def test_inputs_that_were_weighed_are_compared_with_not_weighing(source, tmp_pat
 
 def test_every_linear_is_weighed_by_its_name_here(source):
     weights = [name for name, tensor in open_checkpoint(source).tensors.items() if len(tensor.shape) > 1]
-    heard = listen(source, TEXT)
+    heard = listen(Files(source), TEXT)
     assert heard.keys() == set(weights) - {"model.embed_tokens.weight"}
     for name, mean in heard.items():
         assert mean.shape == open_checkpoint(source).tensors[name].shape[-1:]
@@ -241,7 +242,7 @@ def test_two_models_that_read_text_differently_are_not_compared(source, tmp_path
     # One merge less: t and h are never joined.
     other.write_bytes(source.read_bytes().replace(b"\x03\0\0\0\0\0\0\0t h", b"\x03\0\0\0\0\0\0\0i m"))
     with pytest.raises(TextError, match="different tokens"):
-        compare(source, other, Text("a word", "the thing"))
+        compare(Files(source), other, Text("a word", "the thing"))
 
 
 @pytest.mark.parametrize("size", [2, 5, 512])
@@ -254,14 +255,14 @@ def test_windows_cover_the_text_and_begin_as_texts_begin(source, size):
 
 
 def test_chunks_of_logits_change_nothing(source, monkeypatch):
-    whole = compare(source, source, TEXT)
+    whole = compare(Files(source), source, TEXT)
     monkeypatch.setattr(identity, "_CHUNK_LOGITS", 1000)
-    assert compare(source, source, TEXT)["perplexity"] == whole["perplexity"]
+    assert compare(Files(source), source, TEXT)["perplexity"] == whole["perplexity"]
 
 
 def test_a_text_too_short_is_refused(source):
     with pytest.raises(TextError, match="too short"):
-        compare(source, source, Text("x", ""))
+        compare(Files(source), source, Text("x", ""))
 
 
 def test_a_text_that_is_no_text_is_named(tmp_path):

@@ -28,7 +28,9 @@ def release(
     model_id: Annotated[str, typer.Option(help="Where the model is published: owner/name.")] = "",
     openness: Annotated[Path | None, typer.Option(help="openness.yml: what is released under which licence.")] = None,
     key: Annotated[Path | None, typer.Option(help="Private key in PEM form: sign RUN as model.sig.")] = None,
-    model: Annotated[Path | None, typer.Option(help="The model's file or folder, to be signed, too.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The model that was assessed, to be signed, too: REF, or MODEL+ADAPTER.")
+    ] = None,
     team_template: Annotated[bool, typer.Option("--team-template", help="Print a file of answers to fill in.")] = False,
     openness_template: Annotated[
         bool, typer.Option("--openness-template", help="Print an openness.yml to fill in.")

@@ -12,8 +12,10 @@ from typing import Literal, TypeAlias
 
 from greenlight import hub
 from greenlight.compose.identity import Text, compare, listen, report_path, write_report
+from greenlight.compose.models import Files, find_files
 from greenlight.compose.observer import Observer
 from greenlight.compose.resuming import clear, forget, keep, kept
+from greenlight.engine.local import tokenizer_of
 from greenlight.errors import UsageError
 from greenlight.evidence import JSON, sha256
 from greenlight.formats.gguf_writer import write_gguf
@@ -21,7 +23,7 @@ from greenlight.formats.planned import Planned
 from greenlight.formats.safetensors_writer import MAX_SHARD_BYTES, write_weights
 from greenlight.formats.storing import folder_in_the_making, refuse_existing
 from greenlight.formats.tensors import TensorType
-from greenlight.model.checkpoint import Checkpoint, open_checkpoint
+from greenlight.model.checkpoint import Checkpoint
 from greenlight.model.export import plan_folder, plan_gguf
 from greenlight.model.lineage import card_text, general_entries
 from greenlight.model.types import Importance, folder_types, gguf_types
@@ -33,11 +35,14 @@ Format: TypeAlias = Literal["gguf", "hf"]
 class Conversion:
     """A model that was converted."""
 
-    source: Path
+    source: Files
     """What it was made from."""
 
     source_digest: str
-    """Its SHA-256."""
+    """Its SHA-256; with an adapter, that of both."""
+
+    origin: dict[str, JSON]
+    """With an adapter: digests of base and adapter, and what became of its deltas; else empty."""
 
     source_bytes: int
     """Bytes of its weights."""
@@ -65,7 +70,7 @@ class Conversion:
         return {name: value for name, value in asdict(self).items() if name not in ("source", "target")}
 
     @classmethod
-    def again(cls, source: Path, target: Path, made: Mapping[str, JSON]) -> Conversion:
+    def again(cls, source: Files, target: Path, made: Mapping[str, JSON]) -> Conversion:
         """The one that `made` was said of."""
         return cls(source=source, target=target, **{**made, "notes": tuple(made["notes"])})
 
@@ -74,7 +79,12 @@ class Conversion:
         return {
             "stored_as": self.format,
             "notes": list(self.notes),
-            "source": {"path": str(self.source), "sha256": self.source_digest, "bytes": self.source_bytes},
+            "source": {
+                "path": str(self.source.path),
+                "sha256": self.source_digest,
+                "bytes": self.source_bytes,
+                **self.origin,
+            },
             "target": {"path": str(self.target), "sha256": self.target_digest, "bytes": self.target_bytes},
             "types": dict(self.types),
         }
@@ -143,8 +153,8 @@ def convert(
     target, watch, wish = Path(target), observer or Observer(), wish or Wish()
     refuse_existing(report_path(target))
     format_ = _format(target, wish.format_)
-    source = hub.resolve(hub.parse_reference(reference), pull_missing=pull, progress=watch.pulling)
-    asked = {**wish.to_json(), "source": hub.digest(source), "format": format_}
+    source = find_files(reference, pull=pull, observer=watch)
+    asked = {**wish.to_json(), "source": source.digests()[0], "format": format_}
     if made := kept(target, asked):
         done = Conversion.again(source, target, made)
         watch.going_on(target)
@@ -189,10 +199,13 @@ def _format(target: Path, asked: Format | None) -> Format:
 
 
 def write_model(
-    source: Path, target: Path, wish: Wish, format_: Format, importance: Importance | None, watch: Observer
+    source: Files, target: Path, wish: Wish, format_: Format, importance: Importance | None, watch: Observer
 ) -> Conversion:
-    """The conversion itself, without comparing anything."""
-    checkpoint, digest = open_checkpoint(source), hub.digest(source)
+    """The conversion itself, without comparing anything; an adapter's deltas go into the weights."""
+    checkpoint, digest = source.checkpoint("merged"), source.digests()[0]
+    if wish.tokenizer and checkpoint.metadata.get("tokenizer.ggml.model") != "none":
+        tokenizer_of(checkpoint)  # one that belongs to another model is not carried on
+    origin = _origin(source)
 
     def progress(_: str, done: int, total: int) -> None:
         watch.writing(done, total)
@@ -202,7 +215,7 @@ def write_model(
 
     name = stated_name(checkpoint)
     if format_ == "gguf":
-        entries = general_entries(checkpoint, name, digest) | _tokenizer_entries(checkpoint, wish.tokenizer)
+        entries = general_entries(checkpoint, name, digest, origin) | _tokenizer_entries(checkpoint, wish.tokenizer)
         types = gguf_types(wish.type_, tied_head=checkpoint.config.tied_head)
         plan = plan_gguf(checkpoint, types, entries, importance)
         target_digest = write_gguf(target, plan.metadata, plan.tensors, progress=progress, cleared=cleared)
@@ -215,19 +228,38 @@ def write_model(
         with folder_in_the_making(target, size, cleared) as folder:
             write_weights(folder, tensors, max_shard_bytes=wish.max_shard_bytes, progress=progress)
             _write_beside(folder, checkpoint, folder_plan.config, tokenizer=wish.tokenizer)
-            (folder / "README.md").write_text(card_text(checkpoint, name, digest), encoding="utf-8")
+            (folder / "README.md").write_text(card_text(checkpoint, name, digest, origin), encoding="utf-8")
         target_digest = hub.digest(target)
     return Conversion(
         source=source,
         source_digest=digest,
+        origin=origin,
         source_bytes=checkpoint.size,
         target=target,
         target_digest=target_digest,
         target_bytes=size,
         format=format_,
         types=_types(tensors),
-        notes=tuple(_notes(checkpoint, metadata)),
+        notes=(*_notes(checkpoint, metadata), *_merged_notes(source, checkpoint, tensors)),
     )
+
+
+def _origin(source: Files) -> dict[str, JSON]:
+    """What was merged: the digests of a base and of its adapter; nothing where there is no adapter."""
+    if source.adapter is None:
+        return {}
+    adapter = {"path": str(source.adapter), "sha256": hub.digest_of(hub.adapter_digests(source.adapter))}
+    return {"base": {"path": str(source.path), "sha256": hub.digest(source.path)}, "adapter": adapter}
+
+
+def _merged_notes(source: Files, checkpoint: Checkpoint, tensors: Sequence[Planned]) -> list[str]:
+    """Which weights an adapter went into, and as what they are stored: a sum that is stored in few bits is rounded."""
+    if source.adapter is None:
+        return []
+    names = {name for module in source.adapted_modules() for name in (module, checkpoint.family.gguf_name(module))}
+    types = Counter(planned.type.name for planned in tensors if planned.name in names)
+    stored = ", ".join(f"{count} as {type_}" for type_, count in types.most_common())
+    return [f"the adapter {source.adapter.name} was added in float32; the sums are stored: {stored}"]
 
 
 def stated_name(checkpoint: Checkpoint) -> str:

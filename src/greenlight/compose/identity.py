@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from greenlight.compose.models import Files
 from greenlight.compose.reading import in_steps
+from greenlight.engine.local import tokenizer_of
 from greenlight.errors import TextError
 from greenlight.evidence import JSON, format_of, sha256, sha256_json, write_json
 from greenlight.measure.divergence import Divergence
-from greenlight.model.checkpoint import Checkpoint, open_checkpoint
+from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
 from greenlight.model.types import Importance
@@ -62,12 +64,6 @@ class Text:
             raise TextError("the text cannot be read", where=str(path), found=str(error)) from error
 
 
-def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer:
-    """The tokenizer that came with a model."""
-    path = checkpoint.path
-    return Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
-
-
 def windows_of(text: Text, tokenizer: Tokenizer, max_seq_len: int) -> list[NDArray[np.int32]]:
     """A text as stretches of tokens, each begun as the model's texts are begun; the last may be short.
 
@@ -85,21 +81,25 @@ def windows_of(text: Text, tokenizer: Tokenizer, max_seq_len: int) -> list[NDArr
 
 
 def compare(
-    parent: Path, child: Path, text: Text, *, ops: str | None = None, told: Told | None = None
+    parent: Files, child: Path, text: Text, *, ops: str | None = None, told: Told | None = None
 ) -> dict[str, JSON]:
     """Both models over one text: what `Divergence` says, the text and the ops.
 
     Raises:
         TextError: the two read the text as different tokens, or it is too short.
     """
-    checkpoints = [open_checkpoint(path) for path in (parent, child)]
+    checkpoints = [open_checkpoint(path) for path in (parent.path, child)]
     theirs, ours = map(tokenizer_of, checkpoints)
     reach = min(checkpoint.config.max_seq_len for checkpoint in checkpoints)
     windows = windows_of(text, theirs, reach)
     if [window.tolist() for window in windows] != [window.tolist() for window in windows_of(text, ours, reach)]:
         raise TextError("the two models read the text as different tokens", where=text.name)
     chosen = select_ops(ops)
-    decoders = [load_decoder(checkpoint, chosen) for checkpoint in checkpoints]
+    adapters = (parent.adapter, None)
+    decoders = [
+        load_decoder(checkpoint, chosen, adapter=adapter)
+        for checkpoint, adapter in zip(checkpoints, adapters, strict=True)
+    ]
     found = _over(decoders, windows, told)
     summary = found.summary()
     if found.first is not None:
@@ -138,9 +138,9 @@ def predictions(decoder: Decoder, window: NDArray[np.int32]) -> Iterator[tuple[i
         yield start, decoder.forward(batch, pages)
 
 
-def listen(source: Path, text: Text, told: Told | None = None) -> Importance:
+def listen(source: Files, text: Text, told: Told | None = None) -> Importance:
     """Mean squared input of every linear's channels while the model reads a text, by Hugging Face name."""
-    checkpoint, ops = open_checkpoint(source), ListeningOps()
+    checkpoint, ops = source.checkpoint("merged"), ListeningOps()
     decoder = load_decoder(checkpoint, ops)
     windows, done = windows_of(text, tokenizer_of(checkpoint), checkpoint.config.max_seq_len), 0
     for window in windows:

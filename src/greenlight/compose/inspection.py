@@ -8,6 +8,7 @@ from greenlight.assess.instrument import PROBE
 from greenlight.compose.machine import free_memory_bytes
 from greenlight.compose.memory_check import MEASURED_CONTEXT, Asked, measure_memory
 from greenlight.compose.models import Files, find_files
+from greenlight.engine.local import tokenizer_of
 from greenlight.errors import TextError, UsageError
 from greenlight.evidence import JSON
 from greenlight.model.load import describe
@@ -34,10 +35,9 @@ def inspect(
         EngineError: the memory could not be measured.
     """
     found = find_files(reference)
-    path, checkpoint = found.path, found.checkpoint()
+    checkpoint = found.checkpoint()
     facts = describe(checkpoint)
-    tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
-    tokenizer.check_fits(facts.config.vocab_size, str(path))
+    tokenizer = tokenizer_of(checkpoint)
     ops, limit = select_ops(), facts.config.max_seq_len
     context = context or (min(limit, MEASURED_CONTEXT) if measure else limit)
     plan = facts.memory(context, sequences, ops.name)

@@ -8,8 +8,9 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
-from greenlight import hub
+from greenlight.compose.models import find_files
 from greenlight.compose.reading import in_steps
+from greenlight.engine.local import tokenizer_of
 from greenlight.errors import UsageError
 from greenlight.evidence import JSON
 from greenlight.model.checkpoint import open_checkpoint
@@ -43,11 +44,11 @@ def read(reference: str, text: str, *, top: int = 5) -> dict[str, JSON]:
     """
     if not 1 <= top <= MAX_ALTERNATIVES:
         raise UsageError(f"alternatives are 1 to {MAX_ALTERNATIVES}", found=str(top))
-    path = hub.resolve(hub.parse_reference(reference))
-    checkpoint = open_checkpoint(path)
-    tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
+    found = find_files(reference)
+    checkpoint = open_checkpoint(found.path)
+    tokenizer = tokenizer_of(checkpoint)
     ids = _checked(tokenizer.encode(text, bos=True), checkpoint.config.max_seq_len)
-    decoder = load_decoder(checkpoint)
+    decoder = load_decoder(checkpoint, adapter=found.adapter)
     return {"reference": reference, "ops": decoder.ops.identity, **_reading(decoder, tokenizer, ids, top)}
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from greenlight.engine import Engine, GenerateRequest, SamplingParams
+from greenlight.engine.local import tokenizer_of
 from greenlight.errors import EngineError, UnsupportedError
 from greenlight.evidence import JSON
 from greenlight.formats.tensors import release_freed
@@ -26,7 +27,6 @@ from greenlight.model.load import load_decoder
 from greenlight.model.memory import MemoryPlan
 from greenlight.ops import select_ops
 from greenlight.ops.protocol import PAGE_SIZE
-from greenlight.text import Tokenizer
 
 MEASURED_CONTEXT = 2048
 """Positions that are measured unless others are asked for, or as many as the model reads."""
@@ -147,7 +147,7 @@ def _take(asked: Asked) -> dict[str, JSON]:
     """Load, answer, and say what each took; in the other process."""
     ops, path = select_ops(asked.ops), Path(asked.path)
     checkpoint = open_checkpoint(path)
-    tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
+    tokenizer = tokenizer_of(checkpoint)
     gc.collect()
     release_freed()
     before = _held()

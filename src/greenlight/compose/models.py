@@ -92,6 +92,13 @@ class Files:
         files |= {f"{_ADAPTER}{name}": sha256 for name, sha256 in hub.adapter_digests(self.adapter).items()}
         return hub.digest_of(files), files
 
+    def adapted_modules(self) -> tuple[str, ...]:
+        """Names of the weights that the adapter changes."""
+        if self.adapter is None:
+            return ()
+        adapter = read_adapter(self.adapter)
+        return (*(f"{module}.weight" for module in adapter.deltas), *adapter.replaced)
+
     def checkpoint(self, how: How = "auto") -> Checkpoint:
         """What the files hold, with the adapter in it; nothing is packed."""
         checkpoint = open_checkpoint(self.path)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from greenlight import hub
+from greenlight.compose.models import Files, find_files
 from greenlight.compose.openness import FILE, read_openness
 from greenlight.compose.verbs import verify
-from greenlight.errors import EvidenceError, LockError
+from greenlight.errors import EvidenceError, HubError, LockError
 from greenlight.evidence import JSON, SIGNATURE, read_json, write_atomic
 from greenlight.measure.openness import Openness
 from greenlight.release.exports import INDEX, Export, LeftOut, Team, export, read_source
@@ -17,6 +17,9 @@ from greenlight.release.sign import sign
 
 WEIGHTS_SIGNATURE = "weights.sig"
 """The signature of the model's own files, which lie elsewhere."""
+
+ADAPTER_SIGNATURE = "adapter.sig"
+"""The signature of its adapter's folder."""
 
 
 class Publication(NamedTuple):
@@ -54,7 +57,8 @@ def release_run(
         team: what only the people behind the model can say.
         openness: openness.yml, where it does not lie in the bundle.
         key: a private key in PEM form; model.sig is written into the bundle.
-        model: the model's file or folder, to be signed, too; it must be the one that was decided about.
+        model: the model, to be signed, too: its file or folder, or what else names it, such as MODEL+ADAPTER, of which
+            both are signed. It must be the one that was decided about.
 
     Raises:
         EvidenceError: the bundle does not verify, or the output folder holds something else.
@@ -67,13 +71,16 @@ def release_run(
         raise EvidenceError("a release inside the evidence would change it", where=str(out), do="choose another --out")
     _must_verify(folder)
     source = read_source(folder, _openness(folder, None if openness is None else Path(openness)))
-    if model is not None:
-        _must_be(Path(model), source.lock)
+    files = None if model is None else _files_of(model)
+    if files is not None:
+        _must_be(files, source.lock)
     made = export(source, team or Team())
     _write(out, made)
     signatures = []
-    if key is not None and model is not None:
-        signatures.append(sign(Path(model), Path(key), out / WEIGHTS_SIGNATURE, git_files=False))
+    if key is not None and files is not None:
+        signatures.append(sign(files.path, Path(key), out / WEIGHTS_SIGNATURE, git_files=False))
+        if files.adapter is not None:
+            signatures.append(sign(files.adapter, Path(key), out / ADAPTER_SIGNATURE, git_files=False))
     if key is not None:
         signatures.append(sign(folder, Path(key), folder / SIGNATURE))
     return Publication(out, tuple(file.path for file in made.files), made.left_out, tuple(signatures))
@@ -95,15 +102,28 @@ def _openness(folder: Path, given: Path | None) -> Openness | None:
     return None if given is None and not path.exists() else read_openness(path).openness
 
 
-def _must_be(model: Path, lock: Mapping[str, JSON]) -> None:
-    if not model.exists():
-        raise LockError("there is no such model", where=str(model), do="name the file or folder that was assessed")
-    found, expected = hub.file_digests(model), lock["model"]["files"]
+def _files_of(model: Path | str) -> Files:
+    """A path as it is, or whatever else names a model."""
+    if Path(model).exists():
+        return Files(Path(model))
+    try:
+        return find_files(str(model))
+    except HubError as error:
+        raise LockError(
+            "there is no such model",
+            where=str(model),
+            found=error.what,
+            do="name the file or folder that was assessed, with its adapter: MODEL+FOLDER",
+        ) from error
+
+
+def _must_be(model: Files, lock: Mapping[str, JSON]) -> None:
+    found, expected = model.digests()[1], lock["model"]["files"]
     differing = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
     if differing:
         raise LockError(
             "this is another model than the one that was decided about",
-            where=str(model),
+            where=str(model.path) if model.adapter is None else f"{model.path}+{model.adapter}",
             found=f"other or missing: {', '.join(differing[:5])}",
             do="give the files that were assessed; other files need a run of their own",
         )

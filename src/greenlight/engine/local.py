@@ -14,7 +14,7 @@ from greenlight.engine.answering import Answered, ChatRequest, ChoiceRequest, Re
 from greenlight.engine.engine import Engine
 from greenlight.engine.requests import GenerateRequest, Generation, Scored, ScoreRequest
 from greenlight.errors import TextError
-from greenlight.model.checkpoint import open_checkpoint
+from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
@@ -58,8 +58,7 @@ class LocalModel:
         """
         start = time.perf_counter()
         checkpoint = open_checkpoint(path)
-        tokenizer = Tokenizer.from_folder(path) if path.is_dir() else Tokenizer.from_gguf(checkpoint.metadata)
-        tokenizer.check_fits(checkpoint.config.vocab_size, str(path))
+        tokenizer = tokenizer_of(checkpoint)
         decoder = load_decoder(checkpoint, select_ops(ops), adapter=adapter)
         template = ChatTemplate(tokenizer.chat_template) if tokenizer.chat_template else None
         return cls(
@@ -130,6 +129,32 @@ class LocalModel:
     def answerer(self, *, max_sequences: int = 32, prefix_cache: bool = True) -> LocalAnswerer:
         """A fresh engine that is asked in turns and texts."""
         return LocalAnswerer(self, self.engine(max_sequences=max_sequences, prefix_cache=prefix_cache))
+
+
+def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer:
+    """The tokenizer that came with a model, unless it is that of another.
+
+    Raises:
+        TextError, UnsupportedError: it is damaged, of a kind that is not supported, or does not fit the weights.
+    """
+    path, n_rows = checkpoint.path, checkpoint.config.vocab_size
+    if checkpoint.format == "gguf":
+        tokenizer = Tokenizer.from_gguf(checkpoint.metadata)
+        tokenizer.check_fits(n_rows, f"{path}, tokenizer.ggml.tokens")
+        return tokenizer
+    tokenizer = Tokenizer.from_folder(path)
+    tokenizer.check_fits(n_rows, str(path / "tokenizer.json"))
+    for name in ("bos_token_id", "eos_token_id"):
+        value = checkpoint.metadata.get(name)
+        ids = value if isinstance(value, list) else [value]
+        if beyond := [id for id in ids if isinstance(id, int) and tokenizer.vocab_size <= id < n_rows]:
+            raise TextError(
+                "the tokenizer belongs to another model: it lacks a token that the config names",
+                where=str(path / "tokenizer.json"),
+                found=f"{tokenizer.vocab_size:,} tokens, config.json's {name} is {beyond[0]}",
+                do="take the tokenizer that belongs to these weights",
+            )
+    return tokenizer
 
 
 class LocalAnswerer:

@@ -22,6 +22,7 @@ from greenlight.model.config import ModelConfig
 from greenlight.model.families import FAMILIES, family_of_architecture, family_of_model_type
 from greenlight.model.family import Family, as_it_is
 from greenlight.model.fields import Fields
+from greenlight.model.lineage import PARENT
 from greenlight.model.types import Importance, TypeOf
 
 FILE_TYPES: Mapping[str, int] = {
@@ -78,7 +79,7 @@ def plan_gguf(
     """
     family, config = checkpoint.family, checkpoint.config
     if checkpoint.format == "gguf":
-        facts: dict[str, Any] = {key: value for key, value in checkpoint.metadata.items() if key != "general.alignment"}
+        facts: dict[str, Any] = {key: value for key, value in checkpoint.metadata.items() if not _of_the_file(key)}
     elif family.gguf_metadata is None:
         raise _not_written(family, "GGUF files")
     else:
@@ -126,6 +127,8 @@ def plan_folder(checkpoint: Checkpoint, type_of: TypeOf) -> FolderPlan:
     facts["torch_dtype"] = kinds.most_common(1)[0][0]
     where = "config.json to be written"
     model_type = Fields(where, facts).text("model_type", "")
+    if not config.tied_head and "lm_head.weight" in checkpoint.made:
+        facts["tie_word_embeddings"] = False  # an adapter brought a head of its own
     again = family_of_model_type(model_type, where).config_from_hf(Fields(where, facts))
     require_alike(config, again, where)
     return FolderPlan(facts, tensors)
@@ -203,6 +206,11 @@ def _read_back_gguf(
     fields = Fields(where, values, prefix=f"{architecture}.")
     again = family_of_architecture(architecture, where).config_from_gguf(fields, there)
     require_alike(checkpoint.config, again, where)
+
+
+def _of_the_file(key: str) -> bool:
+    """Whether a key says nothing of the model: how a file is laid out, and what that file was made from."""
+    return key == "general.alignment" or key.startswith(f"{PARENT}.")
 
 
 def _is_flags(value: Any) -> bool:

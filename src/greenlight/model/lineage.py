@@ -17,15 +17,19 @@ _LISTS = {"tags": "tags", "language": "languages"}
 _SOURCES = {"base_model": "base_model", "datasets": "dataset"}
 
 
-def general_entries(checkpoint: Checkpoint, name: str, digest: str) -> dict[str, Any]:
+def general_entries(
+    checkpoint: Checkpoint, name: str, digest: str, origin: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """general.* keys: what a GGUF file says already, or the front matter of a folder's README.md; and the parent.
 
     Args:
         checkpoint: what is converted.
         name: what it is called where it does not say.
         digest: its SHA-256.
+        origin: of a base with an adapter, the digest of each, as `sha256` under `base` and `adapter`.
     """
     parent = {f"{PARENT}.name": name, f"{PARENT}.sha256": digest}
+    parent |= {f"{PARENT}.{part}.sha256": said["sha256"] for part, said in (origin or {}).items()}
     if checkpoint.format == "gguf":
         return parent
     card = card_of(checkpoint.path / "README.md")
@@ -41,7 +45,7 @@ def general_entries(checkpoint: Checkpoint, name: str, digest: str) -> dict[str,
     return entries | parent
 
 
-def card_text(checkpoint: Checkpoint, name: str, digest: str) -> str:
+def card_text(checkpoint: Checkpoint, name: str, digest: str, origin: Mapping[str, Any] | None = None) -> str:
     """README.md of a folder: the source's licence and origins as front matter, and what was done."""
     fields: dict[str, str | list[str]] = {}
     if checkpoint.format == "gguf":
@@ -58,6 +62,9 @@ def card_text(checkpoint: Checkpoint, name: str, digest: str) -> str:
     lines = [line for field, value in fields.items() for line in _yaml(field, value)]
     front = ["---", *lines, "---", ""] if lines else []
     said = f"Converted by greenlight from {name} (SHA-256 {digest})."
+    if origin:
+        parts = " and ".join(f"{part} (SHA-256 {entry['sha256']})" for part, entry in origin.items())
+        said += f" Merged of {parts}."
     return "\n".join([*front, f"# {name}", "", said, ""])
 
 
