@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from greenlight.compose.models import Files
 from greenlight.compose.publish import release_run
 from greenlight.errors import ConfigError, EvidenceError, LockError
 from greenlight.measure.openness import template
@@ -59,6 +60,32 @@ def test_a_release_signs_bundle_and_model_and_both_signatures_hold(run, model, t
     assert [path.name for path in made.signatures] == ["weights.sig", "model.sig"]
     assert verify(run, public_key=public).same
     check_signature(model, public, tmp_path / "out" / "weights.sig", git_files=False)
+
+
+@pytest.mark.slow
+def test_a_model_with_an_adapter_is_signed_in_both_its_parts(model, tmp_path, monkeypatch):
+    adapter = tmp_path / "tuned"
+    adapter.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (adapter / name).write_text(name)
+    files = Files(model, adapter)
+    digest, names = files.digests()
+    monkeypatch.setattr(make_bundle, "MODEL", {**make_bundle.MODEL, "digest": digest, "files": names})
+    run = make_bundle.build(tmp_path / "run")
+    private, public = write_pair(tmp_path)
+    with pytest.raises(LockError, match="another model") as caught:
+        release_run(run, tmp_path / "out", key=private, model=model)
+    assert "adapter/adapter_config.json" in caught.value.found
+    made = release_run(run, tmp_path / "out", key=private, model=f"{model}+{adapter}")
+    assert [path.name for path in made.signatures] == ["weights.sig", "adapter.sig", "model.sig"]
+    check_signature(model, public, tmp_path / "out" / "weights.sig", git_files=False)
+    check_signature(adapter, public, tmp_path / "out" / "adapter.sig", git_files=False)
+
+
+def test_a_model_that_is_not_there_is_named(run, tmp_path):
+    with pytest.raises(LockError, match="no such model") as caught:
+        release_run(run, tmp_path / "out", model=f"{tmp_path}/no.gguf")
+    assert "MODEL+FOLDER" in caught.value.do
 
 
 def test_another_model_than_the_one_decided_about_is_not_signed(run, tmp_path):

@@ -1,7 +1,9 @@
 import datetime
+import json
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from greenlight.engine import GenerateRequest, SamplingParams
@@ -11,12 +13,16 @@ from greenlight.engine.local import LocalModel
 from greenlight.engine.sampler import Draw
 from greenlight.engine.sequence import Sequence
 from greenlight.errors import TextError
+from greenlight.formats.gguf import read_gguf
+from greenlight.formats.quants import dequantize
 from greenlight.text import ChatTemplate, Tokenizer
 from greenlight.text.harmony import MARKERS
 from greenlight.text.replies import Apart
 from greenlight.text.template import STATED_DATE
+from tests.builders import llama_config, llama_weights, write_gguf, write_safetensors
 from tests.chat_model import tiny_chat_model
-from tests.text.vocabularies import with_tokens
+from tests.text.vocabularies import NORMAL, byte_level, with_tokens
+from tests.text.vocabularies import folder as tokenizer_folder
 
 
 class Turn(NamedTuple):
@@ -138,3 +144,78 @@ def test_only_conversations_are_read_for_thoughts(speaker):
     while answerer.in_flight:
         for reply in answerer.poll():
             assert reply.apart is None
+
+
+# Files of two models: the tokenizer of another
+
+
+def test_a_gguf_file_whose_tokenizer_is_larger_than_its_embedding_is_refused(tmp_path):
+    path = tiny_chat_model(tmp_path / "tiny.gguf", vocabulary=byte_level())
+    file = read_gguf(path)
+    metadata = {**file.metadata, **with_tokens("ordinary", "words", type=NORMAL)}
+    tensors = {name: (tensor.type.name, dequantize(tensor)) for name, tensor in file.tensors.items()}
+    write_gguf(path, metadata, tensors)
+    n_rows = len(byte_level()["tokenizer.ggml.tokens"])
+    with pytest.raises(TextError, match="larger than the model's embedding") as caught:
+        LocalModel.load(path, ops="numpy")
+    assert caught.value.where == f"{path}, tokenizer.ggml.tokens"
+    assert caught.value.found == f"token {n_rows} ('ordinary'), the embedding has {n_rows} rows"
+    assert caught.value.do == "take the tokenizer that belongs to these weights"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder whose embedding has ten rows more than its tokenizer has tokens, as many released models do."""
+    tokens = tokenizer_folder(tmp_path / "m")
+    n_rows = Tokenizer.from_folder(tokens).vocab_size + 10
+    config = llama_config(vocab_size=n_rows, num_hidden_layers=1, bos_token_id=1, eos_token_id=[2])
+    weights = llama_weights(config, np.random.default_rng(0))
+    write_safetensors(tokens / "model.safetensors", weights)
+    (tokens / "config.json").write_text(json.dumps(config))
+    return tokens
+
+
+def change_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_rows_that_stand_for_no_token_are_let_pass(folder):
+    assert LocalModel.load(folder, ops="numpy").tokenizer.vocab_size == vocabulary_of(folder)
+
+
+def vocabulary_of(folder):
+    return Tokenizer.from_folder(folder).vocab_size
+
+
+def test_a_folder_whose_tokenizer_is_larger_than_its_embedding_is_refused(folder):
+    size, state = vocabulary_of(folder), json.loads((folder / "tokenizer.json").read_text())
+    state["model"]["vocab"] |= {f"word{number}": size + number for number in range(11)}
+    (folder / "tokenizer.json").write_text(json.dumps(state))
+    with pytest.raises(TextError, match="larger than the model's embedding") as caught:
+        LocalModel.load(folder, ops="numpy")
+    assert caught.value.where == str(folder / "tokenizer.json")
+    assert caught.value.found == f"token {size + 10} ('word10'), the embedding has {size + 10} rows"
+
+
+@pytest.mark.parametrize("name", ["bos_token_id", "eos_token_id"])
+def test_a_tokenizer_that_lacks_a_token_of_the_config_belongs_to_another_model(folder, name):
+    size = vocabulary_of(folder)
+    change_config(folder, **{name: [2, size + 3]})
+    with pytest.raises(TextError, match="belongs to another model") as caught:
+        LocalModel.load(folder, ops="numpy")
+    assert caught.value.where == str(folder / "tokenizer.json")
+    assert caught.value.found == f"{size} tokens, config.json's {name} is {size + 3}"
+    assert caught.value.do
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{% for n in range(10**9) %}x{% endfor %}", "{{ nothing.at.all }}", "{{ 1 / 0 }}", "{{ raise_exception('no') }}"],
+)
+def test_a_template_that_loops_or_fails_is_one_error_that_names_the_model(model, source):
+    with pytest.raises(TextError, match="chat template") as caught:
+        replace(model, template=ChatTemplate(source)).prompt([Turn("user", "a")])
+    assert caught.value.where == f"{model.path}, chat template"
+    assert caught.value.found
+    assert caught.value.do

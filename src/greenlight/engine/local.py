@@ -116,7 +116,11 @@ class LocalModel:
                 found=", ".join(names) or None,
                 do="use an instruct model, or a file whose metadata carries tokenizer.chat_template",
             )
-        return render_tokens(self.tokenizer, self.template, turns, today=today, **variables)
+        try:
+            return render_tokens(self.tokenizer, self.template, turns, today=today, **variables)
+        except TextError as error:
+            error.where = f"{self.path}, {error.where or 'chat template'}"
+            raise
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Tokens of plain text, without special tokens."""

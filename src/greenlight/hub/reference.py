@@ -128,7 +128,12 @@ def _with_adapter(text: str) -> AdapterReference:
     base_text, _, adapter_text = text.rpartition("+")
     base = parse_reference(base_text)
     if isinstance(base, AdapterReference):
-        raise UnsupportedError("one adapter at a time", where=text, found=f"{base.adapter.text} and {adapter_text}")
+        raise UnsupportedError(
+            "one adapter at a time",
+            where=text,
+            found=f"{base.adapter.text} and {adapter_text}",
+            do="merge the first one and add the second to the result: greenlight convert MODEL+FIRST MERGED",
+        )
     assert not isinstance(base, EndpointReference), "an address is told apart before a plus is looked for"
     if adapter_text.startswith("hf:"):
         return AdapterReference(text, base, _hub(adapter_text))

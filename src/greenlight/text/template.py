@@ -126,7 +126,8 @@ class ChatTemplate:
         except UndefinedError as error:
             raise TextError("the chat template lacks something", found=str(error), do=_hint(str(error))) from error
         except jinja2.TemplateError as error:
-            raise TextError("the chat template refuses this conversation", found=str(error)) from error
+            do = "change the conversation as the template asks, or give it another template"
+            raise TextError("the chat template refuses this conversation", found=str(error), do=do) from error
         except (*_TEMPLATE_ERRORS, MemoryError) as error:
             found = f"{type(error).__name__}: {error}"
             raise TextError("the chat template fails", found=found, do=_DO_TEMPLATE) from error
