@@ -77,10 +77,15 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """
     if path.is_dir():
         return folder_checkpoint(read_folder(path))
-    return _from_gguf(read_gguf(path))
+    return gguf_checkpoint(read_gguf(path))
 
 
-def _from_gguf(file: GGUFFile) -> Checkpoint:
+def gguf_checkpoint(file: GGUFFile) -> Checkpoint:
+    """The model of a GGUF file that was read.
+
+    Raises:
+        GreenlightError: as for `open_checkpoint`.
+    """
     where = str(file.path)
     Fields(where, file.metadata).refuse_unless("split.count", 0, 1)
     architecture = Fields(where, file.metadata).text("general.architecture")

@@ -16,6 +16,20 @@ from greenlight.formats.tensors import Tensor
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Gathered
 
+_NUMBER = "(?:0|[1-9][0-9]{0,5})"
+"""Of a layer or an expert in a tensor's name: spelled in one way, so that no two names mean one expert."""
+
+
+def names_of_experts(block: str, projections: str) -> str:
+    """The pattern of names of experts that have a tensor each.
+
+    Args:
+        block: what the folder calls the feed-forward.
+        projections: what it calls an expert's three linears, as a pattern.
+    """
+    place = rf"model\.layers\.(?P<layer>{_NUMBER})\.{block}\.experts\.(?P<expert>{_NUMBER})"
+    return rf"{place}\.(?P<projection>{projections})\.weight"
+
 
 def gather_experts(
     pattern: str, projections: Mapping[str, str], router: str, tensors: Mapping[str, Tensor], config: ModelConfig
@@ -59,7 +73,7 @@ def _in_order(name: str, experts: Mapping[int, Tensor], n_experts: int) -> list[
     Raises:
         FormatError: one is missing, too many or unlike the first.
     """
-    if sorted(experts) != list(range(n_experts)):
+    if len(experts) != n_experts or max(experts) != n_experts - 1:
         raise FormatError(
             "weights do not match the config",
             where=name,

@@ -10,6 +10,12 @@ import numpy as np
 
 from greenlight.errors import FormatError, UnsupportedError
 
+MOST = 2**31 - 1
+"""No size or length of a model is larger: more would not fit the kernels' counters."""
+
+MAX_LAYERS = 10_000
+"""Released models have up to 126: a damaged count is refused before a list as long as it is made."""
+
 
 class Fields:
     """Named values from one file; remembers which were asked for, so that the rest can be named.
@@ -34,11 +40,16 @@ class Fields:
         """Whether the file has the field at all, be it null."""
         return self.prefix + name in self._values
 
-    def integer(self, name: str, default: int | None = None) -> int:
-        """A whole number ≥ 1; required where there is no default."""
+    def unset(self, name: str) -> bool:
+        """Whether the file says nothing, or the 0 that means nothing."""
+        value = self.get(name)
+        return value is None or (isinstance(value, int | float) and value == 0)
+
+    def integer(self, name: str, default: int | None = None, most: int = MOST) -> int:
+        """A whole number of 1 to `most`; required where there is no default."""
         value = self._or_default(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise self.wrong(name, value, "a whole number of 1 or more")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise self.wrong(name, value, f"a whole number of 1 {'or more' if most == MOST else f'to {most:,}'}")
         return value
 
     def number(self, name: str, default: float | None = None) -> float:

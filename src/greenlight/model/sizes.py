@@ -11,7 +11,7 @@ import numpy as np
 from greenlight.errors import UnsupportedError
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Weights
-from greenlight.model.fields import Fields
+from greenlight.model.fields import MAX_LAYERS, Fields
 
 _ATTENTION_BIASES = ("attn_q.bias", "attn_k.bias", "attn_v.bias")
 _MLP_BIASES = tuple(f"ffn_{name}{kind}.bias" for kind in ("", "_exps") for name in ("gate", "up", "down"))
@@ -66,7 +66,7 @@ def sizes_from_hf(
     dim, n_heads = fields.integer("hidden_size"), fields.integer("num_attention_heads", n_heads)
     return Sizes(
         dim=dim,
-        n_layers=fields.integer("num_hidden_layers"),
+        n_layers=fields.integer("num_hidden_layers", most=MAX_LAYERS),
         n_heads=n_heads,
         n_kv_heads=fields.integer("num_key_value_heads", n_kv_heads or n_heads),
         head_dim=fields.integer("head_dim", head_dim or dim // n_heads),
@@ -108,7 +108,7 @@ def experts_from_hf(fields: Fields, *, count: Sequence[str], used: int) -> Exper
 
 def experts_from_gguf(fields: Fields) -> Experts:
     """Experts of a GGUF file; none where it counts none."""
-    if not fields.get("expert_count"):
+    if fields.unset("expert_count"):
         fields.refuse_unless("expert_used_count", 0)
         return Experts(n_experts=0, n_experts_used=0)
     return Experts(n_experts=fields.integer("expert_count"), n_experts_used=fields.integer("expert_used_count"))
@@ -130,7 +130,7 @@ def sizes_from_gguf(fields: Fields, tensors: Weights, *, experts: bool = False) 
     embedding = tensors.get("token_embd.weight")
     return Sizes(
         dim=dim,
-        n_layers=fields.integer("block_count"),
+        n_layers=fields.integer("block_count", most=MAX_LAYERS),
         n_heads=n_heads,
         n_kv_heads=fields.integer("attention.head_count_kv", n_heads),
         head_dim=head_dim,
@@ -180,7 +180,7 @@ def windows_from_hf(fields: Fields, n_layers: int, *, size: int, usual: Sequence
     types = fields.get("layer_types")
     if types is not None:
         known = {"sliding_attention": True, "full_attention": False}
-        if not isinstance(types, list) or len(types) != n_layers or any(kind not in known for kind in types):
+        if not isinstance(types, list) or len(types) != n_layers or any(str(kind) not in known for kind in types):
             raise fields.wrong("layer_types", types, f"{n_layers} of {', '.join(known)}")
         usual = [known[kind] for kind in types]
     if not any(usual):
@@ -200,7 +200,7 @@ def windows_from_gguf(fields: Fields, n_layers: int, *, every: int, size: int | 
         size: where the file says nothing; None has no window then.
     """
     local = _pattern(fields, n_layers, every)
-    if not any(local) or (not fields.get("attention.sliding_window") and size is None):
+    if not any(local) or (fields.unset("attention.sliding_window") and size is None):
         fields.get("attention.sliding_window")
         return ()
     window = fields.integer("attention.sliding_window", size)

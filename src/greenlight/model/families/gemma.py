@@ -184,7 +184,7 @@ def gemma3_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
         embedding_scale=sizes["dim"] ** 0.5,
         qk_norm="head",
         attention_scale=_gguf_scale(sizes, layers_of_27b=62),
-        final_softcap=fields.number("final_logit_softcapping") if fields.get("final_logit_softcapping") else None,
+        final_softcap=None if fields.unset("final_logit_softcapping") else fields.number("final_logit_softcapping"),
         windows=windows_from_gguf(fields, sizes["n_layers"], every=GEMMA3_EVERY),
     )
     all_read(fields)

@@ -11,7 +11,7 @@ from typing import Any
 
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.experts import gather_experts, part_names
+from greenlight.model.experts import gather_experts, names_of_experts, part_names
 from greenlight.model.families.llama import config_from_gguf, from_gguf, gguf_metadata, to_gguf
 from greenlight.model.family import Family
 from greenlight.model.fields import Fields
@@ -63,7 +63,7 @@ MIXTRAL = Family(
     gguf_more=rope_factors,
     from_hf=partial(
         gather_experts,
-        r"model\.layers\.(?P<layer>\d+)\.block_sparse_moe\.experts\.(?P<expert>\d+)\.(?P<projection>w[123])\.weight",
+        names_of_experts("block_sparse_moe", "w[123]"),
         {"w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"},
         "block_sparse_moe.gate.weight",
     ),

@@ -52,8 +52,9 @@ def _windows(fields: Fields, n_layers: int) -> tuple[int | None, ...]:
     used, first = fields.flag("use_sliding_window", False), fields.get("max_window_layers")
     if not used:
         fields.get("sliding_window")
-        if any(kind == "sliding_attention" for kind in fields.get("layer_types") or ()):
-            raise fields.wrong("layer_types", "sliding_attention", "full_attention where use_sliding_window is false")
+        types = fields.get("layer_types")
+        if types is not None and (not isinstance(types, list) or "sliding_attention" in types):
+            raise fields.wrong("layer_types", types, "full_attention where use_sliding_window is false")
         return ()
     if first is not None and (isinstance(first, bool) or not isinstance(first, int) or first < 0):
         raise fields.wrong("max_window_layers", first, "a whole number")

@@ -11,7 +11,7 @@ from typing import Any
 
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.experts import gather_experts, part_names
+from greenlight.model.experts import gather_experts, names_of_experts, part_names
 from greenlight.model.family import Family, Weights, as_it_is
 from greenlight.model.fields import Fields
 from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf
@@ -106,7 +106,7 @@ QWEN3_MOE = Family(
     gguf_metadata=gguf_metadata,
     from_hf=partial(
         gather_experts,
-        r"model\.layers\.(?P<layer>\d+)\.mlp\.experts\.(?P<expert>\d+)\.(?P<projection>(?:gate|up|down)_proj)\.weight",
+        names_of_experts("mlp", "(?:gate|up|down)_proj"),
         {"gate_proj": "gate_proj", "up_proj": "up_proj", "down_proj": "down_proj"},
         "mlp.gate.weight",
     ),
