@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from greenlight.errors import FormatError, GreenlightError, UnsupportedError
 from greenlight.model.adapter import read_adapter
@@ -19,6 +21,7 @@ from tests.builders import (
     write_safetensors,
 )
 
+NUMPY = select_ops("numpy")
 TOKENS = [1, 5, 9, 3, 7, 2, 11]
 ALL = (
     "self_attn.q_proj",
@@ -251,3 +254,97 @@ def test_pickled_weights_are_refused_with_the_way_out(tmp_path, weights):
     with pytest.raises(FormatError, match="safetensors") as caught:
         read_adapter(path)
     assert "safe_serialization" in (caught.value.do or "")
+
+
+# Any adapter
+
+SETTINGS = (
+    *("peft_type", "r", "lora_alpha", "target_modules", "bias", "use_rslora", "rank_pattern", "alpha_pattern"),
+    *("fan_in_fan_out", "modules_to_save", "init_lora_weights", "layers_to_transform", "use_dora", "base_model_name"),
+    *("base_model_name_or_path", "exclude_modules", "layers_pattern", "lora_bias"),
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 9),
+    st.sampled_from(
+        [0, 10**30, 10**400, -1, 0.5, 1e-320, 1e308, 1e38, -0.0, "", "LORA", "none", "q_proj", "(a+)+", "."]
+    ),
+)
+VALUES = st.one_of(
+    SCALARS,
+    st.lists(SCALARS, max_size=2),
+    st.dictionaries(st.sampled_from(["", ".", "q_proj", "(a+)+$", "model.norm", "^o_proj"]), SCALARS, max_size=2),
+)
+PARTS = st.sampled_from(
+    [
+        *(
+            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "model.layers.0.self_attn.q_proj.lora_A.weight",
+        ),
+        *("base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight", "base_model.model.lm_head.lora_A.weight"),
+        *("base_model.model.model.norm.weight", "model.embed_tokens.lora_embedding_A", "lm_head.weight", "", ".weight"),
+        *("base_model.model.model.layers.00.self_attn.q_proj.lora_A.weight", "lora_A.weight", "x.lora_A.a.b.weight"),
+        "base_model.model.model.norm.modules_to_save.default.weight",
+    ]
+)
+SHAPES = st.lists(st.integers(0, 8), max_size=3)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """An opened model, and the settings and tensors of an adapter that fits it."""
+    path = tmp_path_factory.mktemp("small")
+    config = llama_config(hidden_size=8, intermediate_size=6, num_hidden_layers=1, vocab_size=5, head_dim=2)
+    weights = llama_weights(config, np.random.default_rng(0))
+    pairs = deltas(weights)
+    adapter = write_adapter(path / "adapter", pairs)
+    said = json.loads((adapter / "adapter_config.json").read_text())
+    tensors = {
+        f"base_model.model.{name}.lora_{which}.weight": pair["AB".index(which)]
+        for name, pair in pairs.items()
+        for which in "AB"
+    }
+    return open_checkpoint(write_llama_folder(path / "base", config, weights)), said, tensors, path / "any"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_settings_and_tensors_give_an_adapted_model_or_one_error(small, data):
+    checkpoint, said, tensors, path = small
+    said, tensors = dict(said), dict(tensors)
+    for name in data.draw(st.lists(st.sampled_from(SETTINGS), max_size=3)):
+        said[name] = data.draw(VALUES)
+    for name in data.draw(st.lists(PARTS | st.sampled_from(sorted(tensors)), max_size=2)):
+        tensors[name] = np.full(data.draw(SHAPES), data.draw(st.sampled_from([1.0, 1e38, np.inf])), np.float32)
+    for name in data.draw(st.lists(st.sampled_from(sorted(tensors)), max_size=1)):
+        del tensors[name]
+    path.mkdir(exist_ok=True)
+    (path / "adapter_config.json").write_text(json.dumps(said))
+    write_safetensors(path / "adapter_model.safetensors", tensors)
+    error = None
+    try:
+        adapted = adapt(checkpoint, read_adapter(path), data.draw(st.sampled_from(["auto", "merged", "beside"])))
+        logits = all_logits(load_decoder(adapted.checkpoint, NUMPY), [0, 4, 2])
+    except GreenlightError as caught:
+        error = caught
+    assert logits.shape == (3, 5) if error is None else error.where
+
+
+def test_one_module_twice_is_refused(tmp_path, weights):
+    """Two names of one place, as wrappers of text models give: which of them counts, nobody knows."""
+    pairs = deltas(weights, ("q_proj",))
+    module, (a, b) = next(iter(pairs.items()))
+    other = module.replace("model.layers", "model.language_model.layers")
+    twice = {
+        f"base_model.model.{other}.lora_{which}.weight": values for which, values in zip("AB", (a, b), strict=True)
+    }
+    with pytest.raises(FormatError, match="twice"):
+        read_adapter(write_adapter(tmp_path / "adapter", pairs, more=twice))
+
+
+@pytest.mark.parametrize("name", ["r", "lora_alpha"])
+def test_numbers_that_no_float_holds_are_refused(tmp_path, weights, name):
+    adapter = write_adapter(tmp_path / "adapter", deltas(weights), **{name: 10**400})
+    with pytest.raises(FormatError, match="impossible value"):
+        read_adapter(adapter)

@@ -55,6 +55,8 @@ _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal", "true", "fa
 _PAIR = re.compile(r"(?P<module>.+)\.lora_(?P<which>[AB])(?:\.(?P<adapter>[^.]+))?\.weight")
 _PATTERN = re.compile(r"\^?(?:[\w-]|\\?\.)+")
 _MAX_RANK = 1 << 16
+_MOST = 1e9
+"""No setting is larger, of an adapter that was trained to do any good; float32 holds what comes of it."""
 
 Floats = NDArray[np.float32]
 
@@ -188,10 +190,13 @@ def _parts(
         raise FormatError("modules_to_save is no list of names", where=f"{path / CONFIG_FILE}, modules_to_save")
     for name, tensor in tensors.items():
         if match := _PAIR.fullmatch(name):
-            pairs.setdefault(_in_model(match["module"]), {})[match["which"]] = tensor
+            pair = pairs.setdefault(_in_model(match["module"]), {})
+            _once(name, match["which"] in pair, where)
+            pair[match["which"]] = tensor
             adapters.add(match["adapter"])
         elif (inner := _saved_name(name)).rpartition(".")[0].endswith(tuple(saved)):
             # The end of a name, as peft looks for it: norm is input_layernorm, too.
+            _once(name, inner in replaced, where)
             replaced[inner] = tensor
         else:
             unknown.append(name)
@@ -208,6 +213,13 @@ def _parts(
         raise FormatError("the adapter changes nothing", where=where, found="no tensors")
     scales = _Scales(config, str(path / CONFIG_FILE))
     return {module: _low_rank(module, pair, scales, where) for module, pair in pairs.items()}, replaced
+
+
+def _once(name: str, there: bool, where: str) -> None:
+    if there:
+        raise FormatError(
+            "the adapter changes one module twice", where=where, found=f"{name[:120]}, beside another name of it"
+        )
 
 
 def _in_model(name: str) -> str:
@@ -264,7 +276,7 @@ class _Scales:
         return float(_first(self._alphas, module, self._alpha) / (math.sqrt(rank) if self._stable else rank))
 
     def _number(self, name: str, value: Any, *, whole: bool = False) -> float:
-        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
         if not good or (whole and (value != int(value) or not 1 <= value <= _MAX_RANK)):
             raise FormatError(
                 "a setting has an impossible value", where=f"{self._where}, {name}", found=str(value)[:80]
