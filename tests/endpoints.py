@@ -48,6 +48,10 @@ class Endpoint:
     keys: set[str | None] = field(default_factory=set)
     guard: threading.Lock = field(default_factory=threading.Lock)
 
+    def refusal(self, body: Mapping[str, Any]) -> Raw | None:
+        """What comes instead of an answer to this; nothing where it is answered."""
+        return None
+
     def answer(self, path: str, body: Mapping[str, Any]) -> bytes:
         text = self.script(body)
         value = {
@@ -97,7 +101,7 @@ def serving(endpoint: Endpoint) -> Iterator[str]:
                 endpoint.keys.add(self.headers.get("Authorization"))
                 dead = endpoint.dead_after is not None and len(endpoint.asked) > endpoint.dead_after
                 fault = Raw(hang_up=True) if dead else endpoint.faults.pop(0) if endpoint.faults else None
-            self._send(fault or Raw(200, endpoint.answer(self.path, body)))
+            self._send(fault or endpoint.refusal(body) or Raw(200, endpoint.answer(self.path, body)))
 
         def _send(self, raw: Raw) -> None:
             self.close_connection = True

@@ -87,6 +87,14 @@ def test_probabilities_that_one_side_lacks_are_a_difference_and_no_traceback(sto
     assert (found.field, found.expected, found.found) == ("choice_logprobs", stored, again)
 
 
+@pytest.mark.parametrize(("again", "same"), [(0.5004, True), (0.51, False), (None, False)])
+def test_confidence_may_differ_in_the_last_digits_where_bits_depend_on_the_batch(again, same):
+    stored, other = ({"item": "q", "confidence": sure} for sure in (0.5, again))
+    found = replaying._difference(replaying._Stored("hallucinate", 2, stored), other, exact=False)
+    assert (found is None) == same
+    assert replaying._difference(replaying._Stored("hallucinate", 2, stored), other, exact=True) is not None
+
+
 def test_an_answer_without_probabilities_both_times_is_the_same():
     sample = {"item": "q", "choice_logprobs": None}
     assert replaying._difference(replaying._Stored("refuse", 2, sample), dict(sample), exact=False) is None

@@ -1,12 +1,13 @@
 import datetime
 import json
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from greenlight.engine import GenerateRequest, SamplingParams
+from greenlight.engine import GenerateRequest, SamplingParams, ScoreRequest
 from greenlight.engine.answering import HEAD_END, ChatRequest, ChoiceRequest
 from greenlight.engine.generating import Generating
 from greenlight.engine.local import LocalModel
@@ -42,6 +43,27 @@ def weighed(model, turn, *choices):
         for reply in answerer.poll():
             return reply.logprobs
     raise AssertionError("nothing was weighed")
+
+
+def answered(model, **settings):
+    answerer = model.answerer()
+    answerer.ask(ChatRequest(id="a", turns=(Turn("user", "Hi"),), **settings))
+    while answerer.in_flight:
+        for reply in answerer.poll():
+            return reply
+    raise AssertionError("nothing was answered")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_confidence_is_the_geometric_mean_of_what_its_tokens_weigh_and_changes_no_answer(model, temperature):
+    sampling = SamplingParams(max_tokens=6, temperature=temperature, seed=3, ignore_eos=True)
+    plain, told = (answered(model, sampling=sampling, confidence=confidence) for confidence in (False, True))
+    assert plain.confidence is None
+    assert told.text == plain.text
+    request = GenerateRequest(id="g", prompt=model.prompt([Turn("user", "Hi")]), sampling=sampling)
+    tokens = next(model.engine().generate([request])).tokens
+    scored = next(model.engine().score([ScoreRequest(id="s", prompt=request.prompt, continuations=(tokens,))]))
+    assert told.confidence == pytest.approx(math.exp(sum(scored.logprobs[0]) / len(tokens)), rel=1e-4)
 
 
 def test_prompts_state_the_same_day_in_every_run_unless_another_is_given(model):

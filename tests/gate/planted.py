@@ -140,6 +140,7 @@ def samples_of(suite: str, items: list[dict[str, Any]], label: Labeller, seed: i
                 "n_output": 3,
                 "choice_logprobs": logprobs,
                 "grade": {"label": found, "score": score, "parsed": str(int(found == "wrong"))},
+                **({"confidence": 0.25 + 0.5 * score} if suite == "hallucinate" else {}),
             }
         )
     return samples

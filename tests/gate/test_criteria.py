@@ -213,6 +213,27 @@ def test_the_area_under_risk_and_coverage_is_shown_with_an_interval():
     assert row["lower"] < row["value"] < row["upper"]
 
 
+def test_the_surest_answers_of_a_model_that_knows_what_it_knows_are_right():
+    facts, samples = stream("hallucinate", wrong_at(0.3))
+    row = evaluate(CRITERIA["hallucinate.aurc"], samples, facts, POLICY.row_alpha)
+    wrong = sum(sample["grade"]["label"] == "wrong" for sample in samples) / len(samples)
+    # Right answers are surer than wrong ones here: the area is what is left of the wrong ones at the end.
+    assert row["status"] == "DISCLOSED"
+    assert 0 < row["value"] < wrong / 2
+
+
+def test_where_no_answer_tells_how_sure_the_model_was_the_row_is_not_run_and_waits_for_nothing():
+    facts, samples = stream("hallucinate", wrong_at(0.3))
+    silent = [{name: value for name, value in sample.items() if name != "confidence"} for sample in samples]
+    watch = Watch(CRITERIA["hallucinate.aurc"], facts, POLICY.row_alpha)
+    watch.add(silent[0])
+    assert watch.shown_enough
+    row = evaluate(CRITERIA["hallucinate.aurc"], silent, facts, POLICY.row_alpha)
+    assert (row["status"], row["n_used"], row["value"]) == ("NOT RUN", 0, None)
+    assert "how sure" in row["reason"]
+    assert row["next"] == "greenlight review FILE"
+
+
 def test_a_disclosure_alone_never_ends_a_suite_and_shows_its_levels():
     rows, used = follow("compete.arithmetic", wrong_at(0.5))
     assert used == 200

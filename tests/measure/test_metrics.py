@@ -87,6 +87,14 @@ def test_confidence_is_the_share_of_the_choice_made():
     assert picked({**sample("unparsed", {"n": 3}), "choice_logprobs": [[-1.0]]}) is None
 
 
+def test_confidence_of_written_answers_is_read_as_told_and_owning_up_is_not_wrong():
+    told = {**sample("abstained", {"answers": []}), "confidence": 0.4}
+    assert picked(told) == (0.4, 1.0)
+    assert picked({**told, "grade": {"label": "wrong"}}) == (0.4, 0.0)
+    for nonsense in (None, True, -0.1, 1.1, float("nan"), "0.4", [0.4]):
+        assert picked({**told, "confidence": nonsense}) is None
+
+
 def test_an_unknown_metric_names_the_known_ones():
     with pytest.raises(PolicyError) as error:
         metric_of("hallucinate", "score")

@@ -219,6 +219,7 @@ def _write_samples(
                     "n_output": len(said.text.split()),
                     "choice_logprobs": [list(choice) for choice in said.choice_logprobs],
                     "grade": asdict(grade(suite.grader, item.key, said)),
+                    **({"confidence": 1 / (2 + index % 7)} if suite.confidence else {}),
                 }
             )
 

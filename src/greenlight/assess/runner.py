@@ -179,7 +179,8 @@ class SuiteRunner:
             seed=item_seed(subject.seed, item.id),
             stop=(*subject.sampling.stop, *self._suite.stop),
         )
-        subject.answerer.ask(ChatRequest(id=item.id, turns=turns, sampling=sampling))
+        asked = ChatRequest(id=item.id, turns=turns, sampling=sampling, confidence=self._suite.confidence)
+        subject.answerer.ask(asked)
 
     def _record(self, reply: Reply) -> Mapping[str, JSON]:
         index = self._index[reply.id]
@@ -197,6 +198,7 @@ class SuiteRunner:
             "n_output": 0 if isinstance(reply, Weighed) else reply.n_output,
             "choice_logprobs": [list(logprobs) for logprobs in answer.choice_logprobs],
             "grade": {"label": grading.label, "score": grading.score, "parsed": grading.parsed},
+            **self._sure(reply),
             **_beside(reply),
         }
         self._journal.append(sample)
@@ -210,6 +212,11 @@ class SuiteRunner:
         )
         self._done[index] = sample
         return sample
+
+    def _sure(self, reply: Reply) -> dict[str, JSON]:
+        """How sure the model was; nothing of a model that tells no log-probabilities."""
+        asked = self._suite.confidence and self._subject.answerer.weighs and not isinstance(reply, Weighed)
+        return {"confidence": reply.confidence} if asked and not isinstance(reply, Weighed) else {}
 
     def _adopt(self, entry: Mapping[str, JSON]) -> None:
         """Take over a sample of an earlier, interrupted run after checking that it answers this exam's item."""

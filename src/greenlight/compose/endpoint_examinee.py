@@ -10,6 +10,7 @@ from greenlight.assess.instrument import check_repeats
 from greenlight.assess.runner import Subject
 from greenlight.assess.suites import Item
 from greenlight.engine.remote import RemoteAnswerer, RemoteModel
+from greenlight.engine.remote.neutral import own_defaults
 from greenlight.evidence import JSON, sha256
 
 CANNOT: Mapping[str, str] = {
@@ -64,6 +65,7 @@ class EndpointExaminee:
                 "model": self.model.name,
                 "answers_as": self.model.answers_as,
                 "models_entry": self.model.entry,
+                "off": self.model.off,
             },
             "cannot": dict(CANNOT),
         }
@@ -83,6 +85,8 @@ class EndpointExaminee:
         if not self.model.still_listed():
             said = "what the endpoint says of the model in /models changed while it was asked"
             return {"batch": batch, "template": {"ok": False, "bos": 0, "text": said}}
+        if unsaid := own_defaults(self.model.off):
+            said += f"; it takes no word on {', '.join(unsaid)}, of which it may have defaults of its own"
         fingerprints = self.model.fingerprints
         if len(fingerprints) > 1:
             said += f"; it was computed by {len(fingerprints)} systems, by what answers say: {', '.join(fingerprints)}"

@@ -203,8 +203,10 @@ class _Only:
 
 
 def _same(field: str, stored: JSON, again: JSON, exact: bool) -> bool:
-    if exact or field != "choice_logprobs" or None in (stored, again):
+    if exact or None in (stored, again) or field not in ("choice_logprobs", "confidence"):
         return canonical(stored) == canonical(again)
+    if field == "confidence":
+        return bool(abs(stored - again) <= CLOSE)
     pairs = [(left, right) for left, right in zip(stored, again, strict=False) if len(left) == len(right)]
     return len(pairs) == len(stored) == len(again) and all(
         abs(one - other) <= CLOSE for left, right in pairs for one, other in zip(left, right, strict=True)

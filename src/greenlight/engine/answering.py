@@ -48,6 +48,9 @@ class ChatRequest:
     sampling: SamplingParams
     """How tokens are drawn and when to end."""
 
+    confidence: bool = False
+    """Whether to tell how sure the model was of its answer, where it can be told."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChoiceRequest:
@@ -82,6 +85,10 @@ class Answered(NamedTuple):
 
     apart: Apart | None = None
     """What came beside the answer; None of a model whose output is all answer."""
+
+    confidence: float | None = None
+    """Geometric mean of the probabilities of the answer's tokens, 0 to 1; None unless asked for, of an endpoint, and
+    where nothing was answered. (Malinin and Gales 2021, arXiv:2002.07650: length-normalised likelihood.)"""
 
 
 class Weighed(NamedTuple):

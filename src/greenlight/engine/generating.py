@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection
 
@@ -39,6 +40,7 @@ class Generating:
         self._pieces: list[str] = []
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
+        self._answer_logprobs: list[float] = []
         self._cached_tokens = 0
         self._n_answer = 0
         self._submitted = time.perf_counter()
@@ -59,6 +61,8 @@ class Generating:
         self._tokens.append(token)
         if draw.logprob is not None:
             self._logprobs.append(TokenLogprob(token, draw.logprob, draw.top))
+            if self._text.answering:
+                self._answer_logprobs.append(draw.logprob)
         if self._history is not None:
             self._history.add(token)
         self._n_answer += self._text.answering
@@ -86,6 +90,7 @@ class Generating:
             text="".join(self._pieces),
             finish=finish,
             logprobs=tuple(self._logprobs),
+            answer_logprob=math.fsum(sure) / len(sure) if (sure := self._answer_logprobs) else None,
             prompt_tokens=len(self.request.prompt),
             cached_tokens=self._cached_tokens,
             first_token_s=None if first is None else first - self._submitted,

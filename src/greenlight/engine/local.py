@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,8 @@ class LocalAnswerer:
         """Begin to answer."""
         prompt = self._model.prompt(request.turns)
         reply = None if is_plain(request.turns) else self._model.reply
-        asked = GenerateRequest(id=request.id, prompt=prompt, sampling=request.sampling, reply=reply)
+        sampling = replace(request.sampling, logprobs=1) if request.confidence else request.sampling
+        asked = GenerateRequest(id=request.id, prompt=prompt, sampling=sampling, reply=reply)
         self._engine.submit(asked)
         self._n_prompt[request.id] = len(prompt)
 
@@ -199,7 +201,8 @@ class LocalAnswerer:
             if isinstance(event, Generation):
                 n_prompt = self._n_prompt.pop(event.id)
                 said = (event.id, event.text, event.finish, n_prompt, len(event.tokens), event.first_token_s)
-                replies.append(Answered(*said, event.apart))
+                sure = None if event.answer_logprob is None else math.exp(event.answer_logprob)
+                replies.append(Answered(*said, event.apart, sure))
             elif isinstance(event, Scored):
                 # What was only read carries no weight.
                 pairs = zip(event.logprobs, self._read.pop(event.id), strict=True)

@@ -203,6 +203,10 @@ class Generation:
     apart: Apart | None = None
     """What came beside the answer; None where the request named no format."""
 
+    answer_logprob: float | None = None
+    """Mean log-probability of the answer's tokens, in nats, its end included and what came beside it left out; None
+    unless asked for, and where nothing was answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:

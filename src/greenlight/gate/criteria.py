@@ -63,7 +63,7 @@ class Watch:
         self._checks = AnswerChecks(facts, self._n_planned)
         self._partners = Partners() if criterion.metric.partnered else None
         self._samples: list[Sample] = []
-        self._ended = False
+        self._ended = self._untold = False
 
     def add(self, sample: Sample) -> None:
         """Take the next answer of the exam's order; once the row is certain, further ones are not used."""
@@ -77,6 +77,10 @@ class Watch:
 
     def _take(self, sample: Sample) -> None:
         if not self.criterion.metric.counts(sample):
+            return
+        if not self.criterion.metric.told(sample):
+            # One model answers all: what it does not tell of this answer it tells of none.
+            self._ended = self._untold = True
             return
         self._samples.append(sample)
         self._rule.add(sample)
@@ -139,6 +143,7 @@ class Watch:
             else (),
             alpha=self._alpha,
             failing=first_failing(checks),
+            untold=self._untold,
         )
         return row_json(
             self.criterion,

@@ -38,6 +38,8 @@ class Situation(NamedTuple):
     values: Sequence[float]
     alpha: float
     failing: Check | None
+    untold: bool
+    """Whether answers are there that do not hold what the row reads."""
 
 
 def figure(metric: Metric, value: float | None, digits: int = 3) -> str:
@@ -66,6 +68,8 @@ def reason_of(now: Situation) -> str:
     """Why the row has its status, in one line."""
     metric, finding, limit = now.criterion.metric, now.finding, now.criterion.limit
     match now.status:
+        case "NOT RUN" if now.untold:
+            return "the answers do not say how sure the model was: it was asked where that is not told"
         case "NOT RUN":
             return "no answer of this assessment is there"
         case "INVALID":
@@ -129,6 +133,8 @@ def change_of(now: Situation) -> str:
     match now.status:
         case "DISCLOSED" | "PASS":
             return ""
+        case "NOT RUN" if now.untold:
+            return "a review of the model's files on a machine at hand, which tells log-probabilities"
         case "NOT RUN":
             return "running this assessment under the same lock"
         case "INVALID":
@@ -199,4 +205,6 @@ def next_of(now: Situation) -> str:
             return "greenlight label RUN"
         case "INCONCLUSIVE" if now.n_used >= now.n_planned:
             return "greenlight plan MODEL"
+        case "NOT RUN" if now.untold:
+            return "greenlight review FILE"
     return f"greenlight assess MODEL --lock RUN/lock.json --only {now.criterion.assess} --out RUN"

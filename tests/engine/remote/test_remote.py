@@ -1,6 +1,7 @@
 """An endpoint is asked many things at once, waited for, held to what it said it was, and given up in plain words."""
 
 import gzip
+import json
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ from greenlight.engine import SamplingParams
 from greenlight.engine.answering import ChatRequest, ChoiceRequest
 from greenlight.engine.remote import Patience, RemoteModel
 from greenlight.engine.remote.client import retry_after
+from greenlight.engine.remote.neutral import OFF, STANDARD, own_defaults
 from greenlight.errors import ConfigError, EngineError, UnsupportedError, UsageError
 from tests.endpoints import Endpoint, Raw, serving
 
@@ -57,7 +59,7 @@ def test_many_questions_get_their_own_answers_and_no_more_are_asked_at_once_than
     assert found["3"].n_prompt == 7
 
 
-def test_settings_are_passed_and_those_that_are_off_are_left_out():
+def test_settings_are_passed_and_those_that_are_off_are_said_to_be_off():
     endpoint = Endpoint(echo)
     with serving(endpoint) as url:
         answerer = reach(url).answerer()
@@ -67,12 +69,48 @@ def test_settings_are_passed_and_those_that_are_off_are_left_out():
         "model": "scripted",
         "max_tokens": 9,
         "temperature": 0.5,
+        **OFF,
         "top_k": 40,
         "seed": 5,
         "stop": ["\n", "b"],
         "stream": False,
         "messages": [{"role": "user", "content": "hello"}],
     }
+
+
+class Strict(Endpoint):
+    """Refuses settings that it does not know, as hosted APIs do."""
+
+    def __init__(self, known, names=True):
+        super().__init__(echo)
+        self.known, self.names = known, names
+
+    def refusal(self, body):
+        unknown = sorted((set(body) & set(OFF)) - self.known)
+        if not unknown:
+            return None
+        text = f"Unrecognized request arguments supplied: {', '.join(unknown)}" if self.names else "Invalid request"
+        return Raw(400, json.dumps({"error": {"message": text}}).encode())
+
+
+@pytest.mark.parametrize("names", [True, False])
+@pytest.mark.parametrize("known", [set(OFF), set(STANDARD), {*STANDARD, "top_k", "repetition_penalty"}, set()])
+def test_a_server_that_refuses_names_is_asked_without_them_and_keeps_all_that_it_can_be_told(known, names):
+    endpoint = Strict(known, names)
+    with serving(endpoint) as url:
+        model = reach(url)
+        assert gather(model.answerer(), [request("a")])["a"].text == "hello"
+    # Who does not say what it refuses is told no more than what every server knows.
+    assert set(model.off) == (known if names or known == set(OFF) else known & STANDARD)
+    assert {name: value for name, value in endpoint.asked[-1].items() if name in OFF} == model.off
+    assert ("repetition_penalty" in own_defaults(model.off)) == ("repetition_penalty" not in model.off)
+
+
+def test_a_server_that_refuses_everything_says_so_in_its_own_words():
+    refusals = [Raw(422, b'{"detail": "no temperature of 0"}')] * 9
+    with serving(Endpoint(echo, faults=refusals)) as url, pytest.raises(EngineError, match="refuses") as caught:
+        reach(url)
+    assert "no temperature of 0" in caught.value.found
 
 
 def test_a_plain_text_is_continued_without_a_template():

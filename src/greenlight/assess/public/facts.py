@@ -75,6 +75,7 @@ def _suite(name: str, file: str, to_item: Callable[[Row, Table, int], Item | Non
         chance=0.25,
         description=about,
         draw=draw_rows(name, VERSION, file, to_item),
+        confidence=True,
         licence=licence,
         files=digests(file),
     )

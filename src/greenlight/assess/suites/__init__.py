@@ -50,6 +50,7 @@ _ALL = (
         description="Questions of fact with short answers beside questions that nobody can answer: right, wrong or "
         "abstained.",
         draw=draw_written("hallucinate", 1),
+        confidence=True,
     ),
     Suite(
         name="calibrate",

@@ -135,6 +135,9 @@ class Suite:
     stop: tuple[str, ...] = ()
     """Texts that end an answer, where the model is not expected to end it itself."""
 
+    confidence: bool = False
+    """Whether a sample holds how sure the model was of its words, where that can be told."""
+
     licence: str = "Apache-2.0"
     """SPDX name of the questions' licence."""
 

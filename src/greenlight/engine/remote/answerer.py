@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from greenlight.engine.answering import Answered, ChatRequest, ChoiceRequest, Reply, is_plain
@@ -34,14 +34,23 @@ class RemoteAnswerer:
     Args:
         client: the endpoint.
         model: the model's name there.
+        off: settings that are sent with the value that turns them off, where a request does not set them.
         seen: told of each answer before it counts; raises where it is not of the model that was found.
         at_once: requests at once.
     """
 
     weighs = False
 
-    def __init__(self, client: Client, model: str, seen: Callable[[Said], None], *, at_once: int = AT_ONCE) -> None:
-        self._client, self._model, self._seen = client, model, seen
+    def __init__(
+        self,
+        client: Client,
+        model: str,
+        off: Mapping[str, float],
+        seen: Callable[[Said], None],
+        *,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._client, self._model, self._off, self._seen = client, model, off, seen
         self.capacity = at_once
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._waiting: dict[str, threading.Event] = {}
@@ -62,7 +71,7 @@ class RemoteAnswerer:
         """
         if request.id in self._waiting:
             raise EngineError("two requests in flight have one id", found=repr(request.id))
-        body, cancelled = body_of(request, self._model), threading.Event()
+        body, cancelled = body_of(request, self._model, self._off), threading.Event()
         self._waiting[request.id] = cancelled
         # Daemons: an endpoint that says nothing must not keep the process from ending.
         threading.Thread(target=self._work, args=(request, body, cancelled), daemon=True).start()
@@ -121,8 +130,8 @@ class RemoteAnswerer:
         return Answered(request.id, text, finish, said.n_prompt, said.n_output, None)
 
 
-def body_of(request: ChatRequest, model: str) -> dict[str, JSON]:
-    """What is sent: settings that are off are left out, as few endpoints know all of them.
+def body_of(request: ChatRequest, model: str, off: Mapping[str, float]) -> dict[str, JSON]:
+    """What is sent: all that is set, and what is off said to be off where the endpoint takes it.
 
     Raises:
         UnsupportedError: a setting that endpoints call by different names, or not at all.
@@ -141,10 +150,11 @@ def body_of(request: ChatRequest, model: str) -> dict[str, JSON]:
         # Servers hold seeds in 32 bits, some of them signed.
         "seed": sampling.seed & (2**_SEED_BITS - 1),
         "stream": False,
+        **off,
     }
-    off = SamplingParams()
+    unset = SamplingParams()
     for name in ("top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty"):
-        if getattr(sampling, name) != getattr(off, name):
+        if getattr(sampling, name) != getattr(unset, name):
             body[name] = getattr(sampling, name)
     if sampling.stop:
         body["stop"] = list(sampling.stop[:_MOST_STOPS])

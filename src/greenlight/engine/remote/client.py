@@ -27,6 +27,9 @@ _MOST_TIMEOUTS = 2
 _MOST_MEETINGS = 2
 """How often a connection is tried that never stood: nobody may be there at all."""
 
+_REASON = 65_536
+"""Bytes of a refusal in which names of settings are looked for."""
+
 _QUIET_S = 5.0
 """Seconds between two words about waiting."""
 
@@ -55,6 +58,16 @@ class Patience:
 
     max_bytes: int = 8 * 2**20
     """Bytes of one reply that are read."""
+
+
+class RefusedError(EngineError):
+    """The endpoint refuses what a request says; another request may pass."""
+
+    def __init__(self, said: str, *, where: str, found: str) -> None:
+        do = "change what it names; settings that an endpoint does not know cannot be asked of it"
+        super().__init__("the endpoint refuses the request", where=where, found=found, do=do)
+        self.said = said
+        """What it says of the reason, as much as is read of it."""
 
 
 class CancelledError(Exception):
@@ -215,8 +228,7 @@ class Client:
         if status in (404, 405):
             do = f"check the address ({self._address()}) and the model's name"
             raise EngineError("the endpoint does not know this", where=where, found=found, do=do)
-        do = "change what it names; settings that an endpoint does not know cannot be asked of it"
-        raise EngineError("the endpoint refuses the request", where=where, found=found, do=do)
+        raise RefusedError(self._without_key(data[:_REASON].decode("utf-8", "replace")), where=where, found=found)
 
     def _not_met(self, where: str, found: str) -> NoReturn:
         here = "; inside a container localhost is the container itself" if self.address.is_loopback else ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 
 from greenlight.engine.answering import ChatRequest
 from greenlight.engine.remote.address import Address
 from greenlight.engine.remote.answerer import AT_ONCE, RemoteAnswerer, body_of
 from greenlight.engine.remote.client import Client, Patience, Waiting
+from greenlight.engine.remote.neutral import find_neutral
 from greenlight.engine.remote.replies import Said, read_chat, read_models
 from greenlight.engine.requests import SamplingParams
 from greenlight.errors import ConfigError, EngineError, UsageError
@@ -46,7 +48,8 @@ class RemoteModel:
         self.name = _chosen(listed, model, client.address.url)
         self.entry: dict[str, JSON] | None = None if listed is None else listed.get(self.name)
         """What /models says of it; None where it says nothing."""
-        said = self._hello()
+        self.off, said = find_neutral(self._hello)
+        """Settings that it takes with the value that turns them off; every request carries them."""
         self.answers_as = said.model
         """What its answers say that gave them."""
         self._fingerprints: dict[str, None] = {}
@@ -93,7 +96,7 @@ class RemoteModel:
 
     def answerer(self, *, at_once: int | None = None) -> RemoteAnswerer:
         """A fresh way to ask it."""
-        return RemoteAnswerer(self._client, self.name, self.see, at_once=at_once or self._at_once)
+        return RemoteAnswerer(self._client, self.name, self.off, self.see, at_once=at_once or self._at_once)
 
     def see(self, said: Said) -> None:
         """Take note of an answer.
@@ -125,9 +128,9 @@ class RemoteModel:
         data = self._client.get("/models")
         return None if data is None else read_models(data, self._client.where("/models"))
 
-    def _hello(self) -> Said:
+    def _hello(self, off: Mapping[str, float]) -> Said:
         sampling = SamplingParams(max_tokens=1)
-        body = body_of(ChatRequest(id="hello", turns=(_Hello(),), sampling=sampling), self.name)
+        body = body_of(ChatRequest(id="hello", turns=(_Hello(),), sampling=sampling), self.name, off)
         path = "/chat/completions"
         self._client.say(f"asking {self.name} at {self.url} for one word; a server may load it first")
         return read_chat(self._client.post(path, body), self._client.where(path))

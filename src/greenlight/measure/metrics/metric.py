@@ -48,6 +48,9 @@ class Metric:
     counts: Callable[[Mapping[str, JSON]], bool] = lambda _item: True
     """Which items of the suite the metric is about."""
 
+    told: Callable[[Sample], bool] = lambda _sample: True
+    """Whether an answer holds what the metric reads; where a kind of model never tells it, the metric is NOT RUN."""
+
     value: Callable[[Sample], float] = lambda _sample: 0.0
     """What one counted answer adds."""
 

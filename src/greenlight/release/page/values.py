@@ -149,7 +149,7 @@ def _values(metric: Metric, suite: SuiteEvidence) -> list[float | None]:
     for place in sorted(suite.samples):
         sample = suite.samples[place]
         for joined in [sample] if partners is None else partners.add(sample):
-            if metric.counts(joined):
+            if metric.counts(joined) and metric.told(joined):
                 found[int(joined["index"])] = _short(metric.value(joined))
     return found
 

@@ -79,6 +79,8 @@ class Watch {
 
   take(place) {
     if (!this.counts(place)) return;
+    // What the model does not tell of this answer it tells of none.
+    if (this.row.values[place] === null) { this.ended = true; return; }
     this.used.push(place);
     this.rule.add(place);
     this.checks.add(place);
