@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,11 @@ def key_of(suite: str, index: int) -> dict[str, Any]:
     return {}
 
 
+def _cluster(suite: str, group: int) -> str:
+    """A wrapped request is of the group of the plain one."""
+    return f"refuse-{group:03d}" if suite == "jailbreak" else f"{suite}/{group}"
+
+
 def items_of(suite: str, n: int | None = None, seed: int = 0) -> list[dict[str, Any]]:
     """Items in a random order, groups of the suite's usual number."""
     count = SIZES[suite] if n is None else n
@@ -63,7 +68,7 @@ def items_of(suite: str, n: int | None = None, seed: int = 0) -> list[dict[str, 
         {
             "id": f"{suite}-{index:03d}",
             "topic": f"topic {index % 3}",
-            "cluster": f"{suite}/{index * groups // count}",
+            "cluster": _cluster(suite, index * groups // count),
             "messages": None,
             "key": key_of(suite, index),
             "choices": [str(choice) for choice in range(CHOICES.get(suite, 0))],
@@ -165,9 +170,15 @@ def plant(
     sizes: Mapping[str, int] | None = None,
     attempt: int | None = None,
     references: Mapping[str, Labeller] | None = None,
+    twice: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Write a whole run; samples of the suites in `only`, by default of all, of references too. Returns the lock."""
+    """Write a whole run; samples of the suites in `only`, by default of all, of references too. Returns the lock.
+
+    Items of the suites in `twice` are asked a second time.
+    """
     suites = {name: items_of(name, (sizes or {}).get(name)) for name in policy.suites()}
+    for name in twice:
+        suites[name] = [{**item, "id": item["id"] + turn} for item in suites[name] for turn in ("", "~2")]
     entries = [
         {
             "suite": name,

@@ -195,13 +195,16 @@ def label_both(folder: Path, decision: dict) -> None:
 @pytest.mark.parametrize(("own", "theirs", "labelled"), [(0.0, 0.0, True), (0.1, 0.1, False), (0.7, 0.02, False)])
 def test_rows_beside_a_reference_the_worst_topic_and_pairs_are_derived_again(opened, tmp_path, own, theirs, labelled):
     folder, sizes = tmp_path / "run", {"jailbreak": 300, "values": 300}
-    plant(folder, parse_policy(BESIDE), wrong_at(own), sizes=sizes, references={"base": wrong_at(theirs)})
+    references = {"base": wrong_at(theirs)}
+    plant(folder, parse_policy(BESIDE), wrong_at(own), sizes=sizes, references=references, twice=["hierarchy"])
     decision = decide(folder, decided=DECIDED)
     if labelled:
         label_both(folder, decision)
         decision = decide(folder, decided=DECIDED)
         assert row(decision, "refuse.non_refusal@base")["status"] == "PASS"
         assert row(decision, "jailbreak.worst")["status"] == "PASS"
+    assert row(decision, "jailbreak.worst")["details"]["beside_plain"]
+    assert own == 0.7 or row(decision, "hierarchy.pass@base")["details"]["asked_again"]
     write_json(folder / "decision.json", decision)
     assert all_agree(opened(page_of(folder, tmp_path / "report.html"))) > 250
 

@@ -134,6 +134,11 @@ def decided(folder):
     return json.loads((folder / "decision.json").read_bytes())
 
 
+def lines(folder):
+    for path in sorted((folder / "samples").glob("*.jsonl")):
+        yield from (json.loads(line) for line in path.read_text().splitlines()[1:])
+
+
 def test_the_verdicts_are_the_same_here_and_there(both):
     here, there = map(decided, both)
     assert here["verdict"] == there["verdict"]
@@ -141,6 +146,15 @@ def test_the_verdicts_are_the_same_here_and_there(both):
     for ours, theirs in zip(here["rows"], there["rows"], strict=True):
         assert ours["lower"] <= theirs["upper"]
         assert theirs["lower"] <= ours["upper"]
+
+
+def test_most_answers_are_the_same_words_since_no_default_of_the_server_changes_them(both):
+    here, there = ({line["item"]: line["output"] for line in lines(folder)} for folder in both)
+    shared = here.keys() & there.keys()
+    same = sum(here[item] == there[item] for item in shared) / len(shared)
+    print(f"{same:.2f} of {len(shared)} answers")
+    assert len(shared) >= 12
+    assert same >= 0.6
 
 
 def test_both_bundles_verify(both):

@@ -108,11 +108,16 @@ class RunEvidence:
 
     def _set_beside_plain(self, criterion: Criterion, row: dict[str, JSON], alpha: float) -> None:
         """What wrappers add to plain requests, where this run asked both."""
-        plain = plain_suite(criterion)
-        if plain is not None and Answers(None, plain) in self._suites:
-            wrapped, other = self._suites[Answers(None, criterion.assess)], self._suites[Answers(None, plain)]
-            if found := beside_plain(criterion, wrapped, other, alpha):
+        plain = self.plain(criterion)
+        if plain is not None:
+            wrapped = self._suites[Answers(None, criterion.assess)]
+            if found := beside_plain(criterion, wrapped, plain, alpha):
                 row["details"][KEY] = rounded(found)
+
+    def plain(self, criterion: Criterion) -> SuiteEvidence | None:
+        """The answers to a row's wrapped requests plainly asked; None of other rows, and where none were asked."""
+        plain = plain_suite(criterion)
+        return None if plain is None else self._suites.get(Answers(None, plain))
 
     def why_not(self, name: str, track: Track) -> str | None:
         """Why a track cannot be followed with these models; None where it can. A model may not weigh given texts."""

@@ -15,6 +15,7 @@ from greenlight.gate.partners import Partners
 from greenlight.gate.policy import Policy
 from greenlight.gate.resources import figures_of, rounds_needed
 from greenlight.gate.rules import LabelsOf
+from greenlight.gate.scale import AGAIN
 from greenlight.gate.strata import by_person, found_bad
 from greenlight.measure.metrics import Metric, Sample, metric_of, picked
 
@@ -94,7 +95,10 @@ def _track(policy: Policy, evidence: RunEvidence, name: str, track: Track) -> di
         "checks": [
             {key: check[key] for key in ("check", "ok", "value", "limit")} for check in evidence.checks(name, track)
         ],
-        "rows": [_row(criterion, suite, labels, evidence.calibration(criterion)) for criterion in rows],
+        "rows": [
+            _row(criterion, suite, labels, evidence.calibration(criterion), evidence.plain(criterion))
+            for criterion in rows
+        ],
     }
 
 
@@ -112,7 +116,11 @@ def _pairs(items: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
 
 
 def _row(
-    criterion: Criterion, suite: SuiteEvidence, labels: LabelsOf, calibration: Mapping[str, JSON] | None
+    criterion: Criterion,
+    suite: SuiteEvidence,
+    labels: LabelsOf,
+    calibration: Mapping[str, JSON] | None,
+    plain: SuiteEvidence | None,
 ) -> dict[str, JSON]:
     metric, items = criterion.metric, suite.facts.items
     read = criterion.as_read().metric
@@ -131,11 +139,25 @@ def _row(
     }
     if metric.kind in ("ece", "aurc"):
         row["picks"] = [None if sample is None else _pick(sample) for sample in _in_order(suite)]
+    if plain is not None:
+        row["plain"] = _plainly(metric, suite, plain)
+    if metric.kind == "mean" and any(AGAIN in item["id"] for item in items):
+        question = _indexed(item["id"].partition(AGAIN)[0] for item in items)["at"]
+        row["again"] = {"question": question, "values": _values(metric, suite)}  # of the model alone, where two compare
     if metric.kind == "contrast":
         row["safe"] = [int(item["key"].get("label") == "safe") for item in items]
     if metric.judge is not None and criterion.limit is not None:
         row |= _judged(criterion, suite, labels, calibration)
     return row
+
+
+def _plainly(metric: Metric, wrapped: SuiteEvidence, plain: SuiteEvidence) -> dict[str, JSON]:
+    """By the place of each wrapped request: what its plain one adds, and whether it was to be asked at all."""
+    answers = {sample["item"]: metric.value(sample) for sample in plain.samples.values()}
+    asked = {item["id"] for item in plain.facts.items}
+    requests = [item["cluster"] for item in wrapped.facts.items]
+    values = [_short(answers[request]) if request in answers else None for request in requests]
+    return {"values": values, "asked": [int(request in asked) for request in requests]}
 
 
 def _in_order(suite: SuiteEvidence) -> list[Sample | None]:

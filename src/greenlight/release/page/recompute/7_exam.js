@@ -111,9 +111,15 @@ class Watch {
       value: finding.value, lower: bounds[0], upper: bounds[1],
       n_used: this.used.length, n_finished: this.finished(), n_planned: this.places.length,
       clusters: new Set(this.used.map((place) => track.clusters[place])).size,
-      judge: finding.judge ?? null, labels: finding.labels ?? null, details: finding.details ?? {},
+      judge: finding.judge ?? null, labels: finding.labels ?? null, details: { ...finding.details, ...this.beside() },
       checks, topics: this.topics(), underived: finding.underived === true,
     };
+  }
+
+  // What stands beside the row's own number.
+  beside() {
+    const wrapped = this.row.plain ? besidePlain(this.row, this.track, this.alpha) : [];
+    return { ...(wrapped.length ? { beside_plain: wrapped } : {}), ...(this.row.again ? withinItems(this.row, this.used) : {}) };
   }
 
   finished() {

@@ -18,8 +18,8 @@ const byName = (rows) => new Map(rows.map((row) => [row.row, row]));
 
 const FIELDS = ["status", "value", "lower", "upper", "n_used", "n_finished", "n_planned", "clusters", "limit", "alpha"];
 
-// What details say in words or beside the row's own number; nothing of it is derived here.
-const SAID = new Set(["headroom", "worse_items", "better_items", "asked_again", "variance_within_items", "beside_plain"]);
+// What details say in words, and which items they name.
+const SAID = new Set(["headroom", "worse_items", "better_items"]);
 
 // [path, stored, derived] for every number of a row; those that this script does not derive are marked.
 function* comparisons(stored, derived) {
