@@ -11,10 +11,12 @@ import pytest
 import torch
 import transformers
 
+from greenlight.compose.converting import Wish, convert
 from greenlight.model.load import load_decoder
 from greenlight.ops import native
 from greenlight.ops.numpy_ops import NumpyOps
 from tests.builders import all_logits
+from tests.witness.llama_cpp_logits import llama_cpp_logits
 
 transformers.logging.set_verbosity_error()
 # peft 0.21 still asks for what transformers 5.23 has renamed; nothing of it is about adapters.
@@ -25,6 +27,9 @@ if native.available():
     OPS["native"] = partial(native.NativeOps, kv="f32")
 TOLERANCE = 1e-4
 """Largest difference of logits, relative to the largest logit."""
+
+LLAMA_CPP_TOLERANCE = 1e-3
+"""The same of llama.cpp's, which looks some functions up in float16."""
 
 SIZES: dict[str, Any] = {
     "hidden_size": 64,
@@ -54,25 +59,51 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_logits_with_an_adapter_are_pefts(tmp_path, family, settings):
+def adapted(path, family, settings, **more):
+    """A random base and adapter of it, saved by peft; tokens, and what peft makes of them."""
     model_type, changes = FAMILIES[family]
     torch.manual_seed(len(settings))
-    config = transformers.AutoConfig.for_model(model_type, **{**SIZES, "tie_word_embeddings": False, **changes})
+    config = transformers.AutoConfig.for_model(model_type, **{**SIZES, "tie_word_embeddings": False, **changes, **more})
     model = transformers.AutoModelForCausalLM.from_config(config).eval()
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
-    model.save_pretrained(tmp_path / "base")
+    model.save_pretrained(path / "base")
     adapted = peft.get_peft_model(model, peft.LoraConfig(**SETTINGS[settings])).eval()
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data += 0.1 * torch.randn_like(parameter)
-    adapted.save_pretrained(tmp_path / "adapter")
+    adapted.save_pretrained(path / "adapter")
     tokens = np.random.default_rng(0).integers(config.vocab_size, size=24)
+    return tokens, logits_of(adapted, tokens)
+
+
+def logits_of(model, tokens):
     with torch.no_grad():
-        expected = adapted(torch.tensor(tokens)[None]).logits[0].float().numpy()
+        return model(torch.tensor(tokens)[None]).logits[0].float().numpy()
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_logits_with_an_adapter_are_pefts(tmp_path, family, settings):
+    tokens, expected = adapted(tmp_path, family, settings)
     for make in OPS.values():
         for how in ("merged", "beside"):
             decoder = load_decoder(tmp_path / "base", make(), adapter=tmp_path / "adapter", how=how)
             np.testing.assert_allclose(all_logits(decoder, tokens), expected, atol=TOLERANCE * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [*((family, "every linear") for family in FAMILIES), ("llama", "norms and the head whole")],
+)
+def test_what_is_merged_and_written_is_pefts_in_transformers_and_in_llama_cpp(tmp_path, family, settings, monkeypatch):
+    monkeypatch.setenv("GREENLIGHT_HOME", str(tmp_path / "home"))
+    tokens, expected = adapted(tmp_path, family, settings, tie_word_embeddings=family == "gemma3")
+    reference = f"{tmp_path / 'base'}+{tmp_path / 'adapter'}"
+    for target in ("merged", "merged.gguf"):
+        convert(reference, tmp_path / target, Wish(tokenizer=False))
+    merged = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    most = np.abs(expected).max()
+    np.testing.assert_allclose(logits_of(merged.eval(), tokens), expected, atol=TOLERANCE * most)
+    theirs = llama_cpp_logits(tmp_path / "merged.gguf", tokens)
+    np.testing.assert_allclose(theirs, expected, atol=LLAMA_CPP_TOLERANCE * most)
