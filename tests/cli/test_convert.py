@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from greenlight.evidence import read_json, sha256_file
+from greenlight.hub import adapter_digests, digest_of
+from greenlight.model.checkpoint import open_checkpoint
+from tests.model.test_adapter import deltas, write_adapter
 
 
 @pytest.fixture
@@ -53,3 +57,14 @@ def test_what_cannot_be_is_said_and_leaves_nothing(run, chat_model, tmp_path, mo
     assert (code, out) == (status, "")
     assert said in err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_merged_model_prints_the_digests_of_base_and_adapter(run, chat_model, tmp_path):
+    weights = {name: np.empty(tensor.shape) for name, tensor in open_checkpoint(chat_model).tensors.items()}
+    adapter = write_adapter(tmp_path / "tuned", deltas(weights))
+    code, out, _ = run("convert", f"{chat_model}+{adapter}", tmp_path / "m.gguf", "--no-report")
+    assert code == 0
+    lines = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("  ")}
+    assert lines["base"] == [sha256_file(chat_model)]
+    assert lines["adapter"] == [digest_of(adapter_digests(adapter))]
+    assert "tuned was added in float32" in " ".join(lines["note"])

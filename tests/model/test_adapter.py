@@ -9,7 +9,7 @@ from greenlight.errors import FormatError, GreenlightError, UnsupportedError
 from greenlight.model.adapter import read_adapter
 from greenlight.model.adapting import adapt
 from greenlight.model.checkpoint import open_checkpoint
-from greenlight.model.load import load_decoder
+from greenlight.model.load import describe, load_decoder
 from greenlight.ops import select_ops
 from greenlight.ops.native import available
 from tests.builders import (
@@ -348,3 +348,16 @@ def test_numbers_that_no_float_holds_are_refused(tmp_path, weights, name):
     adapter = write_adapter(tmp_path / "adapter", deltas(weights), **{name: 10**400})
     with pytest.raises(FormatError, match="impossible value"):
         read_adapter(adapter)
+
+
+def test_the_memory_plan_counts_sums_in_float32_and_deltas_beside(tmp_path, config, weights):
+    pairs = deltas(weights, ("q_proj",))
+    adapter = read_adapter(write_adapter(tmp_path / "a", pairs))
+    folder = write_llama_folder(tmp_path / "hf", config, weights, "BF16")
+    file = write_llama_gguf(tmp_path / "m.gguf", config, weights, "Q8_0")
+    for path, more in (
+        (folder, sum(2 * b.shape[0] * a.shape[1] for a, b in pairs.values())),
+        (file, sum(a.nbytes + b.nbytes for a, b in pairs.values())),
+    ):
+        plain, adapted = open_checkpoint(path), adapt(open_checkpoint(path), adapter).checkpoint
+        assert describe(adapted).memory(64).weights_bytes - describe(plain).memory(64).weights_bytes == more

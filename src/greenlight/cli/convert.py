@@ -15,7 +15,8 @@ from greenlight.evidence import JSON
 @verb(
     "convert",
     examples="greenlight convert smollm2 smollm2-q8.gguf --type Q8_0\n\ngreenlight convert smollm2 ./smollm2-hf\n\n"
-    "greenlight convert ./mine mine.gguf --type Q4_K --calibrate notes.txt",
+    "greenlight convert ./mine mine.gguf --type Q4_K --calibrate notes.txt\n\n"
+    "greenlight convert smollm2+./my-adapter merged.gguf",
 )
 def convert(
     ref: Ref,
@@ -68,6 +69,7 @@ def _text(value: Mapping[str, JSON], target: Path) -> str:
         lines += _measured(value["measured"])
     lines += [
         f"  source           {source['sha256']}",
+        *(f"  {part:<16} {source[part]['sha256']}" for part in ("base", "adapter") if part in source),
         f"  target           {made['sha256']}",
         f"  report           {value['id']}  {target}.identity.json",
         *(f"  note             {note}" for note in value["notes"]),

@@ -51,20 +51,24 @@ def adapt(checkpoint: Checkpoint, adapter: Adapter, how: How = "auto") -> Adapte
     checkpoint = _with_replaced(checkpoint, adapter)
     _check_homes(checkpoint, adapter)
     made: dict[str, Callable[[], Tensor]] = {}
+    packed_bytes: dict[str, int] = {}
     merged, beside, widened = list[str](), list[str](), list[str]()
     for module, delta in adapter.deltas.items():
         name = f"{module}.weight"
-        quantised = checkpoint.tensors[name].type.quantised
+        stored = checkpoint.tensors[name]
+        quantised = stored.type.quantised
         # The head's delta is always merged: log-probabilities are taken of its products without keeping them.
         if how == "merged" or (how == "auto" and not quantised) or name == _HEAD:
             made[name] = partial(_merged, checkpoint, name, delta)
+            packed_bytes[name] = 4 * stored.n_values
             merged.append(module)
             if quantised:
                 widened.append(module)
         else:
             made[name] = partial(_beside, checkpoint, name, delta)
+            packed_bytes[name] = stored.n_bytes + delta.a.nbytes + delta.b.nbytes
             beside.append(module)
-    adapted = replace(checkpoint, made={**checkpoint.made, **made})
+    adapted = replace(checkpoint, made={**checkpoint.made, **made}, packed_bytes=packed_bytes)
     return Adapted(adapted, tuple(merged), tuple(beside), tuple(widened))
 
 

@@ -48,6 +48,9 @@ class Checkpoint(Mapping[str, Tensor]):
     made: Mapping[str, Callable[[], Tensor]] = field(default_factory=dict)
     """How tensors are made that the folder has in parts or in another order."""
 
+    packed_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that a tensor takes packed, where its adapter makes them other than those stored."""
+
     unread: tuple[str, ...] = field(default=())
     """Fields of config.json that no part of the computation reads."""
 

@@ -27,7 +27,7 @@ class StoredSizes:
     """What of a model's size on disk decides what it takes in memory."""
 
     n_bytes: int
-    """Bytes of its weights."""
+    """Bytes of its weights, with what an adapter adds."""
 
     n_parameters: int
     """Their values."""
@@ -104,7 +104,7 @@ def stored_sizes(checkpoint: Checkpoint) -> StoredSizes:
     n_bytes, n_values_of, gathered = Counter[str](), Counter[str](), Counter[str]()
     for name, tensor in checkpoint.tensors.items():
         piece = ".".join(name.split(".")[:3]) if name.startswith("model.layers.") else name
-        n_bytes[piece] += tensor.n_bytes
+        n_bytes[piece] += checkpoint.packed_bytes.get(name, tensor.n_bytes)
         n_values_of[piece] += tensor.n_values
         gathered[piece] += tensor.n_bytes if name in checkpoint.made else 0
     # The embedding is packed by pointing at it, unless it is the head.
