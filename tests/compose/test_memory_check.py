@@ -12,9 +12,10 @@ from greenlight.cli.inspect import _measured
 from greenlight.compose import inspection, memory_check
 from greenlight.compose.converting import convert
 from greenlight.compose.inspection import inspect
-from greenlight.compose.memory_check import Asked, compared, measure_memory
+from greenlight.compose.memory_check import Asked, compared, measure_memory, tokens_written
 from greenlight.errors import EngineError, UnsupportedError, UsageError
 from greenlight.model.load import describe
+from greenlight.model.memory import STEP_ROWS
 from tests.chat_model import tiny_chat_model
 from tests.model.families import config_of, random_folder
 
@@ -93,6 +94,21 @@ def test_windows_shared_by_many_sequences_add_one_step_and_not_one_each(plan, tm
         for n in (1, 16)
     )
     assert many < 5 * one
+
+
+@pytest.mark.parametrize(("context", "sequences"), [(2048, 1), (2048, 8), (512, 24), (64, 2), (4096, 16)])
+def test_all_sequences_are_there_at_once(context, sequences):
+    """Steps alone are counted: whoever is read first still writes when the last one begins to."""
+    written = tokens_written(context, sequences)
+    left, ages = [context - written] * sequences, [0] * sequences
+    while left[-1] > 0:
+        rows = STEP_ROWS - sum(age > 0 for age in ages)
+        ages = [age + (age > 0) for age in ages]
+        for number in range(sequences):
+            read = min(rows, left[number])
+            rows, left[number] = rows - read, left[number] - read
+            ages[number] = ages[number] or int(left[number] <= 0)
+    assert ages[0] < written < context
 
 
 # Held against real memory; seconds each

@@ -24,7 +24,7 @@ from greenlight.formats.tensors import release_freed
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.kv_groups import group_layers, kv_groups
 from greenlight.model.load import load_decoder
-from greenlight.model.memory import MemoryPlan
+from greenlight.model.memory import STEP_ROWS, MemoryPlan
 from greenlight.ops import select_ops
 from greenlight.ops.protocol import PAGE_SIZE
 
@@ -32,7 +32,7 @@ MEASURED_CONTEXT = 2048
 """Positions that are measured unless others are asked for, or as many as the model reads."""
 
 DECODED = 16
-"""Tokens that each sequence writes; the rest of its positions are read."""
+"""Tokens that a sequence writes at least; most of its positions are read."""
 
 TOLERANCE, SLACK_BYTES = 0.2, 8 << 20
 """A part is as planned within a fifth of what was planned, or within 8 MiB."""
@@ -186,7 +186,7 @@ def _take(asked: Asked) -> dict[str, JSON]:
 
 def _answer(engine: Engine, context: int, sequences: int) -> None:
     """Fill `context` positions of each sequence: most are read, the last ones written."""
-    decoded = min(DECODED, context - 1)
+    decoded = min(tokens_written(context, sequences), context - 1)
     sampling = SamplingParams(max_tokens=decoded, ignore_eos=True)
     vocabulary = min(engine.limits.vocab_size, engine.tokenizer.vocab_size)
     requests = []
@@ -195,6 +195,15 @@ def _answer(engine: Engine, context: int, sequences: int) -> None:
         requests.append(GenerateRequest(id=str(number), prompt=prompt, sampling=sampling))
     for _ in engine.generate(requests):
         pass
+
+
+def tokens_written(context: int, sequences: int) -> int:
+    """Tokens that each sequence writes: enough for the first to be there still when the last has been read.
+
+    Each step reads what room the tokens being written leave it; sequences that ended early would hold nothing, and a
+    plan for all at once could not be held against them.
+    """
+    return DECODED + -(-context * sequences // max(1, STEP_ROWS - sequences))
 
 
 def _held() -> Held:
