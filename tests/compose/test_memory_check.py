@@ -37,6 +37,7 @@ def taken(plan, **changes):
         "kv_bytes": plan.kv_bytes,
         "activations_bytes": plan.activations_bytes,
         "running_bytes": plan.total_bytes - plan.mapped_bytes,
+        "looked_up_bytes": 9 << 20,
         "pages": {("all" if k.window is None else str(k.window)): k.kv_bytes // plan.page_bytes for k in plan.kv_kinds},
     }
     return json.loads(json.dumps(found | changes))

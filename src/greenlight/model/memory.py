@@ -187,7 +187,8 @@ def _kind(
 def _activations(config: ModelConfig, layers: Sequence[KVSpec], context: int, sequences: int, *, wide: bool) -> int:
     heads = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
     rows = min(STEP_ROWS, context * sequences)
-    values = rows * (4 * config.dim + heads + _feed_forward(config)) + sequences * config.vocab_size
+    # Logits twice: as they are computed, and as they are handed out.
+    values = rows * (4 * config.dim + heads + _feed_forward(config)) + 2 * sequences * config.vocab_size
     if wide:
         # Scores of some queries over all that they see, and twice more on the way through the softmax.
         reach = max(context if layer.window is None else min(context, layer.window + rows) for layer in layers)
