@@ -141,7 +141,7 @@ def _measured(found: dict[str, Any]) -> list[str]:
         lines.append(f"    {part['name']:<34}{sizes}{ratio:>8}{off}")
     lines.append(f"    beside it Python, libraries and tokenizer took {_mb(found['program_bytes'])}")
     if found["looked_up_bytes"]:
-        lines.append(f"    {_mb(found['looked_up_bytes'])} of the file were read as rows of the embedding, and can be let go")
+        lines.append(f"    {_mb(found['looked_up_bytes'])} of the file hold rows of the embedding, and can be let go")
     if found["mapped_bytes"]:
         lines.append(f"    {_mb(found['mapped_bytes'])} of embedding stay in the file: rows are read as they are used")
     within = f"within {tolerance['ratio']:.0%} or {tolerance['bytes'] / (1 << 20):.0f} MiB"
