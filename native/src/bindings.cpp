@@ -224,7 +224,7 @@ void bind_packing(nb::module_& m) {
 
 void bind_context(nb::module_& m) {
     nb::class_<Context>(m, "Context")
-        .def(nb::init<const std::string&>(), "isa"_a)
+        .def(nb::init<const std::string&, bool>(), "isa"_a, "exact"_a = false)
         .def_prop_ro("isa", &Context::isa)
         .def_prop_ro("idle_bytes", &Context::idle_bytes)
         .def("begin", begin, "pages"_a, "tokens"_a, "starts"_a, "past"_a, "page_tables"_a, "outputs"_a)

@@ -1,5 +1,7 @@
 #include "dispatch.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 
 #if defined(__x86_64__)
@@ -52,8 +54,41 @@ Features detect() {
 }
 #endif
 
+// Every feature there is, by name; the choice rests on these.
+struct Named {
+    const char* name;
+    bool Features::* has;
+};
+constexpr Named kNamed[] = {{"avx2", &Features::avx2},     {"fma", &Features::fma},
+                            {"f16c", &Features::f16c},     {"avx512", &Features::avx512},
+                            {"avx512vnni", &Features::vnni}, {"dotprod", &Features::dotprod}};
+
+// Takes a feature away. Nothing here can give one.
+void take_away(Features& features, const std::string& name) {
+    for (const Named& named : kNamed) {
+        if (name != named.name) continue;
+        features.*named.has = false;
+        return;
+    }
+    throw std::invalid_argument("GREENLIGHT_CPU_WITHOUT names a feature that no kernels ask for: '" + name + "'");
+}
+
+// What the CPU has, less what GREENLIGHT_CPU_WITHOUT names, separated by commas.
+Features usable_features() {
+    static const Features found = detect();
+    Features features = found;
+    const char* without = std::getenv("GREENLIGHT_CPU_WITHOUT");
+    std::string names = without ? without : "";
+    while (!names.empty()) {
+        const size_t end = std::min(names.find(','), names.size());
+        if (end) take_away(features, names.substr(0, end));
+        names.erase(0, end + 1);
+    }
+    return features;
+}
+
 std::vector<const Kernels*> usable_kernels() {
-    static const Features features = detect();
+    const Features features = usable_features();
     std::vector<const Kernels*> usable;
 #if defined(__x86_64__)
     const bool avx2 = features.avx2 && features.fma && features.f16c;
@@ -75,14 +110,11 @@ std::vector<std::string> usable_isas() {
 }
 
 std::vector<std::string> cpu_features() {
-    const Features found = detect();
+    const Features found = usable_features();
     std::vector<std::string> names;
-    if (found.avx2) names.emplace_back("avx2");
-    if (found.fma) names.emplace_back("fma");
-    if (found.f16c) names.emplace_back("f16c");
-    if (found.avx512) names.emplace_back("avx512");
-    if (found.vnni) names.emplace_back("avx512vnni");
-    if (found.dotprod) names.emplace_back("dotprod");
+    for (const Named& named : kNamed) {
+        if (found.*named.has) names.emplace_back(named.name);
+    }
     return names;
 }
 

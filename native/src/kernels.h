@@ -5,15 +5,20 @@
 
 namespace greenlight {
 
-// One product of activations with a linear. `quant` and `floats` hold the same rows; only what the weights need is
-// there.
+// Rows of int8 activations in panels.
+struct QuantRows {
+    int8_t* quant;
+    float* meta;
+    float* half_meta;  // null where no kind wants it
+};
+
+// One product of activations with a linear. `high` and `floats` hold the same rows; only what the weights need is
+// there. `low` holds what rounding took from `high`, in the same way; null where that is let go.
 struct LinearJob {
     int k;
     Panels quant_panels, float_panels;
-    const int8_t* quant;
-    const float* quant_meta;
-    const float* half_meta;  // null where no kind wants it
-    const float* floats;
+    QuantRows high, low;
+    float* floats;
     float* out;
     size_t out_stride;
     int out_column;         // column of the linear that lands at out[0]

@@ -461,24 +461,33 @@ struct Tiles {
     int count;
 };
 
+static constexpr int kMostRows = kNarrowRows > kFloatWideRows ? kNarrowRows : kFloatWideRows;
+// Room for two tiles of a panel, and for the second tile that a kernel writes though only one was asked for.
+static constexpr int kResults = 3 * kMostRows * kLanes;
+
+static void multiply_quant(const LinearJob& job, const QuantRows& x, const Tiles& tiles, int panel, float* results) {
+    const int n_blocks = job.k / kBlock;
+    const int64_t row = job.quant_panels.first_row(panel);
+    const float* halves = x.half_meta ? x.half_meta + row * n_blocks * kHalfWords : nullptr;
+    const QuantKernel kernel = find_quant(tiles.kind, job.quant_panels.size(panel), job.wide);
+    kernel(tiles.data[0], tiles.data[1], x.quant + row * job.k, x.meta + row * n_blocks * kMetaWords, halves, n_blocks,
+           results);
+}
+
 static void multiply(const LinearJob& job, const Tiles& tiles, int panel, float* results) {
     if (is_quantised(tiles.kind)) {
-        const int n_blocks = job.k / kBlock, rows = job.quant_panels.size(panel);
-        const int64_t row = job.quant_panels.first_row(panel);
-        const float* meta = job.quant_meta + row * n_blocks * kMetaWords;
-        const float* halves = job.half_meta ? job.half_meta + row * n_blocks * kHalfWords : nullptr;
-        const QuantKernel kernel = find_quant(tiles.kind, rows, job.wide);
-        kernel(tiles.data[0], tiles.data[1], job.quant + row * job.k, meta, halves, n_blocks, results);
+        multiply_quant(job, job.high, tiles, panel, results);
+        if (!job.low.quant) return;
+        alignas(64) float rest[kResults];
+        multiply_quant(job, job.low, tiles, panel, rest);
+        const int n = (job.wide ? kWideTiles : 1) * job.quant_panels.size(panel) * kLanes;
+        for (int i = 0; i < n; i += kLanes) store(results + i, load(results + i) + load(rest + i));
         return;
     }
     const int64_t row = job.float_panels.first_row(panel);
     const FloatKernel kernel = find_float(tiles.kind, job.float_panels.size(panel), job.wide);
     kernel(tiles.data[0], tiles.data[1], job.floats + row * job.k, job.k, results);
 }
-
-static constexpr int kMostRows = kNarrowRows > kFloatWideRows ? kNarrowRows : kFloatWideRows;
-// Room for two tiles of a panel, and for the second tile that a kernel writes though only one was asked for.
-static constexpr int kResults = 3 * kMostRows * kLanes;
 
 static Tiles take(const LinearJob& job, Kind kind, const uint8_t* first, const uint8_t* second, uint8_t* scratch) {
     Tiles tiles{kind, {first, second}, second ? 2 : 1};

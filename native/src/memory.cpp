@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -20,6 +21,18 @@ struct Chunk {
 
 }  // namespace
 
+#if defined(GREENLIGHT_EXACT_MEMORY)
+// For sanitizers: they know where memory ends that comes from operator new, and nothing of mappings.
+Block::Block(size_t bytes, bool) : bytes_(bytes) {
+    if (!bytes) return;
+    data_ = mapping_ = ::operator new(bytes, std::align_val_t{64});
+    std::memset(data_, 0, bytes);
+}
+
+Block::~Block() {
+    if (mapping_) ::operator delete(mapping_, std::align_val_t{64});
+}
+#else
 Block::Block(size_t bytes, bool large_pages) : bytes_(bytes) {
     if (!bytes) return;
     mapping_bytes_ = large_pages ? bytes + kLargePage : bytes;
@@ -41,6 +54,7 @@ Block::Block(size_t bytes, bool large_pages) : bytes_(bytes) {
 Block::~Block() {
     if (mapping_) munmap(mapping_, mapping_bytes_);
 }
+#endif
 
 Block::Block(Block&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
@@ -56,6 +70,17 @@ Block& Block::operator=(Block&& other) noexcept {
     return *this;
 }
 
+#if defined(GREENLIGHT_EXACT_MEMORY)
+std::shared_ptr<uint8_t> allocate_weights(size_t bytes) {
+    auto block = std::make_shared<Block>(bytes);
+    uint8_t* data = block->as();
+    return std::shared_ptr<uint8_t>(std::move(block), data);
+}
+
+Block Arena::take(size_t floats) { return Block(floats * sizeof(float)); }
+
+void Arena::give(Block) {}
+#else
 std::shared_ptr<uint8_t> allocate_weights(size_t bytes) {
     static std::weak_ptr<Chunk> open;
     const size_t rounded = (bytes + 63) / 64 * 64;
@@ -92,6 +117,7 @@ void Arena::give(Block block) {
     if (idle_.size() >= kMostIdle) idle_.erase(idle_.begin());
     idle_.push_back(std::move(block));
 }
+#endif
 
 size_t Arena::idle_bytes() const {
     std::lock_guard lock(mutex_);

@@ -29,11 +29,16 @@ class Block {
     // At least so many bytes; contents are lost when it grows.
     template <class T>
     T* at_least(size_t count) {
-        if (count * sizeof(T) > bytes_) *this = Block(count * sizeof(T) + count * sizeof(T) / 4);
+        if (count * sizeof(T) > bytes_) *this = Block(count * sizeof(T) + (kExact ? 0 : count * sizeof(T) / 4));
         return as<T>();
     }
 
   private:
+#if defined(GREENLIGHT_EXACT_MEMORY)
+    static constexpr bool kExact = true;  // nothing to spare: see CMakeLists.txt
+#else
+    static constexpr bool kExact = false;
+#endif
     void* data_ = nullptr;
     size_t bytes_ = 0;
     void* mapping_ = nullptr;  // data_ begins at a boundary inside it

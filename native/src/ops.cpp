@@ -61,7 +61,7 @@ void Pages::copy(int source, int target) {
     std::memmove(storage_.as() + target * bytes, storage_.as() + source * bytes, bytes);
 }
 
-Context::Context(const std::string& isa) : kernels_(find_kernels(isa)) {}
+Context::Context(const std::string& isa, bool exact) : kernels_(find_kernels(isa)), exact_(exact) {}
 
 void Context::check(const Step& step) const {
     need(step.owner == this, "this step was begun by other operations");

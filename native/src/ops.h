@@ -134,9 +134,16 @@ struct Logprobs {
     std::vector<uint8_t> greedy;
 };
 
+// Where int8 activations are kept.
+struct QuantMemory {
+    Block quant, meta, half_meta;
+    QuantRows room(size_t values, bool halves);
+};
+
 class Context {
   public:
-    explicit Context(const std::string& isa);
+    // `exact`: activations of quantised weights keep what rounding to int8 takes from them, in a second int8.
+    explicit Context(const std::string& isa, bool exact = false);
 
     std::string isa() const { return kernels_.name; }
 
@@ -197,10 +204,12 @@ class Context {
     }
 
     const Kernels& kernels_;
+    const bool exact_;
     std::shared_ptr<Arena> arena_ = std::make_shared<Arena>();
     uint64_t step_ = 0;
     // Scratch memory: it belongs to whoever holds the pool's lock.
-    Block quant_, meta_, half_meta_, floats_, strip_, queries_, scores_, per_thread_;
+    QuantMemory high_, low_;
+    Block floats_, strip_, queries_, scores_, per_thread_;
     size_t per_thread_bytes_ = 0;
 };
 

@@ -27,7 +27,32 @@ void each_segment(const Linear& weight, int first, int last, const Fn& fn) {
     }
 }
 
+// Where a panel begins that holds this row first.
+QuantRows panel_at(const QuantRows& rows, int first, int k) {
+    if (!rows.quant) return {};
+    const size_t values = static_cast<size_t>(first) * k, blocks = values / kBlock;
+    return {rows.quant + values, rows.meta + blocks * kMetaWords,
+            rows.half_meta ? rows.half_meta + blocks * kHalfWords : nullptr};
+}
+
+// What rounding to int8 took from one row of a panel. One piece of code for every instruction set: so are its bits.
+void remainder_of(const float* x, int k, int place, int height, const QuantRows& panel, float* rest) {
+    for (int b = 0; b < k / kBlock; ++b) {
+        const float scale = panel.meta[(b * kMetaWords + kScale) * height + place];
+        for (int j = 0; j < kBlock / 4; ++j) {
+            const int8_t* four = panel.quant + ((b * (kBlock / 4) + j) * static_cast<int64_t>(height) + place) * 4;
+            for (int i = 0; i < 4; ++i, ++x, ++rest) *rest = *x - scale * static_cast<float>(four[i]);
+        }
+    }
+}
+
 }  // namespace
+
+QuantRows QuantMemory::room(size_t values, bool halves) {
+    QuantRows rows{quant.at_least<int8_t>(values), meta.at_least<float>(values / kBlock * kMetaWords), nullptr};
+    if (halves) rows.half_meta = half_meta.at_least<float>(values / kBlock * kHalfWords);
+    return rows;
+}
 
 LinearJob Context::plan(int rows, const Linear& weight) {
     LinearJob job{};
@@ -39,13 +64,10 @@ LinearJob Context::plan(int rows, const Linear& weight) {
     job.quant_panels = Panels::split(rows, quant_rows);
     job.float_panels = Panels::split(rows, float_rows);
     const size_t values = static_cast<size_t>(rows) * weight.k;
-    if (weight.quantised) {
-        job.quant = quant_.at_least<int8_t>(values);
-        job.quant_meta = meta_.at_least<float>(values / kBlock * kMetaWords);
-        if (weight.halves) job.half_meta = half_meta_.at_least<float>(values / kBlock * kHalfWords);
-    }
+    if (weight.quantised) job.high = high_.room(values, weight.halves);
+    if (weight.quantised && exact_) job.low = low_.room(values, weight.halves);
     if (weight.floats) job.floats = floats_.at_least<float>(values);
-    reserve_per_thread(linear_scratch_bytes(weight.k) + weight.k * sizeof(float));
+    reserve_per_thread(linear_scratch_bytes(weight.k) + 2 * weight.k * sizeof(float));
     return job;
 }
 
@@ -57,15 +79,18 @@ void Context::prepare(const LinearJob& job, const Linear& weight, const float* x
     }
     if (weight.quantised) {
         const int panel = job.quant_panels.panel_of(row), first = job.quant_panels.first_row(panel);
-        int8_t* quant = const_cast<int8_t*>(job.quant) + static_cast<size_t>(first) * job.k;
-        const size_t first_block = static_cast<size_t>(first) * (job.k / kBlock);
-        float* meta = const_cast<float*>(job.quant_meta) + first_block * kMetaWords;
-        float* halves = job.half_meta ? const_cast<float*>(job.half_meta) + first_block * kHalfWords : nullptr;
-        kernels_.quantise_row(x, job.k, row - first, job.quant_panels.size(panel), quant, meta, halves);
+        const int place = row - first, height = job.quant_panels.size(panel);
+        const QuantRows high = panel_at(job.high, first, job.k), low = panel_at(job.low, first, job.k);
+        kernels_.quantise_row(x, job.k, place, height, high.quant, high.meta, high.half_meta);
+        if (low.quant) {
+            float* rest = normed + job.k;
+            remainder_of(x, job.k, place, height, high, rest);
+            kernels_.quantise_row(rest, job.k, place, height, low.quant, low.meta, low.half_meta);
+        }
     }
     if (weight.floats) {
         const int panel = job.float_panels.panel_of(row), first = job.float_panels.first_row(panel);
-        float* panel_data = const_cast<float*>(job.floats) + static_cast<size_t>(first) * job.k;
+        float* panel_data = job.floats + static_cast<size_t>(first) * job.k;
         kernels_.float_row(x, job.k, row - first, job.float_panels.size(panel), panel_data);
     }
 }
