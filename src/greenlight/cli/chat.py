@@ -34,6 +34,7 @@ def chat(
     repetition_penalty: options.RepetitionPenalty = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the sampling noise.")] = 0,
     ops: options.Ops = None,
+    precision: options.Precision = "standard",
     pull: Pull = False,
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +50,7 @@ def chat(
     with options.usage_errors():
         sampling = replace(settings.sampling, max_tokens=max_tokens, seed=seed)
     with TerminalView("chat") as view:
-        model = load(ref, pull=pull, ops=ops, observer=view).model
+        model = load(ref, pull=pull, ops=options.computing(ops, precision), observer=view).model
     talk = Conversation(model, settings.system, sampling)
     if prompt is None and not sys.stdin.isatty():
         prompt = _piped()

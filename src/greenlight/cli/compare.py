@@ -49,6 +49,7 @@ def compare(
     temperature: options.Temperature = 0.0,
     include_harmful: options.IncludeHarmful = False,
     ops: options.Ops = None,
+    precision: options.Precision = "standard",
     pull: Pull = False,
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +68,7 @@ def compare(
             only=only.split(",") if only else None,
             minutes=minutes,
             out=out,
-            ops=ops,
+            ops=options.computing(ops, precision),
             pull=pull,
             observer=view,
         )
@@ -88,6 +89,7 @@ def drift(
     out: Out = None,
     include_harmful: options.IncludeHarmful = False,
     ops: options.Ops = None,
+    precision: options.Precision = "standard",
     pull: Pull = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 10 where a regression is shown.")] = False,
     as_json: AsJson = False,
@@ -104,7 +106,7 @@ def drift(
             only=only.split(",") if only else None,
             minutes=minutes,
             out=out,
-            ops=ops,
+            ops=options.computing(ops, precision),
             pull=pull,
             observer=view,
         )

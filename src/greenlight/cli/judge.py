@@ -34,6 +34,7 @@ def judge(
         bool, typer.Option("--whole", help="Show whole answers to the judge, not their beginning.")
     ] = False,
     ops: options.Ops = None,
+    precision: options.Precision = "standard",
     pull: Pull = False,
     as_json: AsJson = False,
 ) -> None:
@@ -54,7 +55,7 @@ def judge(
         asked=rubric,
         out=out or Path("judge.json"),
         whole=whole,
-        ops=ops,
+        ops=options.computing(ops, precision),
         pull=pull,
         observer=None if as_json else Shown(),
     )

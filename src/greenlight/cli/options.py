@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,6 +48,10 @@ ReleaseOf = Annotated[
     typer.Option("--release-of", metavar="NAME", help="Which release the ledger is about; else the model's name."),
 ]
 Ops = Annotated[str | None, typer.Option(help="native or numpy; the faster one that runs here by default.")]
+Precision = Annotated[
+    str,
+    typer.Option(help="standard, or exact: twice the integers for activations, half the speed, hardly any rounding."),
+]
 
 
 def read_references(named: list[str] | None) -> dict[str, str]:
@@ -123,6 +128,21 @@ def typed_sampling(
     values = (temperature, top_k, top_p, min_p, repetition_penalty)
     told = zip(usual.items(), values, strict=True)
     return tuple(word for (name, plain), value in told if value != plain for word in (f"--{name}", f"{value:g}"))
+
+
+def computing(ops: str | None, precision: str) -> str | None:
+    """Operations and precision as one name.
+
+    Raises:
+        UsageError: there is no such precision.
+    """
+    from greenlight.errors import UsageError
+
+    if precision not in ("standard", "exact"):
+        raise UsageError("no such precision", where="--precision", found=precision, do="use standard or exact")
+    if precision == "standard":
+        return ops
+    return f"{ops or os.environ.get('GREENLIGHT_OPS') or 'native'}+exact"
 
 
 def typed_models(reference: list[str] | None, ops: str | None) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ def lock(
     ledger: options.Ledger = None,
     release_of: options.ReleaseOf = None,
     ops: options.Ops = None,
+    precision: options.Precision = "standard",
     pull: Pull = False,
     as_json: AsJson = False,
 ) -> None:
@@ -70,13 +71,13 @@ def lock(
         ref,
         out,
         settings=settings,
-        ops=ops,
+        ops=options.computing(ops, precision),
         references=options.read_references(reference),
         ledger=ledger,
         release_of=release_of,
         pull=pull,
     )
-    models = options.typed_models(reference, ops)
+    models = options.typed_models(reference, options.computing(ops, precision))
     book = () if ledger is None else ("--ledger", str(ledger))
     emit(
         value,

@@ -31,6 +31,7 @@ def replay(
         str | None, typer.Option(metavar="REF", help="Where the model is; by default the name in the lock.")
     ] = None,
     ops: options.Ops = None,
+    precision: options.Precision = "standard",
     pull: Pull = False,
     as_json: AsJson = False,
 ) -> None:
@@ -39,7 +40,15 @@ def replay(
     from greenlight.cli.view import TerminalView
 
     with TerminalView("greenlight replay", quiet=True) as view:
-        found = compose.replay(Path(run), size=size, seed=seed, model=model, ops=ops, pull=pull, observer=view)
+        found = compose.replay(
+            Path(run),
+            size=size,
+            seed=seed,
+            model=model,
+            ops=options.computing(ops, precision),
+            pull=pull,
+            observer=view,
+        )
     emit(found.to_json(), as_json=as_json, text=lambda: _text(found))
     if not found.same:
         raise typer.Exit(1)

@@ -34,6 +34,7 @@ def review(
     ledger: options.Ledger = None,
     release_of: options.ReleaseOf = None,
     ops: options.Ops = None,
+    precision: options.Precision = "standard",
     openness: options.Openness = None,
     pull: Pull = False,
     check: Annotated[
@@ -54,7 +55,7 @@ def review(
         ledger=ledger,
         release_of=release_of,
         sampling=options.typed_sampling(temperature, top_k, top_p, min_p, repetition_penalty),
-        models=options.typed_models(reference, ops),
+        models=options.typed_models(reference, options.computing(ops, precision)),
         include_harmful=include_harmful,
     )
     with TerminalView(f"greenlight review {ref}", quiet=as_json, given=given) as view:
@@ -66,7 +67,7 @@ def review(
             out=out,
             minutes=minutes,
             include_harmful=include_harmful,
-            ops=ops,
+            ops=options.computing(ops, precision),
             references=options.read_references(reference),
             openness=openness,
             pull=pull,

@@ -45,7 +45,7 @@ def inspect(
     return {
         "reference": reference,
         **facts.to_json(),
-        "computed": {"ops": ops.identity, "types": dict(computation(ops.name, facts.types))},
+        "computed": {"ops": ops.identity, "types": dict(computation(ops, facts.types))},
         "digest": digests[0],
         "files": digests[1],
         "tokenizer": {

@@ -21,7 +21,7 @@ from greenlight.errors import EvidenceError, LockError, UsageError
 from greenlight.evidence import JSON, canonical, read_lines
 from greenlight.gate.folder import read_suite
 from greenlight.gate.lock import model_reference, policy_of, read_lock
-from greenlight.ops import NAMES
+from greenlight.ops import NAMES, name_of
 
 CLOSE = 1e-3
 """Log-probabilities this near to each other are the same where the operations round by the shape of a batch."""
@@ -154,7 +154,7 @@ def _stored(folder: Path, lock: Mapping[str, JSON]) -> list[_Stored]:
 def _participants(
     lock: Mapping[str, JSON], model: str, ops: str | None, *, pull: bool, observer: Observer | None
 ) -> Participants:
-    locked = str(lock["settings"]["ops"]).partition("/")[0]
+    locked = name_of(str(lock["settings"]["ops"]))
 
     def find(name: str) -> Examinee:
         return find_examinee(name, pull=pull, ops=ops or (locked if locked in NAMES else None), observer=observer)

@@ -1,18 +1,20 @@
 """How does a model run fast on a CPU? C++ kernels behind the protocol, chosen by instruction set as ops are made.
 
 Quantised weights of every type are repacked when loaded, their codes and scales as they are, and multiplied as
-integers: activations get one int8 scale per 32 values. Float weights are multiplied in float32. Keys and values are
-kept in float16. Every row's bits depend on that row alone: not on its batch, its neighbours, what was cached, or the
+integers: activations get one int8 scale per 32 values; in the exact precision, a second int8 for what the first left.
+Float weights are multiplied in float32. Keys and values are kept in float16. Every row's bits depend on that row alone: not on its batch, its neighbours, what was cached, or the
 number of threads.
 
 `GREENLIGHT_THREADS` sets the number of threads (default: the CPUs this process may use), `GREENLIGHT_ISA` the
-instruction set (default: the best this CPU has).
+instruction set (default: the best this CPU has). `GREENLIGHT_CPU_WITHOUT` names features, separated by commas, that
+are to count as missing; it can take away and not give.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -55,13 +57,15 @@ def why_not() -> str | None:
 def cpu_features() -> list[str]:
     """What this CPU and system offer, of what kernels exist for."""
     _require()
-    return _native.cpu_features()
+    with _settings_errors():
+        return _native.cpu_features()
 
 
 def usable_isas() -> list[str]:
     """Instruction sets that can run here, best first."""
     _require()
-    return _native.usable_isas()
+    with _settings_errors():
+        return _native.usable_isas()
 
 
 def threads() -> int:
@@ -88,27 +92,34 @@ class NativeOps:
     Args:
         isa: instruction set, one of `usable_isas()`; None takes `GREENLIGHT_ISA` or else the best.
         kv: element type of keys and values in pages.
+        precision: "exact" keeps what rounding activations to int8 takes from them in a second int8, for all weights
+            whose activations are integers; the other weights' are float32 in both.
 
     Raises:
         NativeMissingError: the kernels were not built.
-        ConfigError: an instruction set this CPU or build does not have; an impossible `GREENLIGHT_THREADS`.
+        ConfigError: an instruction set this CPU or build does not have; an impossible `GREENLIGHT_THREADS` or
+            `GREENLIGHT_CPU_WITHOUT`.
     """
 
     name = "native"
     batch_invariant = True
 
-    def __init__(self, *, isa: str | None = None, kv: Literal["f16", "f32"] = "f16") -> None:
+    def __init__(
+        self,
+        *,
+        isa: str | None = None,
+        kv: Literal["f16", "f32"] = "f16",
+        precision: Literal["standard", "exact"] = "standard",
+    ) -> None:
         _require()
         _apply_thread_setting()
         wanted = isa if isa is not None else os.environ.get("GREENLIGHT_ISA", "")
-        try:
-            self._context: Context = _native.Context(wanted)
-        except ValueError as error:
-            raise ConfigError("unknown instruction set", where="GREENLIGHT_ISA", found=str(error)) from error
+        with _settings_errors():
+            self._context: Context = _native.Context(wanted, precision == "exact")
         self._half_pages = kv == "f16"
         # Keyed by identity: hashing a spec with all its frequencies would cost more than a layer's smallest operation.
         self._heads: dict[int, tuple[AttentionSpec, Heads]] = {}
-        self.identity = f"native/{self._context.isa}/{VERSION}"
+        self.identity = f"native/{self._context.isa}/{VERSION}{'+exact' if precision == 'exact' else ''}"
 
     def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Linear:
         """Stack weights of (N_i, C), of any mixture of types, into one linear of (sum N_i, C)."""
@@ -276,6 +287,16 @@ class NativeOps:
                 "a bias has another length than its weight", where=bias.name, found=f"{bias.n_values} of {rows}"
             )
         return weight.type.name, _bytes(weight), rows, None if bias is None else self._floats(bias)
+
+
+@contextlib.contextmanager
+def _settings_errors() -> Iterator[None]:
+    """What the kernels do not take from the environment is a wrong setting."""
+    try:
+        yield
+    except ValueError as error:
+        where = "GREENLIGHT_CPU_WITHOUT" if "GREENLIGHT_CPU_WITHOUT" in str(error) else "GREENLIGHT_ISA"
+        raise ConfigError("unknown instruction set", where=where, found=str(error)) from error
 
 
 def _require() -> None:
