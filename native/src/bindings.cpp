@@ -208,13 +208,13 @@ void bind_packing(nb::module_& m) {
     m.def(
         "new_pages",
         [](int n_pages, const std::vector<std::tuple<int, int, int, int>>& layers, bool half) {
-            if (n_pages < 1) throw std::invalid_argument("storage needs at least one page");
+            if (n_pages < 1) throw std::invalid_argument("n_pages must be 1 or more");
             std::vector<LayerShape> shapes;
             for (const auto& [n_kv_heads, head_dim, group, window] : layers) {
-                if (n_kv_heads < 1 || head_dim < 1 || head_dim > 512)
-                    throw std::invalid_argument("impossible number of kv heads or head_dim");
+                if (n_kv_heads < 1 || n_kv_heads > Heads::kMostHeads || head_dim < 1 || head_dim > 512)
+                    throw std::invalid_argument("layers: impossible n_kv_heads or head_dim");
                 if (group < 0 || group >= static_cast<int>(layers.size()) || window < 0)
-                    throw std::invalid_argument("impossible group or window");
+                    throw std::invalid_argument("layers: impossible group or window");
                 shapes.push_back({n_kv_heads, head_dim, group, window});
             }
             return std::make_shared<Pages>(n_pages, std::move(shapes), half);

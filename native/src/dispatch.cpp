@@ -1,3 +1,4 @@
+// What do the CPU and its system offer, and what of that may be used?
 #include "dispatch.h"
 
 #include <algorithm>
@@ -92,7 +93,9 @@ std::vector<const Kernels*> usable_kernels() {
     std::vector<const Kernels*> usable;
 #if defined(__x86_64__)
     const bool avx2 = features.avx2 && features.fma && features.f16c;
+#if !defined(GREENLIGHT_WITHOUT_AVX512)  // the test driver's, where it could not run them
     if (avx2 && features.avx512 && features.vnni) usable.push_back(&kernels_avx512vnni);
+#endif
     if (avx2) usable.push_back(&kernels_avx2);
 #elif defined(__aarch64__)
     if (features.dotprod) usable.push_back(&kernels_neon);

@@ -1,3 +1,4 @@
+// How is memory taken from the system, and used again?
 #include "memory.h"
 
 #include <sys/mman.h>

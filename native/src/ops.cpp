@@ -1,4 +1,4 @@
-// Steps, handles, and the operations that are neither products nor attention.
+// How does a step begin, how long are its handles good, and what is done that is neither a product nor attention?
 #include "ops.h"
 
 #include <algorithm>
@@ -47,6 +47,9 @@ Pages::Pages(int n_pages, std::vector<LayerShape> layers_, bool half)
         end += shape.n_kv_heads * head_stride(static_cast<int>(layer));
     }
     stride_ = *std::max_element(used.begin(), used.end());
+    constexpr double kMost = 0x1p46;  // what addresses can name: beyond it, products would wrap around
+    if (static_cast<double>(n_pages) * static_cast<double>(stride_ * element_bytes()) > kMost)
+        refuse("n_pages and layers ask for more memory than there can be");
     storage_ = Block(n_pages * stride_ * element_bytes(), true);
 }
 
@@ -56,7 +59,8 @@ size_t Pages::head_stride(int layer) const {
 }
 
 void Pages::copy(int source, int target) {
-    if (source < 0 || source >= n_pages || target < 0 || target >= n_pages) throw std::out_of_range("no such page");
+    if (source < 0 || source >= n_pages || target < 0 || target >= n_pages) 
+        throw std::out_of_range("source and target must be pages below " + std::to_string(n_pages));
     const size_t bytes = stride_ * element_bytes();
     std::memmove(storage_.as() + target * bytes, storage_.as() + source * bytes, bytes);
 }

@@ -93,6 +93,8 @@ class Heads {
     const float* rope(int n_positions);
     int half() const { return static_cast<int>(inv_freq_.size()); }
 
+    static constexpr int kMostHeads = 1 << 16;
+
     const int n_heads, n_kv_heads, head_dim;
     const float scale;
     const int window;

@@ -21,15 +21,17 @@ Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector
       temperature_length(temperature_length),
       inv_freq_(std::move(inv_freq)),
       rope_scale_(rope_scale) {
-    if (n_heads < 1 || n_kv_heads < 1 || n_heads % n_kv_heads) {
-        throw std::invalid_argument("query heads must be a multiple of kv heads");
-    }
-    if (n_heads / n_kv_heads > kMostUnitRows) throw std::invalid_argument("too many query heads share one kv head");
+    if (n_heads < 1 || n_heads > kMostHeads || n_kv_heads < 1 || n_heads % n_kv_heads)
+        throw std::invalid_argument("n_heads must be a multiple of n_kv_heads, and no more than 65,536");
+    if (n_heads / n_kv_heads > kMostUnitRows)
+        throw std::invalid_argument("n_heads: too many query heads share one kv head");
     if (temperature_beta != 0.0f && temperature_length < 1)
         throw std::invalid_argument("temperature_length must be 1 or more");
-    if (window < 0 || softcap < 0.0f || norm < 0 || norm > 2) throw std::invalid_argument("no such attention");
+    if (window < 0) throw std::invalid_argument("window must not be negative");
+    if (!(softcap >= 0.0f)) throw std::invalid_argument("softcap must not be negative");
+    if (norm < 0 || norm > 2) throw std::invalid_argument("norm must be 0, 1 or 2");
     if (head_dim < 1 || head_dim > 512) throw std::invalid_argument("head_dim must be between 1 and 512");
-    if (2 * half() > head_dim) throw std::invalid_argument("rope rotates more dims than a head has");
+    if (2 * half() > head_dim) throw std::invalid_argument("inv_freq: rope rotates more dims than head_dim");
 }
 
 const float* Heads::rope(int n_positions) {
@@ -140,13 +142,13 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     check(qkv);
     const Pages& pages = *step.pages;
     if (layer < 0 || layer >= static_cast<int>(pages.layers.size()))
-        throw std::out_of_range("the pages have no such layer");
+        throw std::out_of_range("the pages have no layer " + std::to_string(layer));
     const LayerShape& shape = pages.layers[layer];
     if (shape.n_kv_heads != heads.n_kv_heads || shape.head_dim != heads.head_dim) {
-        throw std::invalid_argument("the pages were made for other heads");
+        throw std::invalid_argument("heads: the pages were made for others");
     }
     if (shape.window && (heads.window == 0 || heads.window > shape.window))
-        throw std::invalid_argument("this attention sees further back than its pages are kept");
+        throw std::invalid_argument("heads: their window sees further back than pages are kept");
     const int H = heads.n_heads, K = heads.n_kv_heads, D = heads.head_dim, group = H / K;
     if (qkv.rows != step.n_rows || qkv.columns != (H + 2 * K) * D)
         throw std::invalid_argument("qkv must be (T, (H + 2K)·D)");
@@ -154,10 +156,10 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
         const bool whole = heads.norm == HeadNorm::projection;
         const size_t q_size = whole ? H * D : D, k_size = whole ? K * D : D;
         if (!q_norm || !k_norm || q_norm->weight.size() != q_size || k_norm->weight.size() != k_size)
-            throw std::invalid_argument("the norms of queries and keys have another width than those");
+            throw std::invalid_argument("q_norm and k_norm must be as wide as what they norm");
     }
     if (sinks && static_cast<int>(sinks->weight.size()) != H)
-        throw std::invalid_argument("there must be one sink per query head");
+        throw std::invalid_argument("sinks must be one per query head");
     Array out = make(step, step.n_rows, H * D);
     Pool& pool = Pool::instance();
     std::lock_guard lock(pool.exclusive);

@@ -149,7 +149,7 @@ Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear&
     if (x.columns != head.k || head.paired)
         throw std::invalid_argument("the head takes another number of inputs than the array has");
     if (static_cast<int>(targets.size()) != x.rows)
-        throw std::invalid_argument("token_logprobs needs one target per row");
+        throw std::invalid_argument("targets must be one per row of x");
     for (const int32_t target : targets) {
         if (target < 0 || target >= head.n)
             throw std::out_of_range("target " + std::to_string(target) + " is outside the vocabulary");

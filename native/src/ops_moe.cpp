@@ -61,7 +61,7 @@ Array Context::moe_add(const Step& step, const Array& x, const Linear& router, c
     check(residual);
     const int n_experts = static_cast<int>(experts.gate_up.size()), columns = residual.columns;
     if (router.paired || router.n != n_experts) throw std::invalid_argument("the router has another number of experts");
-    if (top_k < 1 || top_k > n_experts) throw std::invalid_argument("a row cannot choose so many experts");
+    if (top_k < 1 || top_k > n_experts) throw std::invalid_argument("top_k must be between 1 and the number of experts");
     if (experts.gate_up[0].k != x.columns || experts.down[0].n != columns || residual.rows != x.rows)
         throw std::invalid_argument("the experts take or give other shapes than the arrays have");
     const Array logits = product(step, x, nullptr, 0.0f, router, nullptr, Glu::silu);

@@ -1,3 +1,4 @@
+// Where does each byte of a file's rows go in a tile?
 #include "pack.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// How do threads claim work, wait for more, and end?
 #include "pool.h"
 
 #include <pthread.h>

@@ -2,8 +2,8 @@
 
 Quantised weights of every type are repacked when loaded, their codes and scales as they are, and multiplied as
 integers: activations get one int8 scale per 32 values; in the exact precision, a second int8 for what the first left.
-Float weights are multiplied in float32. Keys and values are kept in float16. Every row's bits depend on that row alone: not on its batch, its neighbours, what was cached, or the
-number of threads.
+Float weights are multiplied in float32. Keys and values are kept in float16. Every row's bits depend on that row alone:
+not on its batch, its neighbours, what was cached, or the number of threads.
 
 `GREENLIGHT_THREADS` sets the number of threads (default: the CPUs this process may use), `GREENLIGHT_ISA` the
 instruction set (default: the best this CPU has). `GREENLIGHT_CPU_WITHOUT` names features, separated by commas, that
