@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not native.available(), reason=f"no native kerne
 
 POSITIONS = 400
 BOUNDS = {"native": (0.93, 0.02), "native+exact": (0.99, 0.0005)}
-"""Least agreement on the most likely token, largest mean KL divergence in nats, against float32 with the same weights."""
+"""Least agreement on the most likely token and largest mean KL (nats), against float32 with the same weights."""
 
 
 @pytest.fixture(scope="module")
