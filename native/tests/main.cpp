@@ -432,7 +432,7 @@ void check_attention(Case& c, const Shape4& s, Vectors& vectors) {
     std::vector<int32_t> past = {0, 0};
     for (const auto& [one, two] : {std::pair{5, 33}, {1, 1}, {40, 1}, {1, 20}, {0, 3}}) {
         const int T = one + two;
-        std::vector<int32_t> tables(6, -1), own = order;
+        std::vector<int32_t> tables(6, 3), own = order;
         for (int b = 0; b < 2; ++b)  // pages before the window are gone
             for (int p = 0; p < pages->first_page(group, past[b]); ++p) own[3 * b + p] = -1;
         tables.insert(tables.end(), own.begin(), own.end());
