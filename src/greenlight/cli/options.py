@@ -142,7 +142,8 @@ def computing(ops: str | None, precision: str) -> str | None:
         raise UsageError("no such precision", where="--precision", found=precision, do="use standard or exact")
     if precision == "standard":
         return ops
-    return f"{ops or os.environ.get('GREENLIGHT_OPS') or 'native'}+exact"
+    name = ops or os.environ.get("GREENLIGHT_OPS") or "native"
+    return name if name.endswith("+exact") else f"{name}+exact"
 
 
 def typed_models(reference: list[str] | None, ops: str | None) -> tuple[str, ...]:
