@@ -103,20 +103,26 @@ static void rope_and_store_as(const AttentionJob& job, int row) {
     const int D = job.head_dim, H = job.n_heads, K = job.n_kv_heads;
     const int position = job.positions[row], sequence = job.sequence_of_row[row];
     const float* rope = job.rope + static_cast<int64_t>(position) * 2 * job.half;
-    const float* x = job.qkv + static_cast<int64_t>(row) * (H + 2 * K) * D;
+    const float* x = job.qkv + static_cast<int64_t>(row) * (job.shared ? H : H + 2 * K) * D;
     float* q = job.q + static_cast<int64_t>(row) * H * D;
     const float* source = normed(job, x, job.q_norm, H, q);
     const float scale = query_scale(job, position);
     for (int h = 0; h < H; ++h) rotate(source + h * D, rope, job.half, D, scale, q + h * D);
+    if (job.shared) return;
     // The row's place in `out` is free until its values are mixed, and no narrower than its keys.
     const float* keys = normed(job, x + H * D, job.k_norm, K, job.out + static_cast<int64_t>(row) * H * D);
     const int slot = position % kPage;
     for (int h = 0; h < K; ++h) {
         T* page = head_page<T>(job, sequence, position / kPage, h);
-        float key[512];
+        float key[512], normed_value[512];
         rotate(keys + h * D, rope, job.half, D, 1.0f, key);
         store_key(key, D, page + slot);
-        store_value(x + (H + K + h) * D, D, page + D * kPage + slot * kSlab);
+        const float* value = x + (H + K + h) * D;
+        if (job.v_norm) {
+            rms_norm(value, job.v_norm, job.norm_eps, D, normed_value);
+            value = normed_value;
+        }
+        store_value(value, D, page + D * kPage + slot * kSlab);
     }
 }
 

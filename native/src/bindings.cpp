@@ -143,11 +143,11 @@ Step begin(Context& context, std::shared_ptr<Pages> pages, const Ints& tokens, c
 }
 
 Array attention(Context& context, const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
-                const Norm* k_norm, const Norm* sinks) {
+                const Norm* k_norm, const Norm* v_norm, const Norm* sinks) {
     int64_t seen = 0;
     for (const int32_t position : step.positions) seen += position + 1;
     return work(2 * seen * heads.n_heads * heads.head_dim,
-                [&] { return context.attention(step, qkv, layer, heads, q_norm, k_norm, sinks); });
+                [&] { return context.attention(step, qkv, layer, heads, q_norm, k_norm, v_norm, sinks); });
 }
 
 Array moe_add(Context& context, const Step& step, const Array& x, const Linear& router, const Experts& experts,
@@ -182,9 +182,10 @@ void bind_handles(nb::module_& m) {
         });
     nb::class_<Embedding>(m, "Embedding").def_ro("vocabulary", &Embedding::vocabulary).def_ro("dim", &Embedding::dim);
     nb::class_<Heads>(m, "Heads")
-        .def(nb::init<int, int, int, float, std::vector<float>, float, int, float, int, float, float, int>(), "n_heads"_a,
+        .def(nb::init<int, int, int, float, std::vector<float>, float, int, float, int, float, float, int, bool>(), "n_heads"_a,
              "n_kv_heads"_a, "head_dim"_a, "scale"_a, "inv_freq"_a, "rope_scale"_a, "window"_a = 0, "softcap"_a = 0.0f,
-             "norm"_a = 0, "norm_eps"_a = 0.0f, "temperature_beta"_a = 0.0f, "temperature_length"_a = 0);
+             "norm"_a = 0, "norm_eps"_a = 0.0f, "temperature_beta"_a = 0.0f, "temperature_length"_a = 0,
+             "shared"_a = false);
     nb::class_<Pages>(m, "Pages")
         .def_ro("n_pages", &Pages::n_pages)
         .def_prop_ro("n_bytes", &Pages::bytes)
@@ -268,8 +269,16 @@ void bind_context(nb::module_& m) {
             "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a, "activation"_a)
         .def("add", &Context::add, "step"_a, "x"_a, "y"_a)
         .def("softcap", &Context::softcap, "step"_a, "x"_a, "cap"_a)
+        .def(
+            "gate",
+            [](Context& c, const Step& step, const Array& x, const Array& y, const std::string& activation) {
+                return c.gate(step, x, y, glu_named(activation));
+            },
+            "step"_a, "x"_a, "y"_a, "activation"_a)
+        .def("scale", &Context::scale, "step"_a, "x"_a, "factor"_a)
+        .def("columns", &Context::columns, "step"_a, "x"_a, "first"_a, "n"_a)
         .def("attention", attention, "step"_a, "qkv"_a, "layer"_a, "heads"_a, "q_norm"_a.none() = nb::none(),
-             "k_norm"_a.none() = nb::none(), "sinks"_a.none() = nb::none())
+             "k_norm"_a.none() = nb::none(), "v_norm"_a.none() = nb::none(), "sinks"_a.none() = nb::none())
         .def("moe_add", moe_add, "step"_a, "x"_a, "router"_a, "experts"_a, "top_k"_a, "weigh_all"_a, "activation"_a,
              "residual"_a)
         .def("rows", &Context::rows, "step"_a, "x"_a)

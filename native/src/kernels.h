@@ -39,11 +39,13 @@ struct AttentionJob {
     float norm_eps;
     const float* q_norm;              // (D) or (H·D)
     const float* k_norm;              // (D) or (K·D)
+    const float* v_norm;              // (D), of each head's values; null: none
+    bool shared;                      // keys and values stand in the pages already: qkv holds queries alone
     const float* sinks;               // (H): scores that join each softmax and are dropped; null: none
     float temperature_beta;           // queries grow by this times ln(1 + position / temperature_length); 0: not
     int temperature_length;
     const float* rope;                // [position][cos half | sin half]
-    const float* qkv;                 // (T, (H + 2K)·D)
+    const float* qkv;                 // (T, (H + 2K)·D), or (T, H·D)
     float* q;                         // rotated and scaled, (T, H, D)
     float* out;                       // (T, H·D)
     void* pages;                      // this layer's storage
@@ -84,6 +86,8 @@ struct Kernels {
     void (*dequantise)(Kind kind, const uint8_t* source, int64_t n, float scale, float* out);
     void (*add)(const float* x, const float* y, int64_t n, float* out);
     void (*softcap)(const float* x, float cap, int64_t n, float* out);
+    void (*gate)(Glu glu, const float* x, const float* y, int64_t n, float* out);
+    void (*scale)(const float* x, float factor, int64_t n, float* out);
     void (*rms_norm)(const float* x, const float* weight, float eps, int n, float* out);
     void (*quantise_row)(const float* x, int k, int row, int rows, int8_t* quant, float* meta,
                          float* half_meta);

@@ -19,6 +19,8 @@ extern const Kernels GL_JOIN(kernels_, GREENLIGHT_ISA) = {
     GREENLIGHT_ISA::dequantise,
     GREENLIGHT_ISA::add,
     GREENLIGHT_ISA::softcap,
+    GREENLIGHT_ISA::gate,
+    GREENLIGHT_ISA::scale,
     GREENLIGHT_ISA::rms_norm,
     GREENLIGHT_ISA::quantise_row,
     GREENLIGHT_ISA::float_row,

@@ -184,6 +184,33 @@ Array Context::softcap(const Step& step, const Array& x, float cap) {
     return out;
 }
 
+Array Context::gate(const Step& step, const Array& x, const Array& y, Glu glu) {
+    check(step);
+    check(x);
+    check(y);
+    need(x.rows == y.rows && x.columns == y.columns, "a gate has the shape of what it lets through");
+    Array out = make(step, x.rows, x.columns);
+    kernels_.gate(glu, x.data(), y.data(), static_cast<int64_t>(x.rows) * x.columns, out.data());
+    return out;
+}
+
+Array Context::scale(const Step& step, const Array& x, float factor) {
+    check(step);
+    check(x);
+    Array out = make(step, x.rows, x.columns);
+    kernels_.scale(x.data(), factor, static_cast<int64_t>(x.rows) * x.columns, out.data());
+    return out;
+}
+
+Array Context::columns(const Step& step, const Array& x, int first, int n) {
+    check(step);
+    check(x);
+    need(first >= 0 && n >= 1 && first <= x.columns - n, "no such columns");
+    Array out = make(step, x.rows, n);
+    for (int i = 0; i < x.rows; ++i) std::memcpy(out.row(i), x.row(i) + first, n * sizeof(float));
+    return out;
+}
+
 Array Context::rows(const Step& step, const Array& x) {
     check(step);
     check(x);

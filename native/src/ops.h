@@ -89,7 +89,8 @@ class Pages {
 class Heads {
   public:
     Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale,
-          int window, float softcap, int norm, float norm_eps, float temperature_beta, int temperature_length);
+          int window, float softcap, int norm, float norm_eps, float temperature_beta, int temperature_length,
+          bool shared);
     const float* rope(int n_positions);
     int half() const { return static_cast<int>(inv_freq_.size()); }
 
@@ -103,6 +104,7 @@ class Heads {
     const float norm_eps;
     const float temperature_beta;
     const int temperature_length;
+    const bool shared;  // keys and values are those of another layer: only queries are given
 
   private:
     std::vector<float> inv_freq_;
@@ -160,8 +162,11 @@ class Context {
                   const Array* residual, Glu glu);
     Array add(const Step& step, const Array& x, const Array& y);
     Array softcap(const Step& step, const Array& x, float cap);
+    Array gate(const Step& step, const Array& x, const Array& y, Glu glu);
+    Array scale(const Step& step, const Array& x, float factor);
+    Array columns(const Step& step, const Array& x, int first, int n);
     Array attention(const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
-                    const Norm* k_norm, const Norm* sinks);
+                    const Norm* k_norm, const Norm* v_norm, const Norm* sinks);
     // residual plus each row's chosen experts, mixed by their weights.
     Array moe_add(const Step& step, const Array& x, const Linear& router, const Experts& experts, int top_k,
                   bool weigh_all, Glu glu, const Array& residual);

@@ -8,7 +8,8 @@
 namespace greenlight {
 
 Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector<float> inv_freq, float rope_scale,
-             int window, float softcap, int norm, float norm_eps, float temperature_beta, int temperature_length)
+             int window, float softcap, int norm, float norm_eps, float temperature_beta, int temperature_length,
+             bool shared)
     : n_heads(n_heads),
       n_kv_heads(n_kv_heads),
       head_dim(head_dim),
@@ -19,6 +20,7 @@ Heads::Heads(int n_heads, int n_kv_heads, int head_dim, float scale, std::vector
       norm_eps(norm_eps),
       temperature_beta(temperature_beta),
       temperature_length(temperature_length),
+      shared(shared),
       inv_freq_(std::move(inv_freq)),
       rope_scale_(rope_scale) {
     if (n_heads < 1 || n_heads > kMostHeads || n_kv_heads < 1 || n_heads % n_kv_heads)
@@ -137,7 +139,7 @@ void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUni
 }
 
 Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
-                         const Norm* k_norm, const Norm* sinks) {
+                         const Norm* k_norm, const Norm* v_norm, const Norm* sinks) {
     check(step);
     check(qkv);
     const Pages& pages = *step.pages;
@@ -150,14 +152,17 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     if (shape.window && (heads.window == 0 || heads.window > shape.window))
         throw std::invalid_argument("heads: their window sees further back than pages are kept");
     const int H = heads.n_heads, K = heads.n_kv_heads, D = heads.head_dim, group = H / K;
-    if (qkv.rows != step.n_rows || qkv.columns != (H + 2 * K) * D)
-        throw std::invalid_argument("qkv must be (T, (H + 2K)·D)");
+    if (qkv.rows != step.n_rows || qkv.columns != (heads.shared ? H : H + 2 * K) * D)
+        throw std::invalid_argument("qkv must be (T, (H + 2K)·D), or (T, H·D) where keys and values are shared");
     if (heads.norm != HeadNorm::none) {
         const bool whole = heads.norm == HeadNorm::projection;
         const size_t q_size = whole ? H * D : D, k_size = whole ? K * D : D;
-        if (!q_norm || !k_norm || q_norm->weight.size() != q_size || k_norm->weight.size() != k_size)
+        const bool keys_fit = heads.shared || (k_norm && k_norm->weight.size() == k_size);
+        if (!q_norm || q_norm->weight.size() != q_size || !keys_fit)
             throw std::invalid_argument("q_norm and k_norm must be as wide as what they norm");
     }
+    if (v_norm && static_cast<int>(v_norm->weight.size()) != D)
+        throw std::invalid_argument("v_norm must be as wide as a head");
     if (sinks && static_cast<int>(sinks->weight.size()) != H)
         throw std::invalid_argument("sinks must be one per query head");
     Array out = make(step, step.n_rows, H * D);
@@ -172,6 +177,8 @@ Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& h
     job.norm = heads.norm, job.norm_eps = heads.norm_eps;
     job.q_norm = q_norm ? q_norm->weight.data() : nullptr;
     job.k_norm = k_norm ? k_norm->weight.data() : nullptr;
+    job.v_norm = v_norm ? v_norm->weight.data() : nullptr;
+    job.shared = heads.shared;
     job.sinks = sinks ? sinks->weight.data() : nullptr;
     job.temperature_beta = heads.temperature_beta, job.temperature_length = heads.temperature_length;
     job.rope = heads.rope(*std::max_element(step.positions.begin(), step.positions.end()) + 1);

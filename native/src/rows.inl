@@ -78,6 +78,19 @@ static void softcap(const float* x, float cap, int64_t n, float* out) {
     if (left) store_first(out + i, capped(load_first(x + i, left), cap), left);
 }
 
+static void gate(Glu glu, const float* x, const float* y, int64_t n, float* out) {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(out + i, gated(glu, load(x + i), load(y + i)));
+    const int left = static_cast<int>(n - i);
+    if (left) store_first(out + i, gated(glu, load_first(x + i, left), load_first(y + i, left)), left);
+}
+
+static void scale(const float* x, float factor, int64_t n, float* out) {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(out + i, load(x + i) * broadcast(factor));
+    for (; i < n; ++i) out[i] = x[i] * factor;
+}
+
 GL_INLINE F load_kind(Kind kind, const uint8_t* source, int64_t index) {
     if (kind == Kind::F32) return load(reinterpret_cast<const float*>(source) + index);
     const uint16_t* halves = reinterpret_cast<const uint16_t*>(source) + index;

@@ -25,13 +25,21 @@ def block_lines(config: dict[str, Any]) -> list[str]:
     ]
     if windowed := _windows(config):
         lines.append(f"    layers       {windowed}")
-    return [*lines, f"    {mixing:<13}{_feed_forward(config)}"]
+    lines.append(f"    {mixing:<13}{_feed_forward(config)}")
+    if config["per_layer_dim"]:
+        lines.append(f"    inputs       {config['per_layer_dim']} values for each token and layer, let in by a gate")
+    return lines
 
 
 def _attention(config: dict[str, Any]) -> str:
     heads, kv_heads = config["n_heads"], config["n_kv_heads"]
     shared = "one each" if heads == kv_heads else f"{heads // kv_heads} to each"
     said = [f"{heads} query heads over {kv_heads} kv heads ({shared}), {config['head_dim']} wide"]
+    if config["full_head_dim"]:
+        full_kv_heads = config["full_n_kv_heads"] or kv_heads
+        said.append(f"where all is seen over {full_kv_heads} kv heads, {config['full_head_dim']} wide")
+    if config["n_shared_layers"]:
+        said.append(f"the last {config['n_shared_layers']} layers read keys and values of layers before them")
     if config["qk_norm"]:
         said.append(f"queries and keys normed by {'head' if config['qk_norm'] == 'head' else 'projection'}")
     if config["sinks"]:

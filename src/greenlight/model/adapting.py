@@ -91,7 +91,7 @@ def _check_homes(checkpoint: Checkpoint, adapter: Adapter) -> None:
         shape = checkpoint.tensors[f"{module}.weight"].shape
         if shape != delta.shape:
             raise _misfit(adapter, "a delta has another shape than its weight", f"{module}: {delta.shape} for {shape}")
-        if module.endswith(("embed_tokens", "mlp.router")) or ".experts." in module:
+        if module.endswith(("embed_tokens", "embed_tokens_per_layer", "mlp.router")) or ".experts." in module:
             raise UnsupportedError(
                 "deltas of embeddings, routers and experts are not computed", where=str(adapter.path), found=module
             )

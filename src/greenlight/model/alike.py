@@ -49,7 +49,8 @@ def differences(source: ModelConfig, written: ModelConfig) -> dict[str, tuple[An
         ("rope", source.rope, written.rope),
         *([("local_rope", source.local_rope or source.rope, written.local_rope or written.rope)] if local else []),
     ):
-        if not _turns_alike(a, b, source.head_dim):
+        head_dim = source.full_head_dim or source.head_dim if name == "rope" else source.head_dim
+        if not _turns_alike(a, b, head_dim):
             found[name] = (a, b)
     return found
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TypeAlias
 
+import numpy as np
+
+from greenlight.formats.tensors import Tensor, TensorType
+from greenlight.model import layer_inputs
 from greenlight.model.config import ModelConfig, Placement
 from greenlight.model.family import Block, Weights
 from greenlight.model.rope import rope_spec
@@ -62,22 +66,24 @@ _SINKS = "self_attn.sinks"
 def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Every tensor of the model by its Hugging Face name, and its shape."""
     result: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config.vocab_size, config.dim)}
-    layer_shapes = _layer_shapes(config)
     for layer in range(config.n_layers):
-        result |= {f"model.layers.{layer}.{name}": shape for name, shape in layer_shapes.items()}
+        result |= {f"model.layers.{layer}.{name}": shape for name, shape in _layer_shapes(config, layer).items()}
+    result |= layer_inputs.shapes(config)
     result["model.norm.weight"] = (config.dim,)
     if not config.tied_head:
         result["lm_head.weight"] = (config.vocab_size, config.dim)
     return result
 
 
-def _layer_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    dim = config.dim
-    q_dim, kv_dim = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+def _layer_shapes(config: ModelConfig, layer: int) -> dict[str, tuple[int, ...]]:
+    dim, head_dim, own = config.dim, config.head_dim_of(layer), layer < config.n_own_layers
+    q_dim, kv_dim = config.n_heads * head_dim, config.n_kv_heads_of(layer) * head_dim
+    keys = (("self_attn.k_proj", (kv_dim, dim), config.qkv_bias),) if own else ()
+    values = (("self_attn.v_proj", (kv_dim, dim), config.qkv_bias),) if own and config.has_values(layer) else ()
     linears = (
-        *(("self_attn.q_proj", (q_dim, dim), config.qkv_bias), ("self_attn.k_proj", (kv_dim, dim), config.qkv_bias)),
-        *(("self_attn.v_proj", (kv_dim, dim), config.qkv_bias), ("self_attn.o_proj", (dim, q_dim), config.o_bias)),
-        *(_expert_shapes(config) if config.n_experts else _mlp_shapes(config)),
+        *(("self_attn.q_proj", (q_dim, dim), config.qkv_bias), *keys, *values),
+        ("self_attn.o_proj", (dim, q_dim), config.o_bias),
+        *(_expert_shapes(config) if config.n_experts else _mlp_shapes(config, layer)),
     )
     result: dict[str, tuple[int, ...]] = {f"{name}.weight": (dim,) for name in NORMS[config.norm_placement]}
     for name, shape, biased in linears:
@@ -88,17 +94,18 @@ def _layer_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         result[_SINKS] = (config.n_heads,)
     if config.qk_norm is not None:
         by_head = config.qk_norm == "head"
-        result["self_attn.q_norm.weight"] = (config.head_dim if by_head else q_dim,)
-        result["self_attn.k_norm.weight"] = (config.head_dim if by_head else kv_dim,)
-    return result
+        result["self_attn.q_norm.weight"] = (head_dim if by_head else q_dim,)
+        if own:
+            result["self_attn.k_norm.weight"] = (head_dim if by_head else kv_dim,)
+    return result | layer_inputs.layer_shapes(config)
 
 
 Linears: TypeAlias = tuple[tuple[str, tuple[int, ...], bool], ...]
 """Name, shape, and whether there is a bias."""
 
 
-def _mlp_shapes(config: ModelConfig) -> Linears:
-    wide, narrow = (config.ffn_dim, config.dim), (config.dim, config.ffn_dim)
+def _mlp_shapes(config: ModelConfig, layer: int) -> Linears:
+    wide, narrow = (config.ffn_dim_of(layer), config.dim), (config.dim, config.ffn_dim_of(layer))
     biased = config.mlp_bias
     return ("mlp.gate_proj", wide, biased), ("mlp.up_proj", wide, biased), ("mlp.down_proj", narrow, biased)
 
@@ -197,18 +204,21 @@ class Packer:
 
     def attention(self) -> Attention:
         """The layer's attention."""
-        normed = self._config.qk_norm is not None
-        sinks = self._ops.pack_norm(self._weights[f"{self._prefix}{_SINKS}"]) if self._config.sinks else None
+        config, layer = self._config, self._layer
+        own, normed = layer < config.n_own_layers, config.qk_norm is not None
+        sinks = self._ops.pack_norm(self._weights[f"{self._prefix}{_SINKS}"]) if config.sinks else None
         weights = AttentionWeights(
             q_norm=self.norm("self_attn.q_norm") if normed else None,
-            k_norm=self.norm("self_attn.k_norm") if normed else None,
+            k_norm=self.norm("self_attn.k_norm") if normed and own else None,
+            v_norm=self._ops.pack_norm(ones(config.head_dim_of(layer))) if config.value_norm and own else None,
             sinks=sinks,
         )
+        values = "self_attn.v_proj" if config.has_values(layer) else "self_attn.k_proj"
         return Attention(
-            layer=self._layer,
-            spec=attention_spec(self._config, self._config.window(self._layer)),
+            layer=config.kv_layer(layer),
+            spec=attention_spec(config, config.window(layer), shared=not own),
             weights=weights,
-            qkv_proj=self.linear("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+            qkv_proj=self.linear("self_attn.q_proj", *(("self_attn.k_proj", values) if own else ())),
             o_proj=self.linear("self_attn.o_proj"),
         )
 
@@ -232,33 +242,42 @@ class Packer:
         )
 
 
+def ones(n: int) -> Tensor:
+    """The weight of a norm that has none."""
+    return Tensor("ones", TensorType.F32, (n,), np.ones(n, "<f4").view(np.uint8))
+
+
 @cache
-def attention_spec(config: ModelConfig, window: int | None) -> AttentionSpec:
+def attention_spec(config: ModelConfig, window: int | None, *, shared: bool = False) -> AttentionSpec:
     """The attention of all layers with this window: one object, so that ops prepare it once."""
     rope = config.rope if window is None or config.local_rope is None else config.local_rope
+    layer = config.windows.index(window) if config.windows else 0  # any of them
+    head_dim = config.head_dim_of(layer)
     return AttentionSpec(
         n_heads=config.n_heads,
-        n_kv_heads=config.n_kv_heads,
-        head_dim=config.head_dim,
-        scale=config.head_dim**-0.5 if config.attention_scale is None else config.attention_scale,
-        rope=rope_spec(rope, config.head_dim),
+        n_kv_heads=config.n_kv_heads_of(layer),
+        head_dim=head_dim,
+        scale=head_dim**-0.5 if config.attention_scale is None else config.attention_scale,
+        rope=rope_spec(rope, head_dim),
         window=window,
         softcap=config.attention_softcap,
         qk_norm=config.qk_norm,
         norm_eps=config.norm_eps,
         temperature_beta=config.temperature_beta,
         temperature_length=config.temperature_length,
+        shared=shared,
     )
 
 
 def kv_layers(config: ModelConfig) -> tuple[KVSpec, ...]:
-    """What each layer keeps per position."""
+    """What each layer keeps per position; the last ones may keep nothing, and read what others keep."""
     specs = []
-    for layer in range(config.n_layers):
+    for layer in range(config.n_own_layers):
         window = config.window(layer)
         if window is not None and window >= config.max_seq_len:
             window = None  # nothing ever leaves it
-        specs.append(KVSpec(n_kv_heads=config.n_kv_heads, head_dim=config.head_dim, window=window))
+        heads = {"n_kv_heads": config.n_kv_heads_of(layer), "head_dim": config.head_dim_of(layer)}
+        specs.append(KVSpec(**heads, window=window))
     return tuple(specs)
 
 

@@ -101,6 +101,34 @@ class ModelConfig:
     temperature_length: int = 0
     """Positions whose factor is 1."""
 
+    full_head_dim: int | None = None
+    """D of layers that see everything, where it differs."""
+
+    full_n_kv_heads: int | None = None
+    """K of layers that see everything, where it differs."""
+
+    keys_as_values: bool = False
+    """Whether layers that see everything have no v projection: what k projects, as it is, is normed as values."""
+
+    value_norm: bool = False
+    """Whether values are normed, each head by itself, without weights."""
+
+    n_shared_layers: int = 0
+    """Last layers without keys and values of their own: they read those of the last layer before them of their kind,
+    which sees everything or has a window as they do."""
+
+    shared_ffn_dim: int | None = None
+    """F of those layers, where it differs."""
+
+    per_layer_dim: int = 0
+    """Length P of the vector that a second embedding gives each layer for each token; 0: there is none."""
+
+    per_layer_vocab_size: int = 0
+    """Tokens of that embedding."""
+
+    layer_scales: bool = False
+    """Whether each block's output is multiplied by a number of its own."""
+
     n_experts: int = 0
     """Experts E of each layer's feed-forward; 0: one feed-forward that all positions use."""
 
@@ -117,6 +145,32 @@ class ModelConfig:
         """Newest positions that a layer sees; None: all."""
         return self.windows[layer] if self.windows else None
 
+    def head_dim_of(self, layer: int) -> int:
+        """D of a layer."""
+        return self.full_head_dim or self.head_dim if self.window(layer) is None else self.head_dim
+
+    def n_kv_heads_of(self, layer: int) -> int:
+        """K of a layer."""
+        return self.full_n_kv_heads or self.n_kv_heads if self.window(layer) is None else self.n_kv_heads
+
+    def ffn_dim_of(self, layer: int) -> int:
+        """F of a layer."""
+        return self.shared_ffn_dim or self.ffn_dim if layer >= self.n_own_layers else self.ffn_dim
+
+    @property
+    def n_own_layers(self) -> int:
+        """Layers with keys and values of their own: the first ones."""
+        return self.n_layers - self.n_shared_layers
+
+    def kv_layer(self, layer: int) -> int:
+        """The layer whose keys and values a layer reads: its own, or the last own one of its kind."""
+        own = range(self.n_own_layers)
+        return layer if layer in own else max(i for i in own if self.window(i) == self.window(layer))
+
+    def has_values(self, layer: int) -> bool:
+        """Whether a layer with keys of its own has a v projection beside them."""
+        return not (self.keys_as_values and self.window(layer) is None)
+
     def __post_init__(self) -> None:
         for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "ffn_dim", "vocab_size", "max_seq_len"):
             if getattr(self, name) < 1:
@@ -126,6 +180,7 @@ class ModelConfig:
                 "query heads cannot be shared out among kv heads",
                 found=f"n_heads {self.n_heads} is no multiple of n_kv_heads {self.n_kv_heads}",
             )
+        self._check_kinds()
         if not min(self.n_experts, 1) <= self.n_experts_used <= self.n_experts:
             raise ConfigError(
                 "a position cannot use so many experts", found=f"{self.n_experts_used} of {self.n_experts}"
@@ -146,3 +201,23 @@ class ModelConfig:
             raise ConfigError(f"head_dim is {self.head_dim}, but rotary positions turn pairs", do="use an even one")
         if not (math.isfinite(self.norm_eps) and self.norm_eps > 0):
             raise ConfigError(f"norm_eps is {self.norm_eps}", do="use a small number above 0, such as 1e-5")
+
+    def _check_kinds(self) -> None:
+        """Of layers that differ from one another."""
+        if self.full_n_kv_heads is not None and (self.full_n_kv_heads < 1 or self.n_heads % self.full_n_kv_heads):
+            raise ConfigError(
+                "query heads cannot be shared out among kv heads",
+                found=f"n_heads {self.n_heads} is no multiple of full_n_kv_heads {self.full_n_kv_heads}",
+            )
+        if self.full_head_dim is not None and (self.full_head_dim < 1 or self.full_head_dim % 2):
+            raise ConfigError(f"full_head_dim is {self.full_head_dim}, but rotary positions turn pairs")
+        if min(self.per_layer_dim, self.n_shared_layers) < 0 or (self.per_layer_dim and self.per_layer_vocab_size < 1):
+            raise ConfigError("layers cannot share so few values, or have inputs of no length")
+        if self.n_shared_layers:
+            own = {self.window(layer) for layer in range(self.n_own_layers)}
+            alone = {self.window(layer) for layer in range(max(self.n_own_layers, 0), self.n_layers)} - own
+            if alone:
+                raise ConfigError(
+                    "layers are to read the keys and values of a layer of their kind, and there is none",
+                    found=f"{self.n_shared_layers} of {self.n_layers} layers share, windows {sorted(map(str, alone))}",
+                )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from greenlight.formats.tensors import release_mapped
 from greenlight.model.checkpoint import Checkpoint
 from greenlight.model.family import Block
+from greenlight.model.layer_inputs import LayerEnd, pack_layer_end, pack_layer_inputs
 from greenlight.model.memory import MemoryPlan, plan_memory, stored_sizes
 from greenlight.ops.protocol import Array, Batch, KVSpec, Ops, Pages, Step
 
@@ -33,6 +34,7 @@ class Decoder:
         embedding = checkpoint["model.embed_tokens.weight"]
         head = embedding if config.tied_head else checkpoint["lm_head.weight"]
         self._embedding = ops.pack_embedding(embedding)
+        self._inputs = pack_layer_inputs(ops, config, checkpoint) if config.per_layer_dim else None
         self._blocks = list(_packed_blocks(checkpoint, ops))
         self._norm = ops.pack_norm(checkpoint["model.norm.weight"], config.norm_offset)
         self._head = ops.pack_linear([head], [None])
@@ -61,11 +63,9 @@ class Decoder:
         Yields:
             Logits of the rows asked for, (R, V), after each block; after the last one they are `forward`'s.
         """
-        ops, step = self.ops, self.ops.begin(batch, pages)
-        x = ops.embed(step, self._embedding, self.config.embedding_scale)
-        for block in self._blocks:
-            x = block(ops, step, x)
-            yield self._logits(step, ops.rows(step, x))
+        step = self.ops.begin(batch, pages)
+        for x in self._hidden(step):
+            yield self._logits(step, self.ops.rows(step, x))
 
     def score(
         self, batch: Batch, pages: Pages, targets: NDArray[np.int32]
@@ -90,10 +90,19 @@ class Decoder:
 
     def _last_hidden(self, step: Step) -> Array:
         """The blocks' output at the rows asked for, not yet normed, (R, C)."""
-        x = self.ops.embed(step, self._embedding, self.config.embedding_scale)
-        for block in self._blocks:
-            x = block(self.ops, step, x)
+        for x in self._hidden(step):  # noqa: B007  the last one is wanted
+            pass
         return self.ops.rows(step, x)
+
+    def _hidden(self, step: Step) -> Iterator[Array]:
+        """What leaves each block, (T, C)."""
+        x = self.ops.embed(step, self._embedding, self.config.embedding_scale)
+        of_layer = self._inputs.of_step(self.ops, step, x) if self._inputs is not None else None
+        for layer, (block, end) in enumerate(self._blocks):
+            x = block(self.ops, step, x)
+            if end is not None:
+                x = end(self.ops, step, x, None if of_layer is None else of_layer(layer))
+            yield x
 
     def _logits(self, step: Step, x: Array) -> NDArray[np.float32]:
         """Final norm, head and soft cap over rows that are not yet normed, (R, V)."""
@@ -103,8 +112,10 @@ class Decoder:
         return self.ops.to_numpy(logits)
 
 
-def _packed_blocks(checkpoint: Checkpoint, ops: Ops) -> Iterator[Block]:
+def _packed_blocks(checkpoint: Checkpoint, ops: Ops) -> Iterator[tuple[Block, LayerEnd | None]]:
     """Each block, packed; the pages of the file that it was read from need not stay resident beside it."""
-    for layer in range(checkpoint.config.n_layers):
-        yield checkpoint.family.pack_block(ops, checkpoint.config, layer, checkpoint)
+    config = checkpoint.config
+    for layer in range(config.n_layers):
+        block = checkpoint.family.pack_block(ops, config, layer, checkpoint)
+        yield block, pack_layer_end(ops, config, layer, checkpoint)
         release_mapped(checkpoint.tensors.values())

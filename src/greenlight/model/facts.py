@@ -16,11 +16,13 @@ from greenlight.model.families import family_named
 from greenlight.model.memory import MemoryPlan, StoredSizes, plan_memory, stored_sizes
 
 _PARTS = (
+    ("inputs by layer", "per_layer"),
     ("embedding", "embed_tokens"),
     ("head", "lm_head"),
     ("attention", "self_attn."),
     ("feed-forward", "mlp."),
     ("norms", "norm."),
+    ("scales", "layer_scalar"),
 )
 """Parts of a model, and what marks their tensors' names; the first mark found decides."""
 

@@ -13,6 +13,7 @@ from greenlight.model.rope import (
     FactorScaling,
     LinearScaling,
     Llama3Scaling,
+    PartialScaling,
     RopeConfig,
     RopeScaling,
     YarnScaling,
@@ -106,6 +107,12 @@ def _scaling(scaling: RopeScaling, config: ModelConfig) -> dict[str, Any]:
             if yarn.attention_factor != yarn_attention_factor(yarn.factor):
                 keys["attention_factor"] = yarn.attention_factor
             return keys
+        case PartialScaling():
+            return {
+                "rope_type": "proportional",
+                "partial_rotary_factor": scaling.share,
+                "factor": decimal(scaling.factor),
+            }
         case FactorScaling():
             scaling = _named(scaling, config)
     return {

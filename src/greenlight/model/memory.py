@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STEP_ROWS = 512
 """Rows of one step that activations are sized for: a prefill chunk."""
 
+LAYER_EMBEDDING = "model.embed_tokens_per_layer.weight"
 _EMBEDDING = "model.embed_tokens.weight"
 _SCORED_ROWS = 256
 """Queries whose scores the numpy operations hold at once."""
@@ -34,6 +35,9 @@ class StoredSizes:
 
     embedding_bytes: int
     """Bytes of the embedding."""
+
+    layer_embedding_bytes: int
+    """Bytes of the embedding of each layer, of which no more is read than rows of tokens that come; 0: none."""
 
     largest_bytes: int
     """Bytes of the largest piece that is read at once to be packed, a layer or the head, and what is gathered of it."""
@@ -108,11 +112,14 @@ def stored_sizes(checkpoint: Checkpoint) -> StoredSizes:
         n_values_of[piece] += tensor.n_values
         gathered[piece] += tensor.n_bytes if name in checkpoint.made else 0
     # The embedding is packed by pointing at it, unless it is the head.
-    packed = [piece for piece in n_bytes if piece != _EMBEDDING or checkpoint.config.tied_head]
+    packed = [
+        piece for piece in n_bytes if piece != LAYER_EMBEDDING and (piece != _EMBEDDING or checkpoint.config.tied_head)
+    ]
     return StoredSizes(
         n_bytes=n_bytes.total(),
         n_parameters=n_values_of.total(),
         embedding_bytes=n_bytes[_EMBEDDING],
+        layer_embedding_bytes=n_bytes[LAYER_EMBEDDING],
         largest_bytes=max(n_bytes[piece] + gathered[piece] for piece in packed),
         largest_parameters=max(n_values_of[piece] for piece in packed),
     )
@@ -138,8 +145,10 @@ def plan_memory(
         sequences: sequences held at once.
     """
     wide = ops_name == "numpy"
-    mapped = 0 if config.tied_head else stored.embedding_bytes
-    packed_values = stored.n_parameters - (0 if config.tied_head else config.vocab_size * config.dim)
+    mapped = stored.layer_embedding_bytes + (0 if config.tied_head else stored.embedding_bytes)
+    mapped_values = config.per_layer_vocab_size * config.per_layer_dim * config.n_layers
+    mapped_values += 0 if config.tied_head else config.vocab_size * config.dim
+    packed_values = stored.n_parameters - mapped_values
     packed = 4 * packed_values if wide else stored.n_bytes - mapped
     groups, value_bytes = kv_groups(group_layers(layers)), 4 if wide else 2
     page_bytes = page_values(groups) * value_bytes
@@ -185,10 +194,12 @@ def _kind(
 
 
 def _activations(config: ModelConfig, layers: Sequence[KVSpec], context: int, sequences: int, *, wide: bool) -> int:
-    heads = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
+    every = range(config.n_layers)
+    heads = max((config.n_heads + 2 * config.n_kv_heads_of(i)) * config.head_dim_of(i) for i in every)
     rows = min(STEP_ROWS, context * sequences)
+    inputs = 2 * config.per_layer_dim * config.n_layers  # of all layers, side by side, as long as the step runs
     # Logits twice: as they are computed, and as they are handed out.
-    values = rows * (4 * config.dim + heads + _feed_forward(config)) + 2 * sequences * config.vocab_size
+    values = rows * (4 * config.dim + heads + inputs + _feed_forward(config)) + 2 * sequences * config.vocab_size
     if wide:
         # Scores of some queries over all that they see, and twice more on the way through the softmax.
         reach = max(context if layer.window is None else min(context, layer.window + rows) for layer in layers)
@@ -199,5 +210,5 @@ def _activations(config: ModelConfig, layers: Sequence[KVSpec], context: int, se
 def _feed_forward(config: ModelConfig) -> int:
     """Values that a row's feed-forward holds at once; of experts each chosen one's output, and one expert's work."""
     if not config.n_experts:
-        return 3 * config.ffn_dim
+        return 3 * max(config.ffn_dim, config.shared_ffn_dim or 0)
     return config.n_experts_used * config.dim + 2 * config.dim + 3 * config.ffn_dim

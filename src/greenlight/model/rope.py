@@ -91,7 +91,23 @@ class FactorScaling:
             _require_positive("rope_freqs", factor)
 
 
-RopeScaling: TypeAlias = LinearScaling | Llama3Scaling | YarnScaling | FactorScaling
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartialScaling:
+    """Only the fastest pairs turn, at the angles that they would have if all did (Gemma 4's "proportional")."""
+
+    share: float
+    """Of the pairs, rounded down."""
+
+    factor: float = 1.0
+    """Divisor of their angles."""
+
+    def __post_init__(self) -> None:
+        _require_positive("rope.factor", self.factor)
+        if not 0 <= self.share <= 1:
+            raise ConfigError(f"a share of {self.share} of the pairs cannot turn", do="use a number from 0 to 1")
+
+
+RopeScaling: TypeAlias = LinearScaling | Llama3Scaling | YarnScaling | FactorScaling | PartialScaling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +143,9 @@ def rope_spec(config: RopeConfig, head_dim: int) -> RopeSpec:
         case YarnScaling():
             inv_freq = _yarn(inv_freq, config.rope_theta, scaling)
             scale = scaling.attention_factor
+        case PartialScaling():
+            inv_freq[int(scaling.share * head_dim // 2) :] = 0.0
+            inv_freq = inv_freq / scaling.factor
         case FactorScaling():
             if len(scaling.factors) != len(inv_freq):
                 raise ConfigError(

@@ -14,6 +14,7 @@ from greenlight.model.rope import (
     FactorScaling,
     LinearScaling,
     Llama3Scaling,
+    PartialScaling,
     RopeConfig,
     RopeScaling,
     YarnScaling,
@@ -109,7 +110,8 @@ def _original(fields: Fields, params: Fields, max_seq_len: int) -> int:
 def _rope_of(params: Fields, theta: float, original: int, max_seq_len: int) -> RopeConfig:
     kind = params.text("rope_type", params.text("type", "default"))
     theta = params.number("rope_theta", theta)
-    params.refuse_unless("partial_rotary_factor", 1.0, 1)
+    if kind != "proportional":
+        params.refuse_unless("partial_rotary_factor", 1.0, 1)
     scaling = _hf_scaling(params, kind, original, max_seq_len)
     params.get("finetuned")  # how the model was trained, not how it runs
     if unread := params.unread():
@@ -127,6 +129,9 @@ def _hf_scaling(params: Fields, kind: str, original: int, max_seq_len: int) -> R
             return None
         case "linear":
             return LinearScaling(factor=params.number("factor"))
+        case "proportional":
+            share = params.number("partial_rotary_factor", 1.0)
+            return PartialScaling(share=share, factor=params.number("factor", 1.0))
         case "llama3":
             return Llama3Scaling(
                 factor=params.number("factor"),

@@ -16,7 +16,10 @@ from greenlight.formats.safetensors import SafetensorsFolder
 from greenlight.formats.tensors import Tensor
 from greenlight.model.fields import Fields
 
-TEXT_MODELS = {"gemma3": "gemma3_text", "mistral3": "mistral"}
+TEXT_MODELS = {
+    **{"gemma3": "gemma3_text", "mistral3": "mistral"},
+    **{"gemma4": "gemma4_text", "gemma4_unified": "gemma4_unified_text"},
+}
 """model_type of a whole, and of its text model where `text_config` does not say."""
 
 PREFIXES = (("language_model.model.", "model."), ("language_model.lm_head.", "lm_head."))
@@ -24,13 +27,17 @@ PREFIXES_5 = (("model.language_model.", "model."),)
 """What stands before a text model's names, and what it has alone: first as on the hub, then as transformers 5 holds
 it, where the head lost its prefix."""
 
-OTHER_PARTS = {"vision_tower.": "vision part", "multi_modal_projector.": "vision part"}
+OTHER_PARTS = {
+    **dict.fromkeys(("vision_tower.", "multi_modal_projector.", "embed_vision.", "vision_embedder."), "vision part"),
+    **dict.fromkeys(("audio_tower.", "embed_audio."), "audio part"),
+}
 """Beginnings of names, with or without `model.`, of what makes no text."""
 
 _ABOUT_OTHER_PARTS = (
     *("vision_config", "image_token_index", "image_token_id", "boi_token_index", "boi_token_id", "eoi_token_index"),
     *("eoi_token_id", "mm_tokens_per_image", "projector_hidden_act", "vision_feature_layer", "spatial_merge_size"),
-    *("multimodal_projector_bias",),
+    *("multimodal_projector_bias", "audio_config", "audio_token_id", "audio_token_index", "video_token_id"),
+    *("boa_token_id", "boa_token_index", "eoa_token_id", "eoa_token_index", "vision_soft_tokens_per_image"),
 )
 
 

@@ -210,13 +210,26 @@ class NativeOps:
         """cap·tanh(x / cap), (T, N)."""
         return self._context.softcap(step, x, cap)
 
+    def gate(self, step: Step, x: Array, y: Array, activation: Activation) -> Array:
+        """activation(x) * y, (T, N)."""
+        return self._context.gate(step, x, y, activation)
+
+    def scale(self, step: Step, x: Array, factor: float) -> Array:
+        """Every value times factor, (T, N)."""
+        return self._context.scale(step, x, factor)
+
+    def columns(self, step: Step, x: Array, first: int, n: int) -> Array:
+        """Columns first to first + n, (T, n)."""
+        return self._context.columns(step, x, first, n)
+
     def attention(
         self, step: Step, qkv: Array, layer: int, spec: AttentionSpec, weights: AttentionWeights = NO_WEIGHTS
     ) -> Array:
         """Rotate, write new keys and values to the pages, attend causally to the positions seen; (T, H·D)."""
         known = self._heads.get(id(spec))
         heads = known[1] if known else self._new_heads(spec)
-        return self._context.attention(step, qkv, layer, heads, weights.q_norm, weights.k_norm, weights.sinks)
+        norms = weights.q_norm, weights.k_norm, weights.v_norm
+        return self._context.attention(step, qkv, layer, heads, *norms, weights.sinks)
 
     def norm_linear(self, step: Step, x: Array, norm: Norm, eps: float, weight: Linear) -> Array:
         """linear(rms_norm(x)), (T, N), bit for bit."""
@@ -268,7 +281,7 @@ class NativeOps:
         heads = _native.Heads(
             *(spec.n_heads, spec.n_kv_heads, spec.head_dim, spec.scale, frequencies, factor),
             *(spec.window or 0, spec.softcap or 0.0, _NORMS[spec.qk_norm], spec.norm_eps),
-            *(spec.temperature_beta, spec.temperature_length),
+            *(spec.temperature_beta, spec.temperature_length, spec.shared),
         )
         self._heads[id(spec)] = (spec, heads)  # the spec itself too: its id stays taken
         return heads

@@ -207,21 +207,34 @@ class NumpyOps:
         """cap·tanh(x / cap)."""
         return softcap(x, cap)
 
+    def gate(self, step: NumpyStep, x: Floats, y: Floats, activation: Activation) -> Floats:
+        """activation(x) * y, (T, N)."""
+        return gated(x, y, activation)
+
+    def scale(self, step: NumpyStep, x: Floats, factor: float) -> Floats:
+        """Every value times factor, (T, N)."""
+        return x * np.float32(factor)
+
+    def columns(self, step: NumpyStep, x: Floats, first: int, n: int) -> Floats:
+        """Columns first to first + n, (T, n)."""
+        return x[:, first : first + n]
+
     def attention(
         self, step: NumpyStep, qkv: Floats, layer: int, spec: AttentionSpec, weights: AttentionWeights = NO_WEIGHTS
     ) -> Floats:
         """Rotate, write new keys and values to the pages, attend causally to the positions seen, (T, H·D)."""
         H, K, D = spec.n_heads, spec.n_kv_heads, spec.head_dim
-        q, k, v = np.split(qkv.reshape(len(qkv), H + 2 * K, D), [H, H + K], axis=1)  # (T, H | K | K, D)
-        q, k = normed_heads(q, weights.q_norm, spec), normed_heads(k, weights.k_norm, spec)
-        if spec.rope is not None:
-            q, k = self._rotate(step, q, spec.rope), self._rotate(step, k, spec.rope)
+        heads = qkv.reshape(len(qkv), -1, D)  # (T, H | K | K, D)
+        q = self._turned(step, normed_heads(heads[:, :H], weights.q_norm, spec), spec)
         if spec.temperature_beta:
             q = q * temperature(step.batch.positions, spec)[:, None, None]
         batch, keys, values = step.batch, step.pages.keys[layer], step.pages.values[layer]
         group = step.pages.layers[layer].group
-        row_pages, slots = step.row_pages[group], batch.positions % PAGE_SIZE
-        keys[row_pages, slots], values[row_pages, slots] = k, v
+        if not spec.shared:
+            k, v = heads[:, H : H + K], heads[:, H + K :]
+            row_pages, slots = step.row_pages[group], batch.positions % PAGE_SIZE
+            keys[row_pages, slots] = self._turned(step, normed_heads(k, weights.k_norm, spec), spec)
+            values[row_pages, slots] = v if weights.v_norm is None else rms_norm(v, weights.v_norm, spec.norm_eps)
         mixed = np.empty((len(qkv), H * D), np.float32)
         for b, past in enumerate(batch.past):
             start, end = batch.starts[b], batch.starts[b + 1]
@@ -239,6 +252,9 @@ class NumpyOps:
                 sinks=weights.sinks,
             )
         return mixed
+
+    def _turned(self, step: NumpyStep, x: Floats, spec: AttentionSpec) -> Floats:
+        return x if spec.rope is None else self._rotate(step, x, spec.rope)
 
     def _rotate(self, step: NumpyStep, x: Floats, rope: RopeSpec) -> Floats:
         if rope not in step.rotations:

@@ -89,6 +89,10 @@ class AttentionSpec:
     temperature_length: int = 0
     """Positions whose factor is 1."""
 
+    shared: bool = False
+    """Whether keys and values are those that another layer wrote in this step: only queries are given (Sun et al. 2024,
+    arXiv:2405.05254)."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class AttentionWeights:
@@ -99,6 +103,9 @@ class AttentionWeights:
 
     k_norm: Weight | None = None
     """Packed norm of keys, (D,) or (K·D,)."""
+
+    v_norm: Weight | None = None
+    """Packed norm of values, each head by itself, (D,)."""
 
     sinks: Weight | None = None
     """Packed like a norm: a score per query head that joins each softmax and is dropped, so that a head need not look
@@ -226,6 +233,15 @@ class Ops(Protocol):
     def softcap(self, step: Step, x: Array, cap: float) -> Array:
         """cap·tanh(x / cap), (T, N)."""
 
+    def gate(self, step: Step, x: Array, y: Array, activation: Activation) -> Array:
+        """activation(x) * y, (T, N)."""
+
+    def scale(self, step: Step, x: Array, factor: float) -> Array:
+        """Every value times factor, (T, N)."""
+
+    def columns(self, step: Step, x: Array, first: int, n: int) -> Array:
+        """Columns first to first + n, (T, n)."""
+
     def attention(
         self, step: Step, qkv: Array, layer: int, spec: AttentionSpec, weights: AttentionWeights = NO_WEIGHTS
     ) -> Array:
@@ -233,8 +249,8 @@ class Ops(Protocol):
 
         Args:
             step: the pass.
-            qkv: stacked projections, (T, (H + 2K)·D), q before k before v.
-            layer: which layer's pages.
+            qkv: stacked projections, (T, (H + 2K)·D), q before k before v; of shared keys and values q alone, (T, H·D).
+            layer: which layer's pages; of shared ones those of the layer that wrote them.
             spec: heads, scale, rope, window, softcap, norms.
             weights: of those norms.
 
