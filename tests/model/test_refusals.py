@@ -173,7 +173,7 @@ def test_a_shard_of_another_size_of_model_is_found_by_its_shapes(tmp_path):
     assert "128" in error.found
 
 
-@pytest.mark.parametrize("kind", ["dynamic", "longrope", "su", "proportional", "mrope"])
+@pytest.mark.parametrize("kind", ["dynamic", "longrope", "su", "mrope"])
 def test_an_unknown_way_of_stretching_positions_is_named(tmp_path, kind):
     config = CONFIG | {"rope_scaling": {"rope_type": kind, "factor": 2.0}}
     error = refusal(write_llama_folder(tmp_path / "m", config, WEIGHTS))

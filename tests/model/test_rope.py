@@ -117,7 +117,7 @@ def test_yarn_defaults_are_transformers_own():
     assert scaling == YarnScaling(factor=4, original_max_seq_len=8192, attention_factor=0.1 * math.log(4) + 1)
 
 
-@pytest.mark.parametrize("kind", ["dynamic", "longrope", "su", "proportional", "mrope", "ntk"])
+@pytest.mark.parametrize("kind", ["dynamic", "longrope", "su", "mrope", "ntk"])
 def test_other_types_are_refused_by_name(kind):
     with pytest.raises(UnsupportedError, match=f"'{kind}'"):
         from_hf(rope_scaling={"rope_type": kind, "factor": 2.0})

@@ -135,6 +135,39 @@ def cooler_queries(rng: np.random.Generator, config: Config) -> Config:
     return {"rope_parameters": rope, "rope_theta": ABSENT, "rope_scaling": ABSENT}
 
 
+def of_two_widths(rng: np.random.Generator, config: Config) -> Config:
+    """Gemma 4's layers that see everything, those that read others' keys and values, and how positions enter each."""
+    n_layers = pick(rng, (2, 3, 5, 6))
+    kinds = ("sliding_attention", "full_attention")
+    pattern = [kinds[rng.integers(2)] for _ in range(n_layers)]
+    said = bool(rng.integers(3))
+    types = pattern if said else [kinds[(layer + 1) % 6 == 0] for layer in range(n_layers)]
+    made = [*types[:-1], "full_attention"]  # as transformers makes the last one
+    shared = [n for n in range(n_layers) if set(made[: n_layers - n]) == set(made)]
+    if not config["hidden_size_per_layer_input"]:
+        shared = shared[:1]  # transformers 5.23 fails where layers share keys and have no inputs of their own
+    turned = {"rope_type": "proportional", "partial_rotary_factor": pick(rng, (0.25, 0.5, 1.0)), "rope_theta": 1e6}
+    if rng.integers(3) == 0:
+        turned["factor"] = 2.0
+    ropes = {
+        "full_attention": pick(rng, (turned, turned, {"rope_type": "default", "rope_theta": 1e4})),
+        "sliding_attention": pick(
+            rng,
+            ({"rope_type": "default", "rope_theta": 100.0}, {"rope_type": "linear", "factor": 3.0, "rope_theta": 1e4}),
+        ),
+    }
+    return {
+        "num_hidden_layers": n_layers,
+        "layer_types": types if said else ABSENT,
+        "num_kv_shared_layers": pick(rng, (*shared, shared[-1])) if shared else 0,
+        "num_global_key_value_heads": pick(rng, (None, 1, config["num_key_value_heads"], ABSENT)),
+        "vocab_size_per_layer_input": config["vocab_size"],
+        "rope_parameters": pick(rng, (ropes, ropes, ABSENT)),
+        "rope_theta": ABSENT,
+        "rope_scaling": ABSENT,
+    }
+
+
 UNSAID_OF_OLMO: Config = {"attention_bias": False, "tie_word_embeddings": False}
 UNSAID_OF_GEMMA: Config = {"tie_word_embeddings": True, "attention_bias": False}
 
@@ -238,6 +271,23 @@ DESIGNS: dict[str, Design] = {
         windows=each_nth,
         in_gguf=lambda config: UNSAID_OF_GEMMA | scale_of_heads(config) | enough_layers(config, 7),
         gguf_ropes=("default", "linear"),
+    ),
+    "gemma4": Design(
+        model_type="gemma4_text",
+        choices=SIZES
+        | TIED
+        | BIASED
+        | GELU
+        | LOGITS_BOUND
+        | {
+            "global_head_dim": (4, 12, 32),
+            "hidden_size_per_layer_input": (0, 8, 16),
+            "attention_k_eq_v": (True, False, ABSENT),
+            "use_double_wide_mlp": (True, False, ABSENT),
+            "use_bidirectional_attention": (None, "vision", ABSENT),
+            "sliding_window": (*WINDOWS, ABSENT),
+        },
+        more=of_two_widths,
     ),
     "gpt_oss": Design(
         choices=SIZES | TIED | BIASED,
@@ -367,7 +417,9 @@ def random_model(config: Config, seed: int) -> Any:
     )
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(made).eval()
-    offset = 1.0 if model_type.startswith("gemma") else 0.0  # what is stored is w, what multiplies is 1 + w
+    offset = (
+        1.0 if model_type.startswith("gemma") and "gemma4" not in model_type else 0.0
+    )  # what is stored is w, what multiplies is 1 + w
     with torch.no_grad():
         for name, values in model.named_parameters():
             if name.endswith("norm.weight"):
@@ -376,6 +428,9 @@ def random_model(config: Config, seed: int) -> Any:
                 values.normal_(0, 0.5 if name.endswith("bias") else 2.0)
             else:
                 values.normal_(0, values.shape[-1] ** -0.5)
+        for name, values in model.named_buffers():
+            if name.endswith("layer_scalar"):
+                values.uniform_(0.5, 1.5)
     return model
 
 

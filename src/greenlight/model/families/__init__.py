@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from greenlight.errors import UnsupportedError
 from greenlight.model.families.gemma import GEMMA, GEMMA2, GEMMA3
+from greenlight.model.families.gemma4 import GEMMA4
 from greenlight.model.families.gpt_oss import GPT_OSS
 from greenlight.model.families.llama import LLAMA, MISTRAL
 from greenlight.model.families.ministral import MINISTRAL, MINISTRAL3
@@ -18,7 +19,7 @@ from greenlight.model.family import Family
 
 FAMILIES = (
     *(LLAMA, MISTRAL, MINISTRAL, MINISTRAL3, MIXTRAL, QWEN2, QWEN3, QWEN3_MOE, OLMO2, OLMO3),
-    *(GEMMA, GEMMA2, GEMMA3, GPT_OSS),
+    *(GEMMA, GEMMA2, GEMMA3, GEMMA4, GPT_OSS),
 )
 
 

@@ -58,11 +58,10 @@ REFUSED: tuple[Refused, ...] = (
         do=_instead("a model of Gemma 1 to 3"),
     ),
     Refused(
-        name="Gemma 4",
-        names=("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text", "gemma4_assistant"),
-        why="heads of two sizes, embeddings of each layer, keys and values that layers share, and in 26B-A4B experts "
-        "beside a dense feed-forward",
-        do=_instead("a model of Gemma 1 to 3"),
+        name="Gemma 4's assistant",
+        names=("gemma4_assistant", "gemma4_unified_assistant", "gemma4-assistant"),
+        why="a draft model that reads the keys and values of another",
+        do=_instead("a model of Gemma 1 to 4"),
     ),
     Refused(
         name="VaultGemma",
