@@ -122,7 +122,7 @@ ENTRIES = {
     "columns": (lambda e: e.context.columns(e.step, e.x, 0, e.x.columns + 1), "columns"),
     "columns below": (lambda e: e.context.columns(e.step, e.x, -1, 1), "columns"),
     "columns none": (lambda e: e.context.columns(e.step, e.x, 0, 0), "columns"),
-    "attention values": (lambda e: e.attend(v_norm=e.norm), "v_norm"),
+    "attention values": (lambda e: e.attend(v_norm=e.module.pack_norm(floats(3))), "v_norm"),
     "attention shared": (lambda e: e.attend(heads=e.new_heads(shared=True)), "shared"),
     "attention qkv": (lambda e: e.attend(qkv=e.x), "qkv"),
     "attention layer": (lambda e: e.attend(layer=1), "layer 1"),
