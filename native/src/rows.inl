@@ -195,10 +195,11 @@ static void quantise_blocks(const float* x, int n, int rows, int32_t* words, flo
     store(sums, sum);
     store(products, scale * sum);
     for (int b = 0; b < n; ++b, meta += kMetaWords * rows) {
-        const int total = static_cast<int>(sums[b]);
+        // Unsigned: what a row that holds a NaN sums to has no meaning, and must have no undefined product either.
+        const uint32_t total = static_cast<uint32_t>(static_cast<int32_t>(sums[b]));
         meta[kScale * rows] = scales[b];
-        meta[kOffset8 * rows] = __builtin_bit_cast(float, -8 * total);
-        meta[kOffset128 * rows] = __builtin_bit_cast(float, -128 * total);
+        meta[kOffset8 * rows] = __builtin_bit_cast(float, 0u - 8u * total);
+        meta[kOffset128 * rows] = __builtin_bit_cast(float, 0u - 128u * total);
         meta[kSum * rows] = products[b];
     }
     if (!half_meta) return;
@@ -207,7 +208,8 @@ static void quantise_blocks(const float* x, int n, int rows, int32_t* words, flo
     for (int b = 0; b < n; ++b, half_meta += kHalfWords * rows) {
         for (int half = 0; half < 2; ++half) {
             const float part = half ? sums[b] - lows[b] : lows[b];
-            half_meta[(kHalfOffset128 + half) * rows] = __builtin_bit_cast(float, -128 * static_cast<int>(part));
+            const uint32_t total = static_cast<uint32_t>(static_cast<int32_t>(part));
+            half_meta[(kHalfOffset128 + half) * rows] = __builtin_bit_cast(float, 0u - 128u * total);
             half_meta[(kHalfSum + half) * rows] = scales[b] * part;
         }
     }
