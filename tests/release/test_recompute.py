@@ -209,6 +209,38 @@ def test_rows_beside_a_reference_the_worst_topic_and_pairs_are_derived_again(ope
     assert all_agree(opened(page_of(folder, tmp_path / "report.html"))) > 250
 
 
+SURE = """
+[policy]
+name = "sure"
+[[must]]
+assess = "hallucinate"
+metric = "wrong"
+limit = 0.5
+why = "a test"
+source = "ours"
+[[disclose]]
+assess = "hallucinate"
+metric = "aurc"
+why = "a test"
+"""
+
+
+@pytest.mark.parametrize(("told", "status"), [(True, "DISCLOSED"), (False, "NOT RUN")])
+def test_how_sure_a_model_was_of_its_words_is_derived_again_where_it_was_told(opened, tmp_path, told, status):
+    folder = tmp_path / "run"
+    plant(folder, parse_policy(SURE), wrong_at(0.2))
+    path = folder / "samples" / "hallucinate.jsonl"
+    header, *samples = map(json.loads, path.read_text().splitlines())
+    silent = [{name: value for name, value in sample.items() if name != "confidence"} for sample in samples]
+    write_atomic(path, lines(header, samples if told else silent))
+    decision = decide(folder, decided=DECIDED)
+    write_json(folder / "decision.json", decision)
+    assert row(decision, "hallucinate.aurc")["status"] == status
+    window = opened(page_of(folder, tmp_path / "report.html"))
+    assert all_agree(window) > 15
+    assert ("how often is it wrong where it is surest" in window.text("body")) == told
+
+
 @pytest.mark.parametrize(
     ("block", "place"),
     [

@@ -41,6 +41,7 @@ SIZES: dict[str, Any] = {
 }
 EXPERTS = {"num_local_experts": 6, "num_experts_per_tok": 3}
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
+WIDER = {"sliding_window": 17, "global_head_dim": 32, "attention_k_eq_v": True, "num_global_key_value_heads": 1}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral with a window": ("mistral", {"sliding_window": 20}),
     "mistral without": ("mistral", {"sliding_window": None, "head_dim": 32}),
@@ -107,6 +108,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "qwen3_moe",
         EXPERTS | {"moe_intermediate_size": 32, "use_sliding_window": True, "sliding_window": 12},
     ),
+    "gemma4": (
+        "gemma4_text",
+        WIDER
+        | {"num_hidden_layers": 6, "layer_types": ["sliding_attention", "full_attention"] * 3}
+        | {"num_kv_shared_layers": 2, "use_double_wide_mlp": True}
+        | {"hidden_size_per_layer_input": 12, "vocab_size_per_layer_input": 97, "final_logit_softcapping": 30.0},
+    ),
+    "gemma4 unified": ("gemma4_unified_text", WIDER | {"num_hidden_layers": 7}),
     "gpt_oss": (
         "gpt_oss",
         EXPERTS
@@ -204,7 +213,7 @@ def test_a_gpt_oss_in_mxfp4_gives_the_same_logits(mxfp4_folder, dequantised):
 
 
 @pytest.mark.parametrize("ops", OPS)
-@pytest.mark.parametrize("case", ["mistral with a window", "olmo3", "gemma3"])
+@pytest.mark.parametrize("case", ["mistral with a window", "olmo3", "gemma3", "gemma4"])
 def test_an_engine_that_frees_what_has_left_a_window_weighs_the_same(case, ops, tmp_path):
     model_type, changes = CASES[case]
     model = random_model(model_type, changes, seed=3)

@@ -27,6 +27,12 @@ if native.available():
 SEEN = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "image_size": 28}
 WHOLES = {
     "gemma3": ("gemma3", SEEN | {"model_type": "siglip_vision_model", "patch_size": 14}),
+    "gemma4": (
+        "gemma4",
+        SEEN
+        | {"model_type": "gemma4_vision", "num_key_value_heads": 1, "head_dim": 8}
+        | {"patch_size": 4, "position_embedding_size": 16},
+    ),
     "mistral3": ("mistral", SEEN | {"model_type": "pixtral", "patch_size": 14, "head_dim": 8}),
 }
 
@@ -64,7 +70,8 @@ def test_the_text_part_gives_the_same_logits(name, names, seed, ops, tmp_path):
     expected = logits_of(model, tokens)
     ours = all_logits(load_decoder(tmp_path, OPS[ops]()), tokens)
     assert np.abs(ours - expected).max() <= 1e-4 * np.abs(expected).max()
-    n_vision = sum("vision_tower." in key or "multi_modal_projector." in key for key in model.state_dict())
+    seeing = ("vision_tower.", "multi_modal_projector.", "embed_vision.")
+    n_vision = sum(any(part in key for part in seeing) for key in model.state_dict())
     assert describe(tmp_path).left_out == (f"vision part of {n_vision} tensors",)
     assert describe(tmp_path).unread == ()
     assert "text_config" in json.loads((tmp_path / "config.json").read_text())

@@ -215,8 +215,9 @@ class SuiteRunner:
 
     def _sure(self, reply: Reply) -> dict[str, JSON]:
         """How sure the model was; nothing of a model that tells no log-probabilities."""
-        asked = self._suite.confidence and self._subject.answerer.weighs and not isinstance(reply, Weighed)
-        return {"confidence": reply.confidence} if asked and not isinstance(reply, Weighed) else {}
+        if isinstance(reply, Weighed) or not (self._suite.confidence and self._subject.answerer.weighs):
+            return {}
+        return {"confidence": reply.confidence}
 
     def _adopt(self, entry: Mapping[str, JSON]) -> None:
         """Take over a sample of an earlier, interrupted run after checking that it answers this exam's item."""

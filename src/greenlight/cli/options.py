@@ -50,7 +50,7 @@ ReleaseOf = Annotated[
 Ops = Annotated[str | None, typer.Option(help="native or numpy; the faster one that runs here by default.")]
 Precision = Annotated[
     str,
-    typer.Option(help="standard, or exact: twice the integers for activations, half the speed, hardly any rounding."),
+    typer.Option(help="standard, or exact: twice the integers for activations, slower, hardly any rounding."),
 ]
 
 

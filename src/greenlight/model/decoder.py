@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -90,9 +91,7 @@ class Decoder:
 
     def _last_hidden(self, step: Step) -> Array:
         """The blocks' output at the rows asked for, not yet normed, (R, C)."""
-        for x in self._hidden(step):  # noqa: B007  the last one is wanted
-            pass
-        return self.ops.rows(step, x)
+        return self.ops.rows(step, deque(self._hidden(step), maxlen=1).pop())
 
     def _hidden(self, step: Step) -> Iterator[Array]:
         """What leaves each block, (T, C)."""

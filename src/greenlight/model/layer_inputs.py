@@ -16,8 +16,9 @@ from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Weights
-from greenlight.model.memory import LAYER_EMBEDDING
 from greenlight.ops.protocol import Activation, Array, Ops, Step, Weight
+
+LAYER_EMBEDDING = "model.embed_tokens_per_layer.weight"
 
 HALF = 2.0**-0.5
 """On the sum of two vectors of one size, which leaves it of that size."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from greenlight.model.config import ModelConfig
 from greenlight.model.kv_groups import KVGroup, group_layers, kv_groups, n_values, page_values
+from greenlight.model.layer_inputs import LAYER_EMBEDDING
 from greenlight.ops.protocol import PAGE_SIZE, KVSpec
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 STEP_ROWS = 512
 """Rows of one step that activations are sized for: a prefill chunk."""
 
-LAYER_EMBEDDING = "model.embed_tokens_per_layer.weight"
 _EMBEDDING = "model.embed_tokens.weight"
 _SCORED_ROWS = 256
 """Queries whose scores the numpy operations hold at once."""

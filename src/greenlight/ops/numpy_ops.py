@@ -448,8 +448,10 @@ def activate(x: Floats, activation: Activation) -> Floats:
             silu: Floats = x / (1 + np.exp(-x))
             return silu
     if activation == "gelu_tanh":
-        inner = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x**3)
-        gelu: Floats = np.float32(0.5) * x * (1 + np.tanh(inner))
+        # (1 + tanh u) / 2 is the sigmoid of 2u, which loses nothing where tanh is near -1.
+        twice = np.float32(2 * math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x**3)
+        with np.errstate(over="ignore"):  # as above
+            gelu: Floats = x / (1 + np.exp(-twice))
         return gelu
     from scipy.special import erf  # exact gelu alone needs scipy, whose import costs a cold start
 

@@ -59,6 +59,9 @@ def _without_refused(off: Mapping[str, float], said: str) -> dict[str, float]:
 
 def own_defaults(off: Mapping[str, JSON]) -> tuple[str, ...]:
     """Settings that an endpoint was not told are off; two names of one count once."""
-    penalised = "repeat_penalty" in off or "repetition_penalty" in off
-    names = [name for name in OFF if name not in off and not (penalised and name.startswith("repe"))]
-    return tuple(name for name in names if name != "repeat_penalty")
+    told = set(map(_one_name, off))
+    return tuple(name for name in dict.fromkeys(map(_one_name, OFF)) if name not in told)
+
+
+def _one_name(name: str) -> str:
+    return "repetition_penalty" if name == "repeat_penalty" else name

@@ -138,7 +138,7 @@ def _row(
         "values": _values(read, suite),
     }
     if metric.kind in ("ece", "aurc"):
-        row["picks"] = [None if sample is None else _pick(sample) for sample in _in_order(suite)]
+        row["picks"] = [_pick(sample) if sample and metric.told(sample) else None for sample in _in_order(suite)]
     if plain is not None:
         row["plain"] = _plainly(metric, suite, plain)
     if metric.kind == "mean" and any(AGAIN in item["id"] for item in items):
