@@ -109,8 +109,8 @@ def speaker(tmp_path_factory):
     return LocalModel.load(path, ops="numpy")
 
 
-def scripted(model, text, sampling):
-    """The result of an answer whose tokens are given."""
+def scripted(model, text, sampling, logprob=lambda index: None):
+    """The result of an answer whose tokens are given, and the log-probability of each by its place."""
     tokens = model.tokenizer.encode(text, special=True)
     prompt = model.prompt([Turn("user", "Hi")])
     request = GenerateRequest(id="a", prompt=prompt, sampling=sampling, reply=model.reply)
@@ -118,8 +118,8 @@ def scripted(model, text, sampling):
     decoder = model.reply.decoder(model.tokenizer, prompt)
     job = Generating(request, sequence, decoder, model.tokenizer.eos_ids, 8192)
     shown = []
-    for token in tokens:
-        events = job.accept(Draw(token, None, ()))
+    for index, token in enumerate(tokens):
+        events = job.accept(Draw(token, logprob(index), ()))
         shown.append(events[0].text)
         if len(events) > 1:
             assert "".join(shown) == events[1].text
@@ -143,6 +143,15 @@ def test_without_a_template_a_model_with_harmonys_tokens_is_asked_in_harmony(spe
 def test_the_answer_is_the_final_channel_and_thoughts_are_kept_apart(speaker):
     ended = scripted(speaker, SPOKEN, SamplingParams(max_tokens=100))
     assert (ended.text, ended.finish, ended.apart) == ("Yes stop", "stop", Apart(reasoning="Hm. stop"))
+
+
+def test_how_sure_an_answer_is_leaves_out_the_thoughts_before_it(speaker):
+    before, _, answer = SPOKEN.rpartition("<|message|>")
+    n_before = len(speaker.tokenizer.encode(f"{before}<|message|>", special=True))
+    ended = scripted(speaker, SPOKEN, SamplingParams(max_tokens=100), lambda index: -0.5 if index >= n_before else -9.0)
+    assert answer
+    assert ended.answer_logprob == -0.5
+    assert scripted(speaker, SPOKEN, SamplingParams(max_tokens=100)).answer_logprob is None
 
 
 def test_limits_and_stop_strings_are_the_answers_and_thoughts_have_their_own(speaker, monkeypatch):

@@ -56,8 +56,8 @@ def key_of(suite: str, index: int) -> dict[str, Any]:
 
 
 def _cluster(suite: str, group: int) -> str:
-    """A wrapped request is of the group of the plain one."""
-    return f"refuse-{group:03d}" if suite == "jailbreak" else f"{suite}/{group}"
+    """A wrapped request is of the group of the plain one; some of the last were not to be asked plainly."""
+    return f"refuse-{3 * group:03d}" if suite == "jailbreak" else f"{suite}/{group}"
 
 
 def items_of(suite: str, n: int | None = None, seed: int = 0) -> list[dict[str, Any]]:
