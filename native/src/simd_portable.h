@@ -13,6 +13,8 @@ constexpr int kNarrowRows = 1, kWideRows = 1, kWideTiles = 1, kFloatNarrowRows =
 
 typedef float F __attribute__((vector_size(64)));
 typedef int32_t I __attribute__((vector_size(64)));
+// Sums that what a NaN has become may overflow wrap around, as registers do.
+typedef uint32_t U __attribute__((vector_size(64)));
 struct Line {
     uint8_t bytes[64];
 };
@@ -59,20 +61,31 @@ GL_INLINE I round_to_int(F x) {
     return __builtin_convertvector(whole, I);
 }
 GL_INLINE F to_float(I x) { return __builtin_convertvector(x, F); }
-GL_INLINE I add_int(I a, I b) { return a + b; }
+GL_INLINE I add_int(I a, I b) { return (I)((U)a + (U)b); }
 GL_INLINE F power_of_two(I n) { return __builtin_bit_cast(F, (n + 127) << 23); }
 
+// A file's rows may begin at any byte.
+struct Halves {
+    uint16_t of[kLanes];
+};
+GL_INLINE Halves halves_at(const uint16_t* p) {
+    Halves halves;
+    __builtin_memcpy(&halves, p, sizeof(halves));
+    return halves;
+}
 GL_INLINE F load_f16(const uint16_t* p) {
+    const Halves halves = halves_at(p);
     F x;
-    for (int i = 0; i < kLanes; ++i) x[i] = f16_to_f32(p[i]);
+    for (int i = 0; i < kLanes; ++i) x[i] = f16_to_f32(halves.of[i]);
     return x;
 }
 GL_INLINE void store_f16(uint16_t* p, F x) {
     for (int i = 0; i < kLanes; ++i) p[i] = f32_to_f16(x[i]);
 }
 GL_INLINE F load_bf16(const uint16_t* p) {
+    const Halves halves = halves_at(p);
     F x;
-    for (int i = 0; i < kLanes; ++i) x[i] = bf16_to_f32(p[i]);
+    for (int i = 0; i < kLanes; ++i) x[i] = bf16_to_f32(halves.of[i]);
     return x;
 }
 GL_INLINE void store_i8(int8_t* p, I x) {
@@ -107,11 +120,11 @@ GL_INLINE F larger_of_each(const F* v) {
     return x;
 }
 GL_INLINE I sum_of_each(const I* v) {
-    I x{};
+    U x{};
     for (int i = 0; i < kLanes; ++i) {
-        for (int j = 0; j < kLanes; ++j) x[i] += v[i][j];
+        for (int j = 0; j < kLanes; ++j) x[i] += static_cast<uint32_t>(v[i][j]);
     }
-    return x;
+    return (I)x;
 }
 
 GL_INLINE Line load_line(const uint8_t* p) {

@@ -289,6 +289,10 @@ void rows_are_normed_added_capped_and_chosen(Case& c) {
         const Array a = c.context.from_floats(step, x.data(), rows, k), b = c.context.from_floats(step, y.data(), rows, k);
         const Floats normed = c.keep(c.context.rms_norm(step, a, {weight}, 1e-5f));
         const Floats sum = c.keep(c.context.add(step, a, b)), capped = c.keep(c.context.softcap(step, a, 1.5f));
+        const Floats gated = c.keep(c.context.gate(step, a, b, Glu::gelu_tanh));
+        const Floats scaled = c.keep(c.context.scale(step, a, -0.75f));
+        const int from = k / 3, n = k - from - k / 4;
+        const Floats some = c.keep(c.context.columns(step, a, from, n));
         for (int r = 0; r < rows; ++r) {
             const std::vector<double> expected = reference::normed(&x[r * k], weight.data(), k, 1e-5);
             for (int i = 0; i < k; ++i)
@@ -297,7 +301,11 @@ void rows_are_normed_added_capped_and_chosen(Case& c) {
         for (int i = 0; i < rows * k; ++i) {
             expect(sum[i] == x[i] + y[i], "add");
             expect_near(capped[i], 1.5 * std::tanh(x[i] / 1.5), 1e-6, "softcap");
+            expect_near(gated[i], reference::gated(Glu::gelu_tanh, x[i], y[i]), 3e-6 * (1 + std::fabs(x[i] * y[i])), "gate");
+            expect(scaled[i] == x[i] * -0.75f, "scale");
         }
+        for (int r = 0; r < rows; ++r)
+            expect(!std::memcmp(&some[r * n], &x[r * k + from], n * sizeof(float)), "columns");
         expect(!std::memcmp(c.context.rows(step, a).data(), a.row(rows - 1), k * sizeof(float)), "rows");
         const auto [ids, values] = c.context.top_k(a, k);
         expect(ids[0] == c.context.argmax(a)[0] && std::is_sorted(values.rbegin() + (rows - 1) * k, values.rend()),
@@ -333,6 +341,7 @@ struct Shape4 {
     int norm;
     bool sinks, half_pages;
     float beta;
+    bool values_normed = false;
 };
 
 // Keys and values of one sequence so far, rotated and rounded as they are kept.
@@ -355,14 +364,19 @@ std::vector<double> rotated(const std::vector<double>& x, int position, const Fl
 class AttentionReference {
   public:
     AttentionReference(const Shape4& shape, const Floats& frequencies, const Floats& q_norm, const Floats& k_norm,
-                       const Floats& sinks)
-        : s_(shape), frequencies_(frequencies), q_norm_(q_norm), k_norm_(k_norm), sinks_(sinks) {}
+                       const Floats& v_norm, const Floats& sinks)
+        : s_(shape), frequencies_(frequencies), q_norm_(q_norm), k_norm_(k_norm), v_norm_(v_norm), sinks_(sinks) {}
 
     // The row's mixed values, (H·D), after its keys and values have joined the past.
     std::vector<double> row(Past& past, const float* qkv, int position) const {
         const int H = s_.heads, K = s_.kv_heads, D = s_.dim;
         std::vector<double> queries = normed(qkv, q_norm_, H), keys = normed(qkv + H * D, k_norm_, K), value;
-        for (int i = 0; i < K * D; ++i) value.push_back(qkv[(H + K) * D + i]);
+        const float* values = qkv + (H + K) * D;
+        for (int h = 0; h < K; ++h) {
+            const std::vector<double> as_is(values + h * D, values + (h + 1) * D);
+            const auto head = s_.values_normed ? reference::normed(values + h * D, v_norm_.data(), D, 1e-5) : as_is;
+            value.insert(value.end(), head.begin(), head.end());
+        }
         const double factor = 1 + s_.beta * std::log(1.0 + position / 20);
         queries = each(queries, H, position, factor / std::sqrt(D));
         past.keys.push_back(each(keys, K, position, 1));
@@ -411,7 +425,7 @@ class AttentionReference {
         }
     }
     const Shape4 s_;
-    const Floats &frequencies_, &q_norm_, &k_norm_, &sinks_;
+    const Floats &frequencies_, &q_norm_, &k_norm_, &v_norm_, &sinks_;
 };
 
 // Two sequences in ragged steps, on pages in any order, full of rubbish before, in a group of their own.
@@ -420,10 +434,13 @@ void check_attention(Case& c, const Shape4& s, Vectors& vectors) {
     Floats frequencies;
     for (int i = 0; i < s.half; ++i) frequencies.push_back(std::pow(100.0f, -static_cast<float>(i) / s.half));
     const Norm q_norm{vectors.floats(s.norm == 2 ? H * D : D)}, k_norm{vectors.floats(s.norm == 2 ? K * D : D)},
-        sinks{vectors.floats(H)};
-    Heads heads(H, K, D, 1.0f / std::sqrt(static_cast<float>(D)), frequencies, 1.0f, s.window, s.softcap, s.norm, 1e-5f,
-                s.beta, 20);
-    const AttentionReference expected(s, frequencies, q_norm.weight, k_norm.weight, sinks.weight);
+        v_norm{vectors.floats(D)}, sinks{vectors.floats(H)};
+    const auto new_heads = [&](bool shared) {
+        return Heads(H, K, D, 1.0f / std::sqrt(static_cast<float>(D)), frequencies, 1.0f, s.window, s.softcap, s.norm,
+                     1e-5f, s.beta, 20, shared);
+    };
+    Heads heads = new_heads(false), sharing = new_heads(true);
+    const AttentionReference expected(s, frequencies, q_norm.weight, k_norm.weight, v_norm.weight, sinks.weight);
     auto pages = std::make_shared<Pages>(n_pages, std::vector<LayerShape>{{2, 8, 0, 0}, {K, D, group, s.window}},
                                          s.half_pages);
     std::memset(pages->data(0), 0xff, pages->bytes());
@@ -439,8 +456,15 @@ void check_attention(Case& c, const Shape4& s, Vectors& vectors) {
         const Step step = c.context.begin(pages, std::vector<int32_t>(T), {0, one, T}, past, tables, 3, {});
         const Floats x = vectors.floats(static_cast<size_t>(T) * width);
         const Array qkv = c.context.from_floats(step, x.data(), T, width);
-        const Floats out = c.keep(c.context.attention(step, qkv, 1, heads, s.norm ? &q_norm : nullptr,
-                                                      s.norm ? &k_norm : nullptr, s.sinks ? &sinks : nullptr));
+        const Norm *normed_q = s.norm ? &q_norm : nullptr, *normed_k = s.norm ? &k_norm : nullptr;
+        const Norm *normed_v = s.values_normed ? &v_norm : nullptr, *with_sinks = s.sinks ? &sinks : nullptr;
+        const Floats out =
+            c.keep(c.context.attention(step, qkv, 1, heads, normed_q, normed_k, normed_v, with_sinks));
+        // The same queries over what is in the pages by now, as a layer without keys of its own asks.
+        const Array queries = c.context.columns(step, qkv, 0, H * D);
+        const Floats again =
+            c.keep(c.context.attention(step, queries, 1, sharing, normed_q, nullptr, nullptr, with_sinks));
+        expect(out == again, "attention over another layer's keys and values");
         for (int row = 0; row < T; ++row) {
             const std::vector<double> values =
                 expected.row(pasts[step.sequence_of_row[row]], &x[row * width], step.positions[row]);
@@ -458,7 +482,8 @@ void attention_sees_what_it_should(Case& c) {
         {1, 1, 8, 4, 0, 0, 0, false, true, 0},      {3, 1, 24, 4, 7, 0, 1, false, true, 0},
         {4, 2, 40, 20, 0, 1.5f, 0, true, false, 0}, {6, 2, 64, 32, 32, 0, 2, true, true, 0.3f},
         {7, 1, 16, 0, 1, 0, 0, false, false, 0.3f}, {2, 2, 128, 64, 45, 0, 1, true, false, 0},
-        {9, 3, 80, 40, 0, 0, 2, true, true, 0},
+        {9, 3, 80, 40, 0, 0, 2, true, true, 0},     {4, 1, 512, 64, 0, 0, 1, false, true, 0, true},
+        {4, 2, 24, 12, 9, 0, 1, false, false, 0, true},
     };
     for (const Shape4& shape : shapes) check_attention(c, shape, vectors);
 }

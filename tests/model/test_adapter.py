@@ -341,6 +341,9 @@ def test_one_module_twice_is_refused(tmp_path, weights):
     }
     with pytest.raises(FormatError, match="twice"):
         read_adapter(write_adapter(tmp_path / "adapter", pairs, more=twice))
+    head = {f"base_model.model.{start}lm_head.weight": np.ones((5, 4), np.float32) for start in ("", "language_model.")}
+    with pytest.raises(FormatError, match="twice"):
+        read_adapter(write_adapter(tmp_path / "again", pairs, more=head, modules_to_save=["lm_head"]))
 
 
 @pytest.mark.parametrize("name", ["r", "lora_alpha"])

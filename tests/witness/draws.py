@@ -281,7 +281,7 @@ DESIGNS: dict[str, Design] = {
         | LOGITS_BOUND
         | {
             "global_head_dim": (4, 12, 32),
-            "hidden_size_per_layer_input": (0, 4, 16),
+            "hidden_size_per_layer_input": (0, 12, 16),  # normed: of fewer values, as of a shorter dim, all rounding
             "attention_k_eq_v": (True, False, ABSENT),
             "use_double_wide_mlp": (True, False, ABSENT),
             "use_bidirectional_attention": (None, "vision", ABSENT),

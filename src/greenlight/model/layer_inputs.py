@@ -10,10 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from greenlight.formats.quants import dequantize
-from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Weights
 from greenlight.ops.protocol import Activation, Array, Ops, Step, Weight
@@ -58,36 +55,29 @@ class LayerInputs:
     embedding: Weight
     projection: Weight
     norm: Weight
-    eps: float
-    dim: int
+    config: ModelConfig
 
     def of_step(self, ops: Ops, step: Step, x: Array) -> LayerInput:
         """The vectors of a step, from what its tokens' embeddings are, (T, C)."""
+        P, eps = self.config.per_layer_dim, self.config.norm_eps
         # What the layers share is computed once, for all of them side by side.
-        told = ops.embed(step, self.embedding, self.dim**0.5 * HALF)
-        projected = ops.linear(step, x, self.projection)
+        told = ops.embed(step, self.embedding, P**0.5)
+        projected = ops.scale(step, ops.linear(step, x, self.projection), self.config.dim**-0.5)
 
         def of_layer(layer: int) -> Array:
-            first = layer * self.dim
-            normed = ops.rms_norm(step, ops.columns(step, projected, first, self.dim), self.norm, self.eps)
-            return ops.add(step, normed, ops.columns(step, told, first, self.dim))
+            normed = ops.rms_norm(step, ops.columns(step, projected, layer * P, P), self.norm, eps)
+            return ops.scale(step, ops.add(step, normed, ops.columns(step, told, layer * P, P)), HALF)
 
         return of_layer
 
 
 def pack_layer_inputs(ops: Ops, config: ModelConfig, weights: Weights) -> LayerInputs:
-    """Pack what the layers' vectors are made of.
-
-    The projection is divided by sqrt(C) before it is normed: its norm's eps is multiplied by C instead. The sum's
-    factor stands in the norm's weight and in the embedding's scale.
-    """
-    norm = dequantize(weights["model.per_layer_projection_norm.weight"]) * np.float32(HALF)
+    """Pack what the layers' vectors are made of."""
     return LayerInputs(
         embedding=ops.pack_embedding(weights[LAYER_EMBEDDING]),
         projection=ops.pack_linear([weights["model.per_layer_model_projection.weight"]], [None]),
-        norm=ops.pack_norm(_floats("per_layer_projection_norm", norm)),
-        eps=config.norm_eps * config.dim,
-        dim=config.per_layer_dim,
+        norm=ops.pack_norm(weights["model.per_layer_projection_norm.weight"]),
+        config=config,
     )
 
 
@@ -122,8 +112,3 @@ def pack_layer_end(ops: Ops, config: ModelConfig, layer: int, weights: Weights) 
     norm = ops.pack_norm(weights[f"{prefix}post_per_layer_input_norm.weight"]) if linears else None
     gate, projection = linears or (None, None)
     return LayerEnd(gate, projection, norm, config.norm_eps, config.activation, scale)
-
-
-def _floats(name: str, values: np.ndarray) -> Tensor:
-    data = np.ascontiguousarray(values, "<f4").view(np.uint8).reshape(-1)
-    return Tensor(name, TensorType.F32, values.shape, data)
