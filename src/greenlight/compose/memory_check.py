@@ -50,7 +50,7 @@ class Asked:
     """The file or folder."""
 
     adapter: str | None
-    """The folder of an adapter."""
+    """The folder or GGUF file of an adapter."""
 
     ops: str
     """Name of the operations."""

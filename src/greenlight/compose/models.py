@@ -11,8 +11,7 @@ from greenlight import hub
 from greenlight.compose.observer import Observer
 from greenlight.engine.local import LocalModel
 from greenlight.evidence import JSON, sha256
-from greenlight.model.adapter import read_adapter
-from greenlight.model.adapting import How, adapt
+from greenlight.model.adapting import How, adapt, adapter_of
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.text.replies import REASONING_TOKENS
 
@@ -59,7 +58,7 @@ class Loaded:
         own = [name for name in self.files if not name.startswith(_ADAPTER)]
         base = [path] if path.is_file() else [path / name for name in own]
         added = [name.removeprefix(_ADAPTER) for name in self.files if name.startswith(_ADAPTER)]
-        return base + ([] if adapter is None else [adapter / name for name in added])
+        return base + ([] if adapter is None else [adapter] if adapter.is_file() else [adapter / name for name in added])
 
     @property
     def template_sha256(self) -> str:
@@ -82,7 +81,7 @@ class Files:
     """Its file or folder."""
 
     adapter: Path | None = None
-    """The folder of the adapter that it is with, if any."""
+    """The folder or GGUF file of the adapter that it is with, if any."""
 
     def digests(self) -> tuple[str, dict[str, str]]:
         """The digest that identifies it, and those of its files by name."""
@@ -96,13 +95,15 @@ class Files:
         """Names of the weights that the adapter changes."""
         if self.adapter is None:
             return ()
-        adapter = read_adapter(self.adapter)
+        adapter = adapter_of(self.adapter, open_checkpoint(self.path))
         return (*(f"{module}.weight" for module in adapter.deltas), *adapter.replaced)
 
     def checkpoint(self, how: How = "auto") -> Checkpoint:
         """What the files hold, with the adapter in it; nothing is packed."""
         checkpoint = open_checkpoint(self.path)
-        return checkpoint if self.adapter is None else adapt(checkpoint, read_adapter(self.adapter), how).checkpoint
+        if self.adapter is None:
+            return checkpoint
+        return adapt(checkpoint, adapter_of(self.adapter, checkpoint), how).checkpoint
 
 
 def find_files(reference: str, *, pull: bool = False, observer: Observer | None = None) -> Files:
@@ -146,7 +147,7 @@ def _short_name(reference: hub.Reference, path: Path) -> str:
     if isinstance(reference, hub.AdapterReference):
         named = reference.adapter
         adapter = named.repository if isinstance(named, hub.HubReference) else str(named.path.resolve())
-        return f"{_short_name(reference.base, path)}-{_safe(adapter.rpartition('/')[2])}"
+        return f"{_short_name(reference.base, path)}-{_safe(adapter.rpartition('/')[2].removesuffix('.gguf'))}"
     if isinstance(reference, hub.CatalogReference):
         return reference.name
     name = reference.repository.rpartition("/")[2] if isinstance(reference, hub.HubReference) else path.resolve().name

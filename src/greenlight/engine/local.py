@@ -48,7 +48,7 @@ class LocalModel:
     """How it tells its answer from its thoughts; None where all that it says is the answer."""
 
     adapter: Path | None = None
-    """The folder of the adapter that it was loaded with; tokenizer and template are the base's all the same."""
+    """The folder or file of the adapter that it was loaded with; tokenizer and template are the base's all the same."""
 
     @classmethod
     def load(cls, path: Path, *, ops: str | None = None, adapter: Path | None = None) -> LocalModel:

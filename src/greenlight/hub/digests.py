@@ -39,13 +39,15 @@ def digest_of(files: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def adapter_digests(folder: Path) -> dict[str, str]:
-    """Name to hex SHA-256 of the two files that an adapter is; whatever else training left there decides nothing.
+def adapter_digests(path: Path) -> dict[str, str]:
+    """Name to hex SHA-256 of what an adapter is: one GGUF file, or two of a folder, whose others decide nothing.
 
     Raises:
         HubError: one is not there, or cannot be read.
     """
-    return {name: digest(folder / name) for name in ("adapter_config.json", "adapter_model.safetensors")}
+    if path.is_file():
+        return file_digests(path)
+    return {name: digest(path / name) for name in ("adapter_config.json", "adapter_model.safetensors")}
 
 
 def file_digests(path: Path | str) -> dict[str, str]:

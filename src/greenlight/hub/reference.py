@@ -94,7 +94,7 @@ class AdapterReference:
     """The model."""
 
     adapter: PathReference | HubReference
-    """The adapter's folder."""
+    """The adapter: PEFT's folder, or a GGUF file."""
 
 
 Reference: TypeAlias = CatalogReference | PathReference | HubReference | EndpointReference | AdapterReference
@@ -124,7 +124,7 @@ def parse_reference(text: str) -> Reference:
 
 
 def _with_adapter(text: str) -> AdapterReference:
-    """BASE+ADAPTER: a folder, or a repository on the hub."""
+    """BASE+ADAPTER: a folder, a GGUF file, or a repository on the hub."""
     base_text, _, adapter_text = text.rpartition("+")
     base = parse_reference(base_text)
     if isinstance(base, AdapterReference):

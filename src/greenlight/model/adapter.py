@@ -87,7 +87,7 @@ class Adapter:
     """An adapter, read, and not yet held against any model."""
 
     path: Path
-    """Its folder."""
+    """Its folder or file."""
 
     base: str | None
     """What it says it was trained on: a name that somebody typed, so for information alone."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy as np
 from greenlight.errors import FormatError, UnsupportedError
 from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import Tensor, TensorType
-from greenlight.model.adapter import Adapter, LowRank
+from greenlight.model.adapter import Adapter, LowRank, read_adapter
+from greenlight.model.adapter_gguf import in_model, read_gguf_adapter
 from greenlight.model.checkpoint import Checkpoint
 from greenlight.ops.beside import AdaptedTensor
 
@@ -39,6 +41,16 @@ class Adapted:
 
     widened: tuple[str, ...]
     """Modules of quantised weights that were widened to float32 to be merged."""
+
+
+def adapter_of(path: Path, checkpoint: Checkpoint) -> Adapter:
+    """Read an adapter for a model: PEFT's folder, or a GGUF file.
+
+    Raises:
+        FormatError: it is damaged, or, where its names and order hang on the model, does not fit.
+        UnsupportedError: a kind of adapter that is not computed here.
+    """
+    return in_model(read_gguf_adapter(path), checkpoint) if path.is_file() else read_adapter(path)
 
 
 def adapt(checkpoint: Checkpoint, adapter: Adapter, how: How = "auto") -> Adapted:

@@ -91,6 +91,13 @@ def gguf_checkpoint(file: GGUFFile) -> Checkpoint:
     """
     where = str(file.path)
     Fields(where, file.metadata).refuse_unless("split.count", 0, 1)
+    if file.metadata.get("general.type") == "adapter":
+        raise FormatError(
+            "the file holds an adapter, no model",
+            where=f"{where}, general.type",
+            found="'adapter', expected 'model'",
+            do="name the model before it: MODEL+ADAPTER",
+        )
     architecture = Fields(where, file.metadata).text("general.architecture")
     if architecture is None:
         raise FormatError("the file does not say what model it is", where=f"{where}, general.architecture")

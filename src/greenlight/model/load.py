@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from greenlight.formats.tensors import release_freed, release_mapped
-from greenlight.model.adapter import Adapter, read_adapter
-from greenlight.model.adapting import How, adapt
+from greenlight.model.adapter import Adapter
+from greenlight.model.adapting import How, adapt, adapter_of
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.facts import ModelFacts, facts_of
@@ -27,7 +27,7 @@ def load_decoder(
         source: the file or the folder, or what `open_checkpoint` made of it (whose metadata a tokenizer may need
             as well: a file need not be read twice).
         ops: what computes it; by default the fastest there is.
-        adapter: a LoRA adapter: its folder, or what `read_adapter` made of it.
+        adapter: a LoRA adapter: its folder or GGUF file, or what `adapter_of` made of it.
         how: whether its deltas go into the weights or stay beside them.
 
     Raises:
@@ -37,7 +37,8 @@ def load_decoder(
     """
     checkpoint, ops = _opened(source), ops or select_ops()
     if adapter is not None:
-        adapted = adapt(checkpoint, adapter if isinstance(adapter, Adapter) else read_adapter(Path(adapter)), how)
+        read = adapter if isinstance(adapter, Adapter) else adapter_of(Path(adapter), checkpoint)
+        adapted = adapt(checkpoint, read, how)
         checkpoint = adapted.checkpoint
         ops = with_deltas(ops) if adapted.beside else ops
     decoder = Decoder(checkpoint, ops)
