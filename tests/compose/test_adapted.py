@@ -19,14 +19,17 @@ from greenlight.formats.gguf import read_gguf
 from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import TensorType
 from greenlight.hub import adapter_digests, digest, digest_of, file_digests
+from greenlight.model.adapter import read_adapter
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
 from tests.builders import all_logits, write_safetensors
 from tests.model.test_adapter import ALL, deltas, write_adapter
+from tests.model.test_adapter_gguf import halves, write_lora
 
 NUMPY = select_ops("numpy")
 TOKENS = [5, 9, 40, 7, 80, 3]
+HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1}
 TEXT = Text("a text", "The thing in the end. " * 6)
 
 
@@ -97,6 +100,22 @@ def test_the_file_names_what_it_was_merged_of_and_its_children_name_the_file(cha
     assert not [key for key in second if key.startswith(("greenlight.parent.base", "greenlight.parent.adapter"))]
     convert(f"{chat_model}+{adapter}", tmp_path / "hf")
     assert sha256_file(chat_model) in (tmp_path / "hf" / "README.md").read_text()
+
+
+def test_an_adapter_in_gguf_is_named_by_its_one_file(chat_model, adapter, tmp_path):
+    pairs = read_adapter(adapter).deltas
+    file = write_lora(
+        tmp_path / "tuned.gguf",
+        halves({module: (pair.a, pair.b / 2) for module, pair in pairs.items()}, HEADS),
+    )
+    report = convert(f"{chat_model}+{file}", tmp_path / "m.gguf", Wish(text=TEXT))
+    assert report["source"]["adapter"]["sha256"] == digest_of({"tuned.gguf": sha256_file(file)})
+    assert report["notes"] == ["the adapter tuned.gguf was added in float32; the sums are stored: 7 as F32"]
+    ours = all_logits(load_decoder(tmp_path / "m.gguf", NUMPY), TOKENS)
+    assert distance(ours, expected(chat_model, adapter)) < 1e-6
+    loaded = compose.models.load(f"{chat_model}+{file}")
+    assert set(loaded.files) == {"tiny.gguf", "adapter/tuned.gguf"}
+    assert (loaded.name, loaded.paths()) == ("tiny-tuned", [chat_model, file])
 
 
 def test_sums_of_quantised_weights_are_rounded_anew_and_that_is_said(chat_model, adapter, tmp_path):

@@ -254,7 +254,9 @@ def test_any_damaged_byte_gives_an_adapter_or_one_error(small, at, byte, cut):
     data = bytearray(write_gguf(path, KEYS, tensors).read_bytes())
     data[at % len(data)] = byte
     path.write_bytes(data[: max(1, len(data) - cut // 20 * (cut % 3 == 0))])
+    error = None
     try:
         in_model(read_gguf_adapter(path), checkpoint)
-    except GreenlightError as error:
-        assert error.where
+    except GreenlightError as caught:
+        error = caught
+    assert error is None or error.where

@@ -17,8 +17,8 @@ def quiet(level: int, text: bytes, data: object) -> None:
 llama_cpp.llama_log_set(quiet, None)
 
 
-def llama_cpp_logits(path: Path, tokens: np.ndarray) -> np.ndarray:
-    """Logits after every token, float32 cache, no flash attention."""
+def llama_cpp_logits(path: Path, tokens: np.ndarray, *loras: Path) -> np.ndarray:
+    """Logits after every token, float32 cache, no flash attention; with LoRA adapters at their own scales."""
     model_params = llama_cpp.llama_model_default_params()
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), model_params)
     assert model, "llama.cpp refuses the file"
@@ -27,6 +27,7 @@ def llama_cpp_logits(path: Path, tokens: np.ndarray) -> np.ndarray:
     params.type_k = params.type_v = llama_cpp.GGML_TYPE_F32
     params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
     context = llama_cpp.llama_init_from_model(model, params)
+    _set_adapters(model, context, loras)
     batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
     try:
         batch.n_tokens = len(tokens)
@@ -41,3 +42,13 @@ def llama_cpp_logits(path: Path, tokens: np.ndarray) -> np.ndarray:
         llama_cpp.llama_batch_free(batch)
         llama_cpp.llama_free(context)
         llama_cpp.llama_model_free(model)
+
+
+def _set_adapters(model: object, context: object, loras: tuple[Path, ...]) -> None:
+    """Apply adapters; the model frees them."""
+    held = [llama_cpp.llama_adapter_lora_init(model, str(path).encode()) for path in loras]
+    assert all(held), "llama.cpp refuses an adapter"
+    if held:
+        adapters = (llama_cpp.llama_adapter_lora_p_ctypes * len(held))(*held)
+        scales = (ctypes.c_float * len(held))(*[1.0] * len(held))
+        assert llama_cpp.llama_set_adapters_lora(context, adapters, len(held), scales) == 0

@@ -1,15 +1,21 @@
-"""peft computes the same logits with the same adapter, for random models of three families, merged and beside."""
+"""peft computes the same logits with the same adapter, for random models of three families, merged and beside.
+
+So does llama.cpp with the same adapter in a GGUF file, laid out as its own converter does it.
+"""
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Any
 
+import gguf
 import numpy as np
 import peft
 import pytest
 import torch
 import transformers
+from safetensors.numpy import load_file
 
 from greenlight.compose.converting import Wish, convert
 from greenlight.model.load import load_decoder
@@ -107,3 +113,52 @@ def test_what_is_merged_and_written_is_pefts_in_transformers_and_in_llama_cpp(tm
     np.testing.assert_allclose(logits_of(merged.eval(), tokens), expected, atol=TOLERANCE * most)
     theirs = llama_cpp_logits(tmp_path / "merged.gguf", tokens)
     np.testing.assert_allclose(theirs, expected, atol=LLAMA_CPP_TOLERANCE * most)
+
+
+def lora_file(path, adapter, base):
+    """A PEFT adapter as llama.cpp's convert_lora_to_gguf.py writes it, by the gguf package's writer and names."""
+    config = json.loads((base / "config.json").read_text())
+    architecture = {
+        "llama": gguf.MODEL_ARCH.LLAMA,
+        "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
+        "qwen3": gguf.MODEL_ARCH.QWEN3,
+    }
+    architecture = architecture[config["model_type"]]
+    names = gguf.get_tensor_name_map(architecture, config["num_hidden_layers"])
+    writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[architecture])
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    alpha = json.loads((adapter / "adapter_config.json").read_text())["lora_alpha"]
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(alpha))
+    for name, values in load_file(adapter / "adapter_model.safetensors").items():
+        module, _, half = name.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".lora_")
+        heads = {"q_proj": "num_attention_heads", "k_proj": "num_key_value_heads"}.get(module.rpartition(".")[2])
+        if heads and half == "B" and architecture is gguf.MODEL_ARCH.LLAMA:
+            # LlamaModel.permute of conversion/llama.py
+            n_heads = config[heads]
+            shape = (n_heads, 2, len(values) // n_heads // 2, *values.shape[1:])
+            values = values.reshape(shape).swapaxes(1, 2).reshape(values.shape)
+        weight = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
+        writer.add_tensor(f"{weight}.lora_{half.lower()}", np.ascontiguousarray(values))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_adapter_in_gguf_is_llama_cpps_and_pefts(tmp_path, family, monkeypatch):
+    monkeypatch.setenv("GREENLIGHT_HOME", str(tmp_path / "home"))
+    tokens, expected = adapted(tmp_path, family, "every linear", tie_word_embeddings=family == "gemma3")
+    base, most = tmp_path / "base.gguf", np.abs(expected).max()
+    convert(str(tmp_path / "base"), base, Wish(tokenizer=False))
+    lora = lora_file(tmp_path / "lora.gguf", tmp_path / "adapter", tmp_path / "base")
+    theirs = llama_cpp_logits(base, tokens, lora)
+    np.testing.assert_allclose(theirs, expected, atol=LLAMA_CPP_TOLERANCE * most)
+    assert np.abs(llama_cpp_logits(base, tokens) - theirs).max() > 0.05 * most
+    for make in OPS.values():
+        for path, how in ((base, "merged"), (base, "beside"), (tmp_path / "base", "merged")):
+            ours = all_logits(load_decoder(path, make(), adapter=lora, how=how), tokens)
+            np.testing.assert_allclose(ours, theirs, atol=LLAMA_CPP_TOLERANCE * most)
+            np.testing.assert_allclose(ours, expected, atol=TOLERANCE * most)

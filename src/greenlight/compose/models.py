@@ -58,7 +58,9 @@ class Loaded:
         own = [name for name in self.files if not name.startswith(_ADAPTER)]
         base = [path] if path.is_file() else [path / name for name in own]
         added = [name.removeprefix(_ADAPTER) for name in self.files if name.startswith(_ADAPTER)]
-        return base + ([] if adapter is None else [adapter] if adapter.is_file() else [adapter / name for name in added])
+        return base + (
+            [] if adapter is None else [adapter] if adapter.is_file() else [adapter / name for name in added]
+        )
 
     @property
     def template_sha256(self) -> str:

@@ -1,7 +1,7 @@
 """What does a GGUF file with a LoRA adapter say? Low-rank pairs under llama.cpp's names, rows in its order of heads.
 
-Keys, names and the scale alpha / r are llama.cpp's: src/llama-adapter.cpp and .h, convert_lora_to_gguf.py. What it reads
-over there (norms, an alpha that is missing) is refused here: nobody could tell the result from what was trained.
+Keys, names and the scale alpha / r are llama.cpp's: src/llama-adapter.cpp and .h, convert_lora_to_gguf.py. What it
+passes over in silence (norms, an alpha that is missing) is refused: nobody could tell the result from what was trained.
 """
 
 from __future__ import annotations
@@ -78,11 +78,12 @@ def in_model(adapter: GGUFAdapter, checkpoint: Checkpoint) -> Adapter:
     """
     expected = _architectures(checkpoint)
     if adapter.architecture not in expected:
+        named = " or ".join(map(repr, expected)) or "none: this model has no form in GGUF"
         raise _misfit(
             adapter,
             "the adapter is for another architecture than the model's",
             ARCHITECTURE_KEY,
-            f"{adapter.architecture[:80]!r}, expected {' or '.join(map(repr, expected)) or 'none: it has no GGUF form'}",
+            f"{adapter.architecture[:80]!r}, expected {named}",
         )
     names = [name for name in checkpoint.tensors if name.endswith(".weight")]
     homes = {checkpoint.family.gguf_name(name): name for name in names}
