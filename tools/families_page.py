@@ -17,11 +17,11 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/families.md"
 TEMPLATE = ROOT / "tools/families.md.in"
 
-ELSEWHERE = {
-    "gpt_oss": "1 config, to 2e-3, without YaRN: llama.cpp rounds its bounds, gpt-oss does not "
+MORE = {
+    "gpt_oss": ", YaRN's bounds rounded as llama.cpp does, which gpt-oss does not; and with experts in MXFP4 "
     "(`tests/witness/test_gguf_experts.py`)"
 }
-"""What was compared with llama.cpp in another way."""
+"""What else there is to say of the comparison with llama.cpp."""
 
 
 def page() -> str:
@@ -32,8 +32,8 @@ def page() -> str:
     for family in FAMILIES:
         design = draws["DESIGNS"].get(family.name)
         folder = f"{draws['N_DRAWS']} configs" if design else "random models (`tests/witness/test_families.py`)"
-        otherwise = ELSEWHERE.get(family.name, "not by random configs")
-        gguf = f"{draws['N_GGUF_DRAWS']} configs" if design and design.in_gguf else otherwise
+        gguf = f"{draws['N_GGUF_DRAWS']} configs" if design and design.in_gguf else "not by random configs"
+        gguf += MORE.get(family.name, "")
         families.append(f"| {family.name} | {folder} | {gguf} |")
     models = (
         f"| {m['name']} | {m['family']} | {m['parameters']} | {m.get('active', '')} | {m['source']} |" for m in released

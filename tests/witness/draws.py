@@ -77,6 +77,9 @@ class Design:
     gguf_ropes: tuple[str, ...] = ("default", "linear", "llama3", "yarn")
     """Ways of stretching that its GGUF files can say."""
 
+    in_gguf_rope: Callable[[Config, np.random.Generator], Config] = lambda rope, rng: {"rope_scaling": rope or None}
+    """Fields that say a drawn way of stretching, where files of the family say more."""
+
 
 def everywhere(rng: np.random.Generator, n_layers: int) -> Config:
     """One window in all layers, or none."""
@@ -187,6 +190,24 @@ def scale_of_heads(config: Config) -> Config:
     return {"query_pre_attn_scalar": config.get("head_dim", 256), "final_logit_softcapping": 25.0}
 
 
+def some_windows(config: Config) -> Config:
+    """gpt-oss as its files can say it: a head of its own, and a window in some layer."""
+    usual = "sliding_attention" not in config.get("layer_types", ())
+    return {"tie_word_embeddings": False} | ({"layer_types": ABSENT} if usual else {})
+
+
+def growing_queries(rope: Config, rng: np.random.Generator) -> Config:
+    """Queries of a Ministral 3 grow from the original context on: that of the stretching, or the longest there is."""
+    original = rope.get("original_max_position_embeddings", 32)
+    rope = rope or {"rope_type": "default"}
+    sharper = {"mscale": 1.0, "mscale_all_dim": 1.0} if rope["rope_type"] == "yarn" else {}
+    growth = pick(rng, ({"llama_4_scaling_beta": 0.1}, {"llama_4_scaling_beta": 0.5}))
+    return {
+        "rope_scaling": rope | sharper | growth | {"original_max_position_embeddings": original},
+        "max_position_embeddings": original if rope["rope_type"] != "yarn" else 512,
+    }
+
+
 DESIGNS: dict[str, Design] = {
     "llama": Design(
         choices=SIZES | TIED | SILU | BIASED | {"mlp_bias": (True, False, ABSENT)},
@@ -200,11 +221,18 @@ DESIGNS: dict[str, Design] = {
         windows=everywhere,
         in_gguf=lambda config: {"sliding_window": None},
     ),
-    "ministral": Design(choices=SIZES | TIED | SILU, windows=by_layer),  # transformers needs the size of its heads
+    "ministral": Design(  # transformers needs the size of its heads
+        choices=SIZES | TIED | SILU,
+        windows=by_layer,
+        in_gguf=lambda config: {"layer_types": ["full_attention"] * config["num_hidden_layers"]},
+    ),
     "ministral3": Design(
         choices=SIZES | TIED | SILU,
         windows=lambda rng, n_layers: {"sliding_window": pick(rng, (None, *WINDOWS, ABSENT))},
         more=cooler_queries,
+        in_gguf=lambda config: {"sliding_window": None},
+        gguf_ropes=("yarn", "yarn", "linear", "default"),
+        in_gguf_rope=growing_queries,
     ),
     "mixtral": Design(
         choices=SIZES | TIED | SILU,
@@ -294,6 +322,11 @@ DESIGNS: dict[str, Design] = {
         windows=by_layer,
         ropes=("default", "yarn", "yarn with all its parameters"),
         more=experts,
+        in_gguf=some_windows,
+        gguf_ropes=("default", "yarn"),
+        in_gguf_rope=lambda rope, rng: {
+            "rope_scaling": rope | {"truncate": False} if rope else {"rope_type": "default"}
+        },
     ),
 }
 
@@ -323,9 +356,9 @@ def draw_gguf_config(family: str, seed: int) -> Config:
         config.pop(name, None)
     config |= {
         "rope_theta": 5e5 if family == "olmo3" else pick(rng, (1e4, 5e5)),
-        "rope_scaling": rope or None,
         "max_position_embeddings": 512,
     }
+    config |= DESIGNS[family].in_gguf_rope(rope, rng)
     return {name: value for name, value in config.items() if value is not ABSENT}
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 from pathlib import Path
 
 import llama_cpp
 import numpy as np
+
+from greenlight.model.checkpoint import Checkpoint
+from greenlight.model.rope import YarnScaling
 
 
 @llama_cpp.llama_log_callback
@@ -52,3 +56,13 @@ def _set_adapters(model: object, context: object, loras: tuple[Path, ...]) -> No
         adapters = (llama_cpp.llama_adapter_lora_p_ctypes * len(held))(*held)
         scales = (ctypes.c_float * len(held))(*[1.0] * len(held))
         assert llama_cpp.llama_set_adapters_lora(context, adapters, len(held), scales) == 0
+
+
+def with_rounded_bounds(checkpoint: Checkpoint) -> Checkpoint:
+    """A gpt-oss as llama.cpp takes it: no key says that it was trained without rounding YaRN's bounds."""
+    config = checkpoint.config
+    if config.family != "gpt_oss" or not isinstance(config.rope.scaling, YarnScaling):
+        return checkpoint
+    assert not config.rope.scaling.truncate
+    rope = replace(config.rope, scaling=replace(config.rope.scaling, truncate=True))
+    return replace(checkpoint, config=replace(config, rope=rope))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -13,12 +11,11 @@ from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.export import plan_gguf
 from greenlight.model.load import load_decoder
-from greenlight.model.rope import YarnScaling
 from greenlight.model.types import gguf_types
 from greenlight.ops import native
 from greenlight.ops.numpy_ops import Experts, Linear, NumpyOps, softmax
 from tests.builders import all_logits
-from tests.witness.llama_cpp_logits import llama_cpp_logits
+from tests.witness.llama_cpp_logits import llama_cpp_logits, with_rounded_bounds
 from tests.witness.test_families import CASES, SIZES, random_model
 
 TOLERANCE = 1e-4
@@ -60,16 +57,6 @@ def written(checkpoint, path, experts=None):
     plan = plan_gguf(checkpoint, type_of, {"tokenizer.ggml.model": "none"})
     write_gguf(path, plan.metadata, plan.tensors)
     return open_checkpoint(path)
-
-
-def with_rounded_bounds(checkpoint):
-    """The model as llama.cpp takes it: no key says that gpt-oss was trained without rounding YaRN's bounds."""
-    rope = checkpoint.config.rope
-    if not isinstance(rope.scaling, YarnScaling):
-        return checkpoint
-    assert not rope.scaling.truncate
-    rope = replace(rope, scaling=replace(rope.scaling, truncate=True))
-    return replace(checkpoint, config=replace(checkpoint.config, rope=rope))
 
 
 def logits(checkpoint, ops=None):
