@@ -28,6 +28,14 @@ LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "origi
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}
 EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 GEMMA = {"hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 16}
+GEMMA4 = {
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "hidden_size_per_layer_input": 0,
+    "attention_k_eq_v": True,
+    "global_head_dim": 32,
+    "num_global_key_value_heads": 1,
+    "tie_word_embeddings": False,
+}
 CASES: dict[str, dict[str, Any]] = {
     "llama": {"model_type": "llama", "rope_theta": 5e5, "attention_bias": True, "mlp_bias": True},
     "llama tied": {"model_type": "llama", "tie_word_embeddings": True},
@@ -50,6 +58,19 @@ CASES: dict[str, dict[str, Any]] = {
         "rope_scaling": {"rope_type": "linear", "factor": 8.0},
     }
     | GEMMA,
+    "gemma4": {"model_type": "gemma4_text", "sliding_window": 17} | GEMMA4,
+    "gemma4 by layer": {
+        "model_type": "gemma4_text",
+        "sliding_window": 17,
+        "num_hidden_layers": 5,
+        "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] + ["sliding_attention"] * 2,
+        "hidden_size_per_layer_input": 12,
+        "vocab_size_per_layer_input": 97,
+        "num_kv_shared_layers": 2,
+        "use_double_wide_mlp": True,
+        "final_logit_softcapping": 5.0,
+        "global_head_dim": 24,
+    },
     "mixtral": {"model_type": "mixtral", "sliding_window": None, "rope_theta": 1e6} | EXPERTS,
     "qwen3 moe": {"model_type": "qwen3_moe", "moe_intermediate_size": 32, "num_experts": 4, "norm_topk_prob": True}
     | {"num_experts_per_tok": 2},
@@ -76,6 +97,8 @@ def random_weights(config: dict[str, Any], seed: int = 0) -> dict[str, np.ndarra
     for name, shape in family.shapes(family.config_from_hf(Fields("test", config))).items():
         if name.endswith("norm.weight"):
             values = np.round(rng.uniform(0.3, 1.8, shape) * 1024) / 1024
+        elif name.endswith("layer_scalar"):
+            values = rng.uniform(0.5, 1.5, shape)
         elif name.endswith(".bias"):
             values = rng.normal(0, 0.5, shape)
         else:

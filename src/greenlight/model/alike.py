@@ -10,7 +10,10 @@ from greenlight.errors import UnsupportedError
 from greenlight.model.config import ModelConfig
 from greenlight.model.rope import RopeConfig, rope_spec
 
-NOT_COMPARED = {"family", "norm_offset", "rope", "local_rope", "windows", "attention_scale", "max_seq_len"}
+NOT_COMPARED = {
+    *("family", "norm_offset", "rope", "local_rope", "windows", "attention_scale", "max_seq_len"),
+    *("full_head_dim", "full_n_kv_heads", "shared_ffn_dim"),
+}
 """Names of designs, how norms are stored, and what is compared by what it comes to."""
 
 TOLERANCE = 1e-6
@@ -40,7 +43,8 @@ def differences(source: ModelConfig, written: ModelConfig) -> dict[str, tuple[An
         if not _same(a, b):
             found[name] = (a, b)
     reach = min(source.max_seq_len, written.max_seq_len)
-    for name, read in (("windows", _windows), ("attention_scale", _scale)):
+    kinds = (("full_head_dim", _head_dims), ("full_n_kv_heads", _kv_heads), ("shared_ffn_dim", _ffn_dims))
+    for name, read in (("windows", _windows), ("attention_scale", _scale), *kinds):
         a, b = read(source, reach), read(written, reach)
         if not _same(a, b):
             found[name] = (a, b)
@@ -58,6 +62,18 @@ def differences(source: ModelConfig, written: ModelConfig) -> dict[str, tuple[An
 def _windows(config: ModelConfig, reach: int) -> tuple[int, ...]:
     """What each layer sees of a text that fits both models."""
     return tuple(min(config.window(layer) or reach, reach) for layer in range(config.n_layers))
+
+
+def _head_dims(config: ModelConfig, reach: int) -> tuple[int, ...]:
+    return tuple(map(config.head_dim_of, range(config.n_layers)))
+
+
+def _kv_heads(config: ModelConfig, reach: int) -> tuple[int, ...]:
+    return tuple(map(config.n_kv_heads_of, range(config.n_layers)))
+
+
+def _ffn_dims(config: ModelConfig, reach: int) -> tuple[int, ...]:
+    return tuple(map(config.ffn_dim_of, range(config.n_layers)))
 
 
 def _scale(config: ModelConfig, reach: int) -> float:

@@ -60,7 +60,8 @@ _GGUF_NAMES = {
 }
 
 _SINKS = "self_attn.sinks"
-"""No part of a linear or a norm: its name has no end."""
+_ENDLESS = (_SINKS, "layer_scalar")
+"""No parts of a linear or a norm: their names have no end."""
 
 
 def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -127,7 +128,7 @@ def gguf_names(placement: Placement, **other: str) -> Callable[[str], str]:
 
 
 def _gguf_name(known: dict[str, str], name: str) -> str:
-    stem, kind = (name, "weight") if name.endswith(_SINKS) else name.rsplit(".", 1)
+    stem, kind = (name, "weight") if name.endswith(_ENDLESS) else name.rsplit(".", 1)
     if stem.startswith("model.layers."):
         layer, stem = stem.removeprefix("model.layers.").split(".", 1)
         return f"blk.{layer}.{known[stem]}.{kind}"

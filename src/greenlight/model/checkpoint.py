@@ -103,7 +103,8 @@ def gguf_checkpoint(file: GGUFFile) -> Checkpoint:
         raise FormatError("the file does not say what model it is", where=f"{where}, general.architecture")
     family = family_of_architecture(architecture, f"{where}, general.architecture")
     config = family.config_from_gguf(Fields(where, file.metadata, prefix=f"{architecture}."), file.tensors)
-    tensors = {name: tensor for name, tensor in file.tensors.items() if name not in family.gguf_extras}
+    unread = {*family.gguf_extras, *map(family.gguf_name, family.unused(config))}
+    tensors = {name: tensor for name, tensor in file.tensors.items() if name not in unread}
     shapes = _promised(where, family, config, len(tensors))
     names = {family.gguf_name(name): name for name in shapes}
     return Checkpoint(
@@ -136,6 +137,8 @@ def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
     tensors = {name: t for name, t in part.tensors.items() if not name.endswith(family.hf_extras)}
     if config.tied_head:
         _drop_tied_copy(where, tensors)
+    for name in family.unused(config):
+        tensors.pop(name, None)
     made: dict[str, Callable[[], Tensor]] = {}
     if family.from_hf is not None:
         gathered = family.from_hf(tensors, config)

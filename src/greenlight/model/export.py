@@ -202,7 +202,7 @@ def _read_back_gguf(
             raise UnsupportedError("a tensor's name is too long for GGUF", where=where, found=tensor.name)
     architecture = metadata["general.architecture"]
     there = {t.name: Tensor(t.name, t.type, t.shape, np.empty(0, np.uint8)) for t in tensors} | dict(extra)
-    values = {key: np.array(value) if _is_flags(value) else value for key, value in metadata.items()}
+    values = {key: np.array(value) if _is_numbers(value) else value for key, value in metadata.items()}
     fields = Fields(where, values, prefix=f"{architecture}.")
     again = family_of_architecture(architecture, where).config_from_gguf(fields, there)
     require_alike(checkpoint.config, again, where)
@@ -213,8 +213,9 @@ def _of_the_file(key: str) -> bool:
     return key == "general.alignment" or key.startswith(f"{PARENT}.")
 
 
-def _is_flags(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(flag, bool) for flag in value)
+def _is_numbers(value: Any) -> bool:
+    """Whether readers find an array: of truth values, or of whole numbers."""
+    return isinstance(value, list) and any(value and all(type(one) is kind for one in value) for kind in (bool, int))
 
 
 def _family_by_name(checkpoint: Checkpoint) -> Family:

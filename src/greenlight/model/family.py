@@ -109,6 +109,9 @@ class Family:
     gguf_extras: tuple[str, ...] = ()
     """Tensors of GGUF files that the config has used up."""
 
+    unused: Callable[[ModelConfig], tuple[str, ...]] = lambda _config: ()
+    """Tensors that files of either format may hold and nothing reads, by their Hugging Face names."""
+
     from_hf: Callable[[Mapping[str, Tensor], ModelConfig], Gathered] | None = None
     """The tensors of a folder, under this project's names where those differ; None where they do not."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,13 @@ def rope_parameters(config: ModelConfig) -> dict[str, Any]:
     """The newer form, which says also that nothing is stretched: of families that stretch where nothing is said."""
     scaling = {"rope_type": "default"} if config.rope.scaling is None else _scaling(config.rope.scaling, config)
     return {"rope_parameters": scaling | {"rope_theta": decimal(config.rope.rope_theta)}}
+
+
+def ropes_by_layer(config: ModelConfig) -> dict[str, Any]:
+    """The newer form for each kind of layer, whose heads may differ in length."""
+    full = replace(config, head_dim=config.full_head_dim or config.head_dim)
+    kinds = {"full_attention": full, "sliding_attention": replace(config, rope=config.local_rope or config.rope)}
+    return {"rope_parameters": {kind: rope_parameters(alone)["rope_parameters"] for kind, alone in kinds.items()}}
 
 
 def decimal(value: float) -> float:

@@ -17,6 +17,17 @@ from greenlight.ops.protocol import Activation, Array, Ops, Step, Weight
 
 LAYER_EMBEDDING = "model.embed_tokens_per_layer.weight"
 
+GGUF_NAMES = {
+    "model.embed_tokens_per_layer": "per_layer_token_embd",
+    "model.per_layer_model_projection": "per_layer_model_proj",
+    "model.per_layer_projection_norm": "per_layer_proj_norm",
+    "per_layer_input_gate": "inp_gate",
+    "per_layer_projection": "proj",
+    "post_per_layer_input_norm": "post_norm",
+    "layer_scalar": "layer_output_scale",
+}
+"""Hugging Face's names, of the model and of a layer, and GGUF's."""
+
 HALF = 2.0**-0.5
 """On the sum of two vectors of one size, which leaves it of that size."""
 

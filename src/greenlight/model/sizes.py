@@ -11,7 +11,7 @@ import numpy as np
 from greenlight.errors import UnsupportedError
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Weights
-from greenlight.model.fields import MAX_LAYERS, Fields
+from greenlight.model.fields import MAX_LAYERS, MOST, Fields
 
 _ATTENTION_BIASES = ("attn_q.bias", "attn_k.bias", "attn_v.bias")
 _MLP_BIASES = tuple(f"ffn_{name}{kind}.bias" for kind in ("", "_exps") for name in ("gate", "up", "down"))
@@ -140,6 +140,16 @@ def sizes_from_gguf(fields: Fields, tensors: Weights, *, experts: bool = False) 
         norm_eps=fields.number("attention.layer_norm_rms_epsilon"),
         tied_head="output.weight" not in tensors,
     )
+
+
+def of_each_layer(fields: Fields, name: str, n_layers: int) -> tuple[int, ...]:
+    """A size of every layer of a GGUF file: one number that all share, or a list of each layer's own."""
+    value = fields.get(name)
+    if not isinstance(value, np.ndarray):
+        return (fields.integer(name),) * n_layers
+    if value.dtype.kind not in "iu" or value.shape != (n_layers,) or not all(1 <= size <= MOST for size in value):
+        raise fields.wrong(name, value, f"{n_layers} whole numbers of 1 or more, one a layer")
+    return tuple(value.tolist())
 
 
 def biases_from_gguf(tensors: Weights) -> Biases:

@@ -7,15 +7,16 @@ each layer a vector of its own for each token. The mixture of experts of 26B-A4B
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from greenlight.errors import UnsupportedError
-from greenlight.formats.tensors import Tensor
+from greenlight.model import layer_inputs
 from greenlight.model.blocks import gguf_names, kv_layers, sandwich_block, shapes
 from greenlight.model.config import ModelConfig
-from greenlight.model.family import Family, Gathered, as_it_is
+from greenlight.model.families import gemma4_gguf
+from greenlight.model.families.gemma4_gguf import not_run
+from greenlight.model.family import Family, as_it_is
 from greenlight.model.fields import Fields
+from greenlight.model.hf_config import hf_keys, ropes_by_layer, window_keys
 from greenlight.model.rope import PartialScaling, RopeConfig
 from greenlight.model.rope_sources import DEFAULT_THETA, ropes_from_hf
 from greenlight.model.sizes import sizes_from_hf, windows_from_hf
@@ -38,12 +39,7 @@ def config_from_hf(fields: Fields) -> ModelConfig:
     fields.refuse_unless("hidden_activation", "gelu_pytorch_tanh")
     fields.refuse_unless("use_bidirectional_attention", None, False, "vision")  # of pictures, which text has none of
     if fields.get("enable_moe_block"):
-        raise UnsupportedError(
-            "Gemma 4 26B-A4B is not run here",
-            where=f"{fields.where}, enable_moe_block",
-            found="experts beside a dense feed-forward, with norms of their own and a router that norms what it reads",
-            do="use Gemma 4 E2B, E4B, 12B or 31B, or put the model behind an endpoint: docs/endpoints.md",
-        )
+        raise not_run(f"{fields.where}, enable_moe_block")
     for name in ("num_experts", "top_k_experts", "moe_intermediate_size"):
         fields.get(name)  # of experts, which there are none of
     sizes = sizes_from_hf(
@@ -141,35 +137,46 @@ def _full_heads(
     return of_one[0], of_one[1]
 
 
-def without_unused(tensors: Mapping[str, Tensor], config: ModelConfig) -> Gathered:
-    """The tensors of a folder but keys and values of layers that read others': transformers leaves them out as well."""
-    shared = tuple(
+def unused(config: ModelConfig) -> tuple[str, ...]:
+    """Keys and values of layers that read others': files hold them, and transformers and llama.cpp leave them out."""
+    return tuple(
         f"model.layers.{layer}.self_attn.{name}"
         for layer in range(config.n_own_layers, config.n_layers)
-        for name in ("k_proj.", "v_proj.", "k_norm.", "v_norm.")
+        for name in ("k_proj.weight", "k_proj.bias", "v_proj.weight", "v_proj.bias", "k_norm.weight")
     )
-    return Gathered({name: tensor for name, tensor in tensors.items() if not name.startswith(shared)}, {})
 
 
-def _not_read(fields: Fields, _tensors: Any) -> ModelConfig:
-    raise UnsupportedError(
-        "GGUF files of Gemma 4 are not read yet",
-        where=fields.where,
-        found="architecture gemma4",
-        do="use the Hugging Face folder of the same model",
-    )
+def hf_config(config: ModelConfig) -> dict[str, Any]:
+    """config.json of a Gemma 4, text alone."""
+    keys = hf_keys(config, "gemma4_text", "Gemma4ForCausalLM", ropes_by_layer) | window_keys(config)
+    return keys | {
+        "hidden_activation": "gelu_pytorch_tanh",
+        "attention_bias": config.qkv_bias,
+        "final_logit_softcapping": config.final_softcap,
+        "global_head_dim": config.full_head_dim or config.head_dim,
+        "num_global_key_value_heads": config.full_n_kv_heads,
+        "attention_k_eq_v": config.keys_as_values,
+        "num_kv_shared_layers": config.n_shared_layers,
+        "use_double_wide_mlp": config.shared_ffn_dim is not None,
+        "hidden_size_per_layer_input": config.per_layer_dim,
+        "vocab_size_per_layer_input": config.per_layer_vocab_size or config.vocab_size,
+    }
 
 
 GEMMA4 = Family(
     name="gemma4",
     hf_model_types=("gemma4_text", UNIFIED),
-    gguf_architectures=("gemma4",),
+    gguf_architectures=(gemma4_gguf.ARCHITECTURE,),
     config_from_hf=config_from_hf,
-    config_from_gguf=_not_read,
+    config_from_gguf=gemma4_gguf.config_from_gguf,
     shapes=shapes,
-    gguf_name=gguf_names("sandwich"),
+    gguf_name=gguf_names("sandwich", **layer_inputs.GGUF_NAMES),
     from_gguf=as_it_is,
     pack_block=sandwich_block,
     kv_layers=kv_layers,
-    from_hf=without_unused,
+    gguf_metadata=gemma4_gguf.metadata,
+    gguf_more=gemma4_gguf.pair_factors,
+    gguf_extras=("rope_freqs.weight",),
+    hf_config=hf_config,
+    unused=unused,
 )
