@@ -16,7 +16,7 @@ from greenlight.model.load import load_decoder
 from greenlight.model.types import folder_types, gguf_types, type_named
 from greenlight.ops import select_ops
 from tests.builders import all_logits
-from tests.model.families import CASES, config_of, random_folder
+from tests.model.families import CASES, YARN, config_of, random_folder
 
 NUMPY = select_ops("numpy")
 TOKENS = np.arange(30) * 7 % 97
@@ -86,6 +86,11 @@ def test_experts_in_mxfp4_go_there_and_back_in_blocks_and_scales(tmp_path):
         np.testing.assert_array_equal(dequantize(open_checkpoint(tmp_path / "plain")[name]), dequantize(file[name]))
 
 
+LINEAR = {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
+ROPES = {"full_attention": {"rope_type": "default"}, "sliding_attention": {"rope_type": "default"}}
+LOCAL_LAST = ["full_attention", *["sliding_attention"] * 3, "full_attention"]
+
+
 @pytest.mark.parametrize(
     ("case", "changes", "match"),
     [
@@ -93,6 +98,12 @@ def test_experts_in_mxfp4_go_there_and_back_in_blocks_and_scales(tmp_path):
         ("gemma2", {"attn_logit_softcapping": None}, "attention_softcap"),
         ("gemma3", {"attention_bias": True}, "qkv_bias"),
         ("gemma", {"tie_word_embeddings": False}, "head is no embedding"),
+        ("gemma4", {"attention_bias": True}, "attention has biases"),
+        ("gemma4", {"layer_types": ["full_attention"] * 4}, "no layer has a window"),
+        ("gemma4", {"rope_parameters": ROPES | {"full_attention": YARN | {"rope_theta": 1e6}}}, "YaRN"),
+        ("gemma4", {"rope_parameters": ROPES | {"sliding_attention": LINEAR}}, "layers with a window are stretched"),
+        ("gemma4 by layer", {"vocab_size_per_layer_input": 99}, "more tokens than there are"),
+        ("gemma4 by layer", {"num_kv_shared_layers": 1, "layer_types": LOCAL_LAST}, "whose keys layer 4 reads"),
         ("qwen2", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 2}, "see a window"),
         ("olmo3", {"rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2.0}}}, "local_rope"),
         ("qwen2 yarn", {"rope_scaling": {"truncate": False, **CASES["qwen2 yarn"]["rope_scaling"]}}, "rope"),

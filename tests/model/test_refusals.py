@@ -197,6 +197,11 @@ TINY = llama_config(
     hidden_size=8, intermediate_size=6, num_attention_heads=2, num_key_value_heads=1, head_dim=4, vocab_size=5
 )
 EXPERTS = {"num_local_experts": 3, "num_experts_per_tok": 2, "attention_bias": True}
+GEMMA4 = {
+    **{"model_type": "gemma4_text", "layer_types": ["sliding_attention", "full_attention"], "global_head_dim": 6},
+    **{"hidden_size_per_layer_input": 4, "vocab_size_per_layer_input": 5, "attention_k_eq_v": True},
+    **{"num_global_key_value_heads": 2, "tie_word_embeddings": True},
+}
 MXFP4 = {"quantization_config": {"quant_method": "mxfp4"}}
 CONFIGS = {
     "llama": TINY,
@@ -211,6 +216,12 @@ CONFIGS = {
     "gemma2": TINY | {"model_type": "gemma2", "hidden_act": None, "query_pre_attn_scalar": 4},
     "gemma3_text": TINY | {"model_type": "gemma3_text", "hidden_act": None, "rope_parameters": {}},
     "gemma3": {"model_type": "gemma3", "text_config": TINY | {"model_type": "gemma3_text"}, "vision_config": {}},
+    "gemma4_text": TINY | GEMMA4,
+    "gemma4": {"model_type": "gemma4", "text_config": TINY | GEMMA4, "vision_config": {}},
+    "gemma4_unified": {
+        "model_type": "gemma4_unified",
+        "text_config": TINY | GEMMA4 | {"model_type": "gemma4_unified_text", "hidden_size_per_layer_input": 0},
+    },
     "mistral3": {"model_type": "mistral3", "text_config": TINY | {"model_type": "mistral"}},
     "mixtral": TINY | {"model_type": "mixtral", "sliding_window": 8} | EXPERTS,
     "qwen3_moe": TINY | {"model_type": "qwen3_moe", "moe_intermediate_size": 6, "num_experts": 3} | EXPERTS,
@@ -221,6 +232,7 @@ FIELDS = sorted(
     {name for config in CONFIGS.values() for name in config}
     | {"rope_scaling", "rope_parameters", "attn_logit_softcapping", "final_logit_softcapping", "sliding_window_pattern"}
     | {"experts_per_token", "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers", "swiglu_limit", "layer_types"}
+    | {"num_kv_shared_layers", "use_double_wide_mlp", "per_layer_config", "enable_moe_block", "global_head_dim"}
 )
 SCALARS = st.one_of(
     st.none(),
@@ -232,9 +244,10 @@ SCALARS = st.one_of(
 PARAMETERS = (
     *("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings", "rope_theta"),
     *("beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor", "truncate"),
+    "partial_rotary_factor",
 )
 ROPES = st.fixed_dictionaries(
-    {"rope_type": st.sampled_from(["default", "linear", "llama3", "yarn", "longrope"])},
+    {"rope_type": st.sampled_from(["default", "linear", "llama3", "yarn", "proportional", "longrope"])},
     optional=dict.fromkeys(PARAMETERS, SCALARS),
 )
 VALUES = st.one_of(
@@ -314,6 +327,7 @@ def test_the_configs_that_are_changed_there_load_as_they_are(name):
 COUNTS = (
     *("num_hidden_layers", "num_local_experts", "num_experts", "num_experts_per_tok", "hidden_size", "vocab_size"),
     *("sliding_window", "sliding_window_pattern", "max_window_layers", "moe_intermediate_size"),
+    *("num_kv_shared_layers", "hidden_size_per_layer_input", "vocab_size_per_layer_input", "global_head_dim"),
 )
 
 
@@ -390,6 +404,8 @@ EXPERT_KEYS = (
         "rope.scaling.factor",
         "rope.scaling.original_context_length",
         "leading_dense_block_count",
+        "attention.shared_kv_layers",
+        "feed_forward_length",
     ),
 )
 ARRAYS = st.one_of(
@@ -400,23 +416,34 @@ ARRAYS = st.one_of(
 )
 
 
+def as_read(metadata):
+    """Lists are arrays, once they were in a file."""
+    return {key: np.array(value) if isinstance(value, list) else value for key, value in metadata.items()}
+
+
 def gguf_of(name):
     """A GGUF file in memory of the same facts, all of zeros."""
     family = family_of_model_type(CONFIGS[name]["model_type"], "test")
     said = {"sliding_window": None, "attention_bias": False, "tie_word_embeddings": family.name.startswith("gemma")}
     facts = family.config_from_hf(Fields("test", CONFIGS[name] | said))
     tensors = {family.gguf_name(tensor): shape for tensor, shape in family.shapes(facts).items()}
+    facts_of_pairs = {
+        tensor: Tensor(tensor, TensorType.F32, values.shape, values.view(np.uint8))
+        for tensor, values in family.gguf_more(facts).items()
+    }
     return GGUFFile(
         path=Path("any.gguf"),
         version=3,
         alignment=32,
         size=1,
-        metadata=family.gguf_metadata(facts),
-        tensors={tensor: zeros(tensor, shape) for tensor, shape in tensors.items()},
+        metadata=as_read(family.gguf_metadata(facts)),
+        tensors={tensor: zeros(tensor, shape) for tensor, shape in tensors.items()} | facts_of_pairs,
     )
 
 
-FILES = {name: gguf_of(name) for name in ("mixtral", "qwen3_moe", "gpt_oss", "olmo2", "gemma2", "gemma3_text")}
+FILES = {
+    name: gguf_of(name) for name in ("mixtral", "qwen3_moe", "gpt_oss", "olmo2", "gemma2", "gemma3_text", "gemma4_text")
+}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -75,7 +75,7 @@ class Design:
     """Fields that a GGUF file has no key for, as its readers take them; None where there are no such files."""
 
     gguf_ropes: tuple[str, ...] = ("default", "linear", "llama3", "yarn")
-    """Ways of stretching that its GGUF files can say."""
+    """Ways of stretching that its GGUF files can say; none: positions stay as they were drawn."""
 
     in_gguf_rope: Callable[[Config, np.random.Generator], Config] = lambda rope, rng: {"rope_scaling": rope or None}
     """Fields that say a drawn way of stretching, where files of the family say more."""
@@ -183,6 +183,27 @@ def even_heads(config: Config) -> Config:
 def enough_layers(config: Config, n_layers: int) -> Config:
     """So many that the family's usual pattern of windows is seen, where no list says another."""
     return {} if "layer_types" in config else {"num_hidden_layers": n_layers}
+
+
+def as_gguf_reads_gemma4(config: Config) -> Config:
+    """Two layers more, the last with keys of their own, one of each kind: readers take shared keys from these.
+
+    They have no tensor for biases, and stretch no layer with a window.
+    """
+    kinds = ["sliding_attention", "full_attention"]
+    types = config.get("layer_types", ["sliding_attention"] * config["num_hidden_layers"])
+    n_shared = len(types) // 2 if config["hidden_size_per_layer_input"] == 12 else config["num_kv_shared_layers"]
+    own = len(types) - n_shared
+    ropes = config.get("rope_parameters")
+    if ropes:
+        ropes = ropes | {"sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}
+    return {
+        "num_hidden_layers": len(types) + 2,
+        "layer_types": [*types[:own], *kinds, *types[own:]],
+        "num_kv_shared_layers": n_shared,
+        "attention_bias": False,
+        "rope_parameters": ropes or ABSENT,
+    }
 
 
 def scale_of_heads(config: Config) -> Config:
@@ -316,6 +337,8 @@ DESIGNS: dict[str, Design] = {
             "sliding_window": (*WINDOWS, ABSENT),
         },
         more=of_two_widths,
+        in_gguf=as_gguf_reads_gemma4,
+        gguf_ropes=(),
     ),
     "gpt_oss": Design(
         choices=SIZES | TIED | BIASED,
@@ -350,6 +373,8 @@ def draw_gguf_config(family: str, seed: int) -> Config:
     assert in_gguf
     config = draw_config(family, seed)
     config |= in_gguf(config)
+    if not DESIGNS[family].gguf_ropes:
+        return {name: value for name, value in config.items() if value is not ABSENT}
     rng = np.random.default_rng(seed)
     rope = draw_rope(DESIGNS[family].gguf_ropes[seed % len(DESIGNS[family].gguf_ropes)], rng)
     for name in ("rope_parameters", "rope_scaling", "rope_local_base_freq"):

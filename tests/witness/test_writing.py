@@ -193,7 +193,7 @@ import sys, runpy
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/gguf-py"]
 from conversion.base import TextModel
 from conversion import llama, gemma, gpt_oss, olmo, qwen
-gemmas = [gemma.GemmaModel, gemma.Gemma2Model, gemma.Gemma3Model]
+gemmas = [gemma.GemmaModel, gemma.Gemma2Model, gemma.Gemma3Model, gemma.Gemma4Model]
 for cls in [TextModel, llama.LlamaModel, qwen.Qwen2Model, qwen.Qwen3Model, gpt_oss.GptOssModel, *gemmas]:
     cls.set_vocab = TextModel._set_vocab_none
 sys.argv = ["convert_hf_to_gguf.py", sys.argv[2], "--outfile", sys.argv[3], "--outtype", "f32"]
@@ -208,7 +208,12 @@ OLD_FORM = {"rope_theta": 10000.0}
 def test_the_tensors_are_those_of_llama_cpps_own_converter(written, tmp_path):
     folder, file = written
     config = json.loads((folder / "config.json").read_text())
-    names = {"gemma3_text": "Gemma3ForCausalLM", "gpt_oss": "GptOssForCausalLM", "qwen3_moe": "Qwen3MoeForCausalLM"}
+    names = {
+        "gemma3_text": "Gemma3ForCausalLM",
+        "gemma4_text": "Gemma4ForCausalLM",
+        "gpt_oss": "GptOssForCausalLM",
+        "qwen3_moe": "Qwen3MoeForCausalLM",
+    }
     config["architectures"] = [names.get(config["model_type"], config["model_type"].capitalize() + "ForCausalLM")]
     (folder / "config.json").write_text(json.dumps(OLD_FORM | config))
     # Gemma 3's converter counts the tokens of a tokenizer to trim the embedding.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from greenlight.errors import UnsupportedError
+from greenlight.errors import FormatError, UnsupportedError
 from greenlight.model.config import ModelConfig
 from greenlight.model.family import Weights
 from greenlight.model.fields import MAX_LAYERS, Fields
@@ -44,7 +44,9 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     if fields.integer("rope.dimension_count_swa", full_head_dim) != head_dim:
         raise fields.wrong("rope.dimension_count_swa", fields.get("rope.dimension_count_swa"), str(head_dim))
     windows = _windows(fields, n_layers)
-    n_shared = 0 if fields.unset("attention.shared_kv_layers") else fields.integer("attention.shared_kv_layers")
+    n_shared = _count(fields, "attention.shared_kv_layers")
+    if n_shared >= n_layers:
+        raise fields.wrong("attention.shared_kv_layers", n_shared, f"fewer than {n_layers} layers, which is all")
     local = [bool(windows) and windows[layer] is not None for layer in range(n_layers)]
     kv_heads = of_each_layer(fields, "attention.head_count_kv", n_layers)
     n_kv_heads = _one("attention.head_count_kv", fields, (n for n, seen in zip(kv_heads, local, strict=True) if seen))
@@ -54,8 +56,7 @@ def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
     shared_ffn_dim = _one("feed_forward_length", fields, widths[n_layers - n_shared :]) if n_shared else None
     embedding = tensors.get("token_embd.weight")
     vocab_size = fields.integer("vocab_size", embedding.shape[0] if embedding else None)
-    silent = fields.unset("embedding_length_per_layer_input")
-    per_layer_dim = 0 if silent else fields.integer("embedding_length_per_layer_input")
+    per_layer_dim = _count(fields, "embedding_length_per_layer_input")
     softcap = fields.number("final_logit_softcapping", DEFAULT_SOFTCAP)
     config = ModelConfig(
         family="gemma4",
@@ -115,11 +116,19 @@ def _refuse_experts(fields: Fields) -> None:
         fields.get(name)  # of experts, which there are none of
 
 
+def _count(fields: Fields, name: str) -> int:
+    """A number that may be 0, as it is where the file says nothing."""
+    return 0 if fields.unset(name) else fields.integer(name)
+
+
 def _windows(fields: Fields, n_layers: int) -> tuple[int | None, ...]:
     pattern = fields.get("attention.sliding_window_pattern")
     if not isinstance(pattern, np.ndarray):
         raise fields.wrong("attention.sliding_window_pattern", pattern, "a list of truth values, one a layer")
-    return windows_from_gguf(fields, n_layers, every=0)
+    windows = windows_from_gguf(fields, n_layers, every=0)
+    if pattern.any() and not windows:
+        raise fields.wrong("attention.sliding_window", fields.get("attention.sliding_window"), "the width of windows")
+    return windows
 
 
 def _one(name: str, fields: Fields, values: Iterable[int]) -> int | None:
@@ -148,8 +157,13 @@ def _keys_as_values(fields: Fields, tensors: Weights, local: list[bool]) -> bool
 def _rope(fields: Fields, tensors: Weights, head_dim: int, max_seq_len: int) -> RopeConfig:
     """How positions enter layers that see everything: by a factor of each pair, most often of a share that turns."""
     factors = tensors.get("rope_freqs.weight")
-    if factors is None:
-        raise fields.wrong("rope_freqs.weight", None, f"a tensor of {head_dim // 2} factors")
+    if factors is None or factors.shape != (head_dim // 2,):
+        raise FormatError(
+            "the factors of positions do not fit the heads" if factors else "the factors of positions are missing",
+            where=f"{fields.where}, rope_freqs.weight",
+            found=f"{factors.shape if factors else 'no tensor'}, expected ({head_dim // 2},), one for each pair",
+            do="use a file that was converted by a current llama.cpp, or greenlight convert",
+        )
     rope = rope_from_gguf(fields, head_dim, max_seq_len, factors)
     assert isinstance(rope.scaling, FactorScaling)
     values = np.array(rope.scaling.factors)
