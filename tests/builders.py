@@ -108,13 +108,13 @@ def write_gguf(
         metadata = {"general.alignment": alignment, **metadata}
     out = bytearray(b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata)))
     for key, value in metadata.items():
-        type_id, data = _encode_value(value)
-        out += _string(key) + struct.pack("<I", type_id) + data
+        type_id, data = encode_value(value)
+        out += gguf_string(key) + struct.pack("<I", type_id) + data
     blobs, offset = [], 0
     for name, (kind, values) in tensors.items():
         blob = encode(values, kind)
         blob += bytes(-len(blob) % alignment)
-        out += _string(name) + struct.pack("<I", values.ndim)
+        out += gguf_string(name) + struct.pack("<I", values.ndim)
         out += struct.pack(f"<{values.ndim}Q", *reversed(values.shape))
         out += struct.pack("<IQ", GGML_TYPES[kind], offset)
         blobs.append(blob)
@@ -124,7 +124,7 @@ def write_gguf(
     return path
 
 
-def _string(text: str) -> bytes:
+def gguf_string(text: str) -> bytes:
     data = text.encode()
     return struct.pack("<Q", len(data)) + data
 
@@ -132,18 +132,18 @@ def _string(text: str) -> bytes:
 _CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 
 
-def _encode_value(value: Any) -> tuple[int, bytes]:
+def encode_value(value: Any) -> tuple[int, bytes]:
     if isinstance(value, Typed):
         return value.type_id, struct.pack(f"<{_CODES[value.type_id]}", value.value)
     if isinstance(value, str):
-        return 8, _string(value)
+        return 8, gguf_string(value)
     if isinstance(value, bool):
         return 7, struct.pack("<?", value)
     if isinstance(value, int):
         return 4, struct.pack("<I", value)
     if isinstance(value, float):
         return 6, struct.pack("<f", value)
-    items = [_encode_value(item) for item in value]
+    items = [encode_value(item) for item in value]
     type_id = items[0][0] if items else 4
     return 9, struct.pack("<IQ", type_id, len(items)) + b"".join(data for _, data in items)
 

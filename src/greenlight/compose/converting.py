@@ -19,6 +19,7 @@ from greenlight.engine.local import tokenizer_of
 from greenlight.errors import UsageError
 from greenlight.evidence import JSON, sha256
 from greenlight.formats.gguf_writer import write_gguf
+from greenlight.formats.part_names import model_name
 from greenlight.formats.planned import Planned
 from greenlight.formats.safetensors_writer import MAX_SHARD_BYTES, write_weights
 from greenlight.formats.storing import folder_in_the_making, refuse_existing
@@ -265,7 +266,7 @@ def _merged_notes(source: Files, checkpoint: Checkpoint, tensors: Sequence[Plann
 def stated_name(checkpoint: Checkpoint) -> str:
     """What a model calls itself, or else its file or folder."""
     name = checkpoint.metadata.get("general.name")
-    return name if isinstance(name, str) and name else checkpoint.path.resolve().name.removesuffix(".gguf")
+    return name if isinstance(name, str) and name else model_name(checkpoint.path.resolve().name)
 
 
 def _tokenizer_entries(checkpoint: Checkpoint, tokenizer: bool) -> dict[str, JSON]:

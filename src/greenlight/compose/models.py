@@ -11,6 +11,7 @@ from greenlight import hub
 from greenlight.compose.observer import Observer
 from greenlight.engine.local import LocalModel
 from greenlight.evidence import JSON, sha256
+from greenlight.formats.part_names import model_name
 from greenlight.model.adapting import How, adapt, adapter_of
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.text.replies import REASONING_TOKENS
@@ -56,7 +57,7 @@ class Loaded:
         """The files that the digests are of."""
         path, adapter = self.model.path, self.model.adapter
         own = [name for name in self.files if not name.startswith(_ADAPTER)]
-        base = [path] if path.is_file() else [path / name for name in own]
+        base = [(path.parent if path.is_file() else path) / name for name in own]
         added = [name.removeprefix(_ADAPTER) for name in self.files if name.startswith(_ADAPTER)]
         return base + (
             [] if adapter is None else [adapter] if adapter.is_file() else [adapter / name for name in added]
@@ -153,7 +154,7 @@ def _short_name(reference: hub.Reference, path: Path) -> str:
     if isinstance(reference, hub.CatalogReference):
         return reference.name
     name = reference.repository.rpartition("/")[2] if isinstance(reference, hub.HubReference) else path.resolve().name
-    return _safe(name.removesuffix(".gguf"))
+    return _safe(model_name(name))
 
 
 def _safe(name: str) -> str:

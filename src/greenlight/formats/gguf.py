@@ -11,7 +11,7 @@ import math
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -94,6 +94,9 @@ class GGUFFile:
 
     tensors: dict[str, Tensor]
     """Weights by name in the file's order, shapes outermost first (the reverse of ggml's)."""
+
+    homes: Mapping[str, str] = field(default_factory=dict)
+    """Of a model in several files, which of them holds each tensor."""
 
 
 class _Record(NamedTuple):

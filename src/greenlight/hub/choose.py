@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from greenlight.errors import HubError
+from greenlight.formats.part_names import part_name
 from greenlight.hub.reference import HubReference
 from greenlight.hub.repository import RepoFile
 
@@ -22,8 +23,6 @@ _BESIDE = (
 )
 _TEMPLATE = re.compile(r"additional_chat_templates/[^/]+\.jinja")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
-_SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
-_MAX_SHARDS = 1000
 
 Files = Mapping[str, RepoFile]
 
@@ -105,8 +104,8 @@ def _one_gguf(reference: HubReference, files: Files, wanted: Callable[[str], boo
     groups: dict[str, str] = {}
     for name in sorted(files):
         if name.endswith(".gguf") and not PurePosixPath(name).name.startswith(("mmproj", "imatrix")):
-            shard = _SHARD.fullmatch(name)
-            groups.setdefault(shard["stem"] if shard else name.removesuffix(".gguf"), name)
+            part = part_name(name)
+            groups.setdefault(part.stem if part else name.removesuffix(".gguf"), name)
     found = {stem: name for stem, name in groups.items() if wanted(stem)}
     if len(found) == 1:
         return _whole(reference, next(iter(found.values())), files)
@@ -140,13 +139,12 @@ def _whole(reference: HubReference, name: str, files: Files) -> list[str]:
     Raises:
         HubError: a part is missing.
     """
-    shard = _SHARD.fullmatch(name)
-    if shard is None:
+    said = part_name(name)
+    if said is None:
         return [name]
-    count = int(shard["count"])
-    if not 1 <= int(shard["number"]) <= count <= _MAX_SHARDS:
+    if not said.possible:
         raise HubError("a part's number makes no sense", where=reference.text, found=ascii_name(name))
-    names = [f"{shard['stem']}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
+    names = said.all()
     if missing := [part for part in names if part not in files]:
         raise HubError(
             "parts of this model are missing in the repository",

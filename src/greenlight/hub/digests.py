@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from greenlight.errors import HubError
+from greenlight.formats.part_names import parts_of
 from greenlight.hub.cache import read_json, write_json
 from greenlight.places import home
 
@@ -22,15 +23,15 @@ def digest(path: Path | str) -> str:
     """Hex SHA-256 that identifies a model.
 
     A file's is that of its bytes. A folder's is that of the canonical JSON of name → SHA-256 over the files that
-    decide what the model does: weights, configuration, tokenizer, template.
+    decide what the model does: weights, configuration, tokenizer, template. So is that of a GGUF model in several
+    files, whichever of them is named.
 
     Raises:
         HubError: nothing is there, or it cannot be read.
+        FormatError: a part of a model in several files is missing.
     """
-    path = Path(path)
-    if path.is_dir():
-        return digest_of(file_digests(path))
-    return file_digests(path)[path.name]
+    path, files = Path(path), file_digests(path)
+    return digest_of(files) if path.is_dir() or len(files) > 1 else files[path.name]
 
 
 def digest_of(files: Mapping[str, str]) -> str:
@@ -55,11 +56,13 @@ def file_digests(path: Path | str) -> dict[str, str]:
 
     Raises:
         HubError: nothing is there, or it cannot be read.
+        FormatError: a part of a model in several files is missing.
     """
     path = Path(path)
     if not path.exists():
         raise HubError("this model is not there", where=str(path), do="check the path")
-    files = sorted({found for pattern in _MODEL_FILES for found in path.glob(pattern)}) if path.is_dir() else [path]
+    folder = path.is_dir()
+    files = sorted({found for pattern in _MODEL_FILES for found in path.glob(pattern)}) if folder else parts_of(path)
     if not files:
         raise HubError("the folder has no model in it", where=str(path), found="no weights, no config.json")
     index = read_json(home() / _INDEX)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from greenlight.errors import HubError, UnsupportedError
 from greenlight.hub.cache import Cached, catalog_path, disk_errors, find, find_record, locked, now, record
 from greenlight.hub.catalog import Entry, PipSource, catalog
-from greenlight.hub.digests import digest, remember
+from greenlight.hub.digests import file_digests, remember
 from greenlight.hub.progress import Progress
 from greenlight.hub.reference import (
     AdapterReference,
@@ -132,7 +132,7 @@ def _checked_record(reference: HubReference) -> Path | None:
 
 def _refuse_changed(reference: Reference, files: Mapping[Path, str], what: str) -> None:
     for path, expected in files.items():
-        if (found := digest(path)) != expected:
+        if (found := file_digests(path)[path.name]) != expected:
             raise HubError(
                 f"the file in the cache is not {what}",
                 where=str(path),

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from greenlight.errors import FormatError, UnsupportedError
-from greenlight.formats.gguf import GGUFFile, read_gguf
+from greenlight.formats.gguf import GGUFFile
+from greenlight.formats.gguf_parts import read_gguf_model
 from greenlight.formats.safetensors import SafetensorsFolder, read_folder
 from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.config import ModelConfig
@@ -71,7 +72,7 @@ class Checkpoint(Mapping[str, Tensor]):
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Open a .gguf file or a Hugging Face folder.
+    """Open a .gguf file, any part of a model in several, or a Hugging Face folder.
 
     Raises:
         FormatError: damaged files, or tensors that are missing, left over or of another shape than the config says.
@@ -80,17 +81,16 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """
     if path.is_dir():
         return folder_checkpoint(read_folder(path))
-    return gguf_checkpoint(read_gguf(path))
+    return gguf_checkpoint(read_gguf_model(path))
 
 
 def gguf_checkpoint(file: GGUFFile) -> Checkpoint:
-    """The model of a GGUF file that was read.
+    """The model of a GGUF file that was read, or of all its parts.
 
     Raises:
         GreenlightError: as for `open_checkpoint`.
     """
     where = str(file.path)
-    Fields(where, file.metadata).refuse_unless("split.count", 0, 1)
     if file.metadata.get("general.type") == "adapter":
         raise FormatError(
             "the file holds an adapter, no model",
@@ -113,7 +113,7 @@ def gguf_checkpoint(file: GGUFFile) -> Checkpoint:
         size=file.size,
         family=family,
         config=config,
-        tensors=_match(where, shapes, {names.get(name, name): t for name, t in tensors.items()}),
+        tensors=_match(where, shapes, {names.get(name, name): t for name, t in tensors.items()}, file.homes),
         metadata=file.metadata,
     )
 
@@ -144,13 +144,14 @@ def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
         gathered = family.from_hf(tensors, config)
         tensors, made = gathered.tensors, gathered.made
     shapes = _promised(str(folder.path), family, config, len(tensors))
+    homes = {name: str(folder.path / file) for name, file in folder.homes.items()}
     return Checkpoint(
         path=folder.path,
         format="safetensors",
         size=folder.size,
         family=family,
         config=config,
-        tensors=_match(str(folder.path), shapes, tensors, folder.homes),
+        tensors=_match(str(folder.path), shapes, tensors, homes),
         metadata=folder.config,
         made=made,
         unread=tuple(name for each in read for name in each.unread() if name not in _BOOKKEEPING),
@@ -228,7 +229,7 @@ def _match(
         where: the file or folder.
         shapes: what the config promises.
         tensors: what there is.
-        homes: which file of a folder holds each tensor, by the tensor's own name.
+        homes: which of several files holds each tensor, by the tensor's own name.
     """
     missing = [name for name in shapes if name not in tensors]
     extra = [tensor.name for name, tensor in tensors.items() if name not in shapes]
@@ -244,22 +245,18 @@ def _match(
         if tensors[name].type is TensorType.U8:
             raise UnsupportedError(
                 "bytes stand where a weight is expected",
-                where=f"{_home(where, homes, tensors[name].name)}, {tensors[name].name}",
+                where=f"{homes.get(tensors[name].name, where)}, {tensors[name].name}",
                 found=f"U8 {tensors[name].shape}, expected numbers of shape {shape}",
                 do="it is packed in a way that is not read here: use the model's checkpoint in BF16, or a GGUF file",
             )
         if tensors[name].shape != shape:
             raise FormatError(
                 "weights do not match the config",
-                where=f"{_home(where, homes, tensors[name].name)}, {tensors[name].name}",
+                where=f"{homes.get(tensors[name].name, where)}, {tensors[name].name}",
                 found=f"{tensors[name].shape}, expected {shape}",
                 do="the two come from different models; fetch both again from one source",
             )
     return {name: tensors[name] for name in shapes}
-
-
-def _home(where: str, homes: Mapping[str, str], name: str) -> str:
-    return str(Path(where) / homes[name]) if name in homes else where
 
 
 def _some(names: list[str]) -> str:
