@@ -17,9 +17,11 @@ from greenlight.errors import FormatError, HubError, TextError, UsageError
 from greenlight.evidence import read_json, sha256_file, sha256_json
 from greenlight.formats.gguf import read_gguf
 from greenlight.formats.tensors import TensorType
+from greenlight.hub import digest
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.text import Tokenizer
 from tests.chat_model import tiny_chat_model
+from tests.gguf_parts import split_gguf
 from tests.model.families import config_of, random_folder
 
 TEXT = Text("a text", "The quick brown fox jumps over the lazy dog. " * 4)
@@ -220,6 +222,26 @@ def test_neither_model_nor_report_is_written_over(source, tmp_path, name):
 def test_a_name_that_contradicts_the_format_is_refused(source, tmp_path):
     with pytest.raises(UsageError, match="does not go with"):
         convert(str(source), tmp_path / "m.gguf", Wish(format_="hf"))
+
+
+def test_a_model_in_parts_becomes_one_file_again(source, tmp_path):
+    whole = source.read_bytes()
+    (tmp_path / "tiny.gguf").write_bytes(whole)
+    n_tensors = len(read_gguf(source).tensors)
+    parts = split_gguf(tmp_path / "tiny.gguf", 3, n_tensors - 3)
+    report = convert(str(parts[1]), tmp_path / "one.gguf", WIDE)
+    assert report["source"]["sha256"] == digest(parts[0])
+    assert report["measured"]["kl"]["max"] == 0
+    one = read_gguf(tmp_path / "one.gguf")
+    assert not [key for key in one.metadata if key.startswith("split.")]
+    for name, tensor in read_gguf(source).tensors.items():
+        assert one.tensors[name].data.tobytes() == tensor.data.tobytes(), name
+
+
+def test_a_name_of_a_part_is_no_target(source, tmp_path):
+    with pytest.raises(UsageError, match="one part of a model") as caught:
+        convert(str(source), tmp_path / "m-00001-of-00002.gguf")
+    assert caught.value.do == "name it m.gguf"
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path):

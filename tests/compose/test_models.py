@@ -5,9 +5,11 @@ import pytest
 
 from greenlight.compose.models import load
 from greenlight.errors import GreenlightError
+from greenlight.formats.gguf import read_gguf
 from greenlight.hub import digest
-from tests.builders import write_safetensors
+from tests.builders import all_logits, write_safetensors
 from tests.chat_model import tiny_chat_model
+from tests.gguf_parts import split_gguf
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +43,20 @@ def test_an_adapter_is_part_of_a_models_identity(tmp_path):
     assert (plain.name, first.name) == ("tiny", "tiny-one")
     assert first.paths() == [model, one / "adapter_config.json", one / "adapter_model.safetensors"]
     assert first.identity()["digest"] == first.digest
+
+
+def test_a_model_in_parts_is_one_model_whichever_part_is_named(tmp_path):
+    file = tiny_chat_model(tmp_path / "tiny.gguf")
+    single = load(str(file), ops="numpy")
+    parts = split_gguf(file, 5, len(read_gguf(file).tensors) - 5)
+    first, second = (load(str(part), ops="numpy") for part in parts)
+    assert first.digest == second.digest == digest(parts[0]) != single.digest
+    assert list(first.files) == [part.name for part in parts]
+    assert second.paths() == parts
+    assert (first.name, second.name) == ("tiny", "tiny")
+    assert first.template_sha256 == single.template_sha256
+    tokens = [1, 5, 3]
+    np.testing.assert_array_equal(*(all_logits(model.model.decoder, tokens) for model in (single, second)))
 
 
 def test_an_adapter_that_is_not_there_or_is_none_says_so(tmp_path):

@@ -378,6 +378,13 @@ def test_a_model_in_parts_comes_whole_or_not_at_all(serve):
     first = pull("hf:acme/tiny:Q8_0")
     assert first.name == "tiny-Q8_0-00001-of-00002.gguf"
     assert first.with_name("tiny-Q8_0-00002-of-00002.gguf").is_file()
+    assert resolve("hf:acme/tiny:Q8_0") == first
+    hub_file = first.with_name("tiny-Q8_0-00002-of-00002.gguf").resolve()
+    hub_file.write_bytes(b"changed")
+    with pytest.raises(HubError, match="not what was pulled") as caught:
+        resolve("hf:acme/tiny:Q8_0")
+    assert "tiny-Q8_0-00002-of-00002.gguf" in caught.value.where
+    assert pull("hf:acme/tiny:Q8_0") == first
     first.with_name("tiny-Q8_0-00002-of-00002.gguf").unlink()
     assert find(parse_reference("hf:acme/tiny:Q8_0")) is None
     hub.commit, hub.files = LATER, dict.fromkeys(QUANTS[:3], b"")

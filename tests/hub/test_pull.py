@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from greenlight.errors import HubError
-from greenlight.hub import cached, digest, find, parse_reference, pip_source, pull, remove, resolve
+from greenlight.errors import FormatError, HubError
+from greenlight.hub import cached, digest, file_digests, find, parse_reference, pip_source, pull, remove, resolve
 from tests.hub.conftest import BODY, PIP_SOURCE
 from tests.hub.servers import Behaviour, file_server
 
@@ -271,6 +271,21 @@ def test_a_folders_digest_covers_what_decides_and_nothing_else(tmp_path):
     assert digest(folder) == first
     (folder / "chat_template.jinja").write_text("{{ 1 }}")
     assert digest(folder) != first
+
+
+def test_the_digest_of_a_model_in_parts_covers_all_of_them(tmp_path):
+    parts = [tmp_path / f"m-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+    for part in parts:
+        part.write_bytes(part.name.encode())
+    first = digest(parts[0])
+    assert {digest(part) for part in parts} == {first}
+    assert file_digests(parts[1]) == {part.name: hashlib.sha256(part.name.encode()).hexdigest() for part in parts}
+    parts[2].write_bytes(BODY)
+    assert digest(parts[0]) != first
+    parts[1].unlink()
+    with pytest.raises(FormatError, match="parts of this model are missing") as caught:
+        digest(parts[0])
+    assert "missing: m-00002-of-00003.gguf" in (caught.value.found or "")
 
 
 def test_a_damaged_index_only_costs_time(tmp_path, home):

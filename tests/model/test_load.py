@@ -22,6 +22,7 @@ from tests.builders import (
     write_llama_folder,
     write_llama_gguf,
 )
+from tests.gguf_parts import split_gguf
 from tests.model.families import config_of, random_folder
 
 NUMPY = select_ops("numpy")
@@ -184,7 +185,7 @@ def gguf_with(tmp_path, config, **keys):
         ({"llama.attention.value_length": 32}, UnsupportedError, "value_length"),
         ({"llama.attention.head_count_kv": [2, 1]}, FormatError, "impossible value"),
         ({"llama.block_count": None}, FormatError, "missing"),
-        ({"split.count": 3}, UnsupportedError, "split.count = 3"),
+        ({"split.count": 3}, FormatError, "one part of a model, and its name does not say which"),
         ({"llama.block_count": -1.5}, FormatError, "impossible value"),
         ({}, FormatError, "do not match"),
     ],
@@ -194,6 +195,23 @@ def test_gguf_metadata_that_cannot_be_computed_is_refused_by_name(tmp_path, conf
     with pytest.raises(kind, match=match) as caught:
         load_decoder(path, NUMPY)
     assert str(path) in caught.value.where
+
+
+def test_a_model_in_parts_is_the_model(tmp_path, config, weights):
+    path = write_llama_gguf(tmp_path / "m.gguf", config, weights, kind="Q8_0")
+    whole = all_logits(load_decoder(path, NUMPY), TOKENS)
+    for part in split_gguf(path, 0, 9, len(read_gguf(path).tensors) - 9):
+        np.testing.assert_array_equal(all_logits(load_decoder(part, NUMPY), TOKENS), whole)
+
+
+def test_a_tensor_of_another_shape_names_the_part_that_holds_it(tmp_path, config, weights):
+    weights["model.norm.weight"] = np.ones(32, np.float32)
+    path = write_llama_gguf(tmp_path / "m.gguf", config, weights)
+    places = [place for place, name in enumerate(read_gguf(path).tensors) if name == "output_norm.weight"]
+    first, second = split_gguf(path, places[0], len(read_gguf(path).tensors) - places[0])
+    with pytest.raises(FormatError, match="do not match") as caught:
+        load_decoder(first, NUMPY)
+    assert caught.value.where == f"{second}, output_norm.weight"
 
 
 def test_an_absurd_number_of_layers_does_not_take_memory(tmp_path, config):

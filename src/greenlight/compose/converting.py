@@ -19,7 +19,7 @@ from greenlight.engine.local import tokenizer_of
 from greenlight.errors import UsageError
 from greenlight.evidence import JSON, sha256
 from greenlight.formats.gguf_writer import write_gguf
-from greenlight.formats.part_names import model_name
+from greenlight.formats.part_names import model_name, part_name
 from greenlight.formats.planned import Planned
 from greenlight.formats.safetensors_writer import MAX_SHARD_BYTES, write_weights
 from greenlight.formats.storing import folder_in_the_making, refuse_existing
@@ -195,6 +195,13 @@ def _format(target: Path, asked: Format | None) -> Format:
             where=str(target),
             found=f"--format {asked}",
             do="GGUF files end in .gguf, Hugging Face folders do not",
+        )
+    if (part := part_name(target.name)) and part.n_parts != 1:
+        raise UsageError(
+            "the target's name is that of one part of a model",
+            where=str(target),
+            found="a GGUF file is written whole",
+            do=f"name it {model_name(target.name)}.gguf",
         )
     return named
 
