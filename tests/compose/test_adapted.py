@@ -13,7 +13,7 @@ from greenlight.compose.converting import Wish, convert
 from greenlight.compose.identity import Text
 from greenlight.compose.inspection import inspect
 from greenlight.compose.lens import read
-from greenlight.errors import GreenlightError, UnsupportedError
+from greenlight.errors import GreenlightError
 from greenlight.evidence import sha256_file
 from greenlight.formats.gguf import read_gguf
 from greenlight.formats.quants import dequantize
@@ -169,11 +169,19 @@ def test_an_adapter_of_another_model_is_refused_by_every_verb(chat_model, tmp_pa
     assert not (tmp_path / "m.gguf").exists()
 
 
-def test_several_adapters_are_refused_with_both_names(chat_model, adapter, tmp_path):
-    with pytest.raises(UnsupportedError, match="one adapter at a time") as caught:
-        convert(f"{chat_model}+{adapter}+{adapter}", tmp_path / "m.gguf")
-    assert caught.value.found
-    assert caught.value.do
+def test_several_adapters_are_merged_and_named_one_by_one(chat_model, adapter, tmp_path):
+    half = write_adapter(tmp_path / "half", {m: (p.a, p.b) for m, p in read_adapter(adapter).deltas.items()}, r=4)
+    report = convert(f"{chat_model}+{adapter}+{half}", tmp_path / "m.gguf", Wish(text=TEXT))
+    assert report["measured"]["kl"]["mean"] < 1e-6
+    for place, path in (("adapter", adapter), ("adapter2", half)):
+        said = digest_of(adapter_digests(path))
+        assert report["source"][place]["sha256"] == said
+        assert read_gguf(tmp_path / "m.gguf").metadata[f"greenlight.parent.{place}.sha256"] == said
+    assert report["notes"] == ["the adapters tuned and half were added in float32; the sums are stored: 7 as F32"]
+    loaded = compose.models.load(f"{chat_model}+{adapter}+{half}")
+    names = ("adapter_config.json", "adapter_model.safetensors")
+    assert loaded.paths() == [chat_model, *(path / name for path in (adapter, half) for name in names)]
+    assert loaded.name == "tiny-tuned-half"
 
 
 def test_a_plan_is_timed_on_the_adapted_model(chat_model, adapter, policy):

@@ -73,7 +73,7 @@ def test_little_is_compared_in_bytes_and_not_by_ratio(plan):
 def test_a_system_that_does_not_tell_what_a_process_holds_is_named(plan, monkeypatch, tmp_path):
     monkeypatch.setattr(memory_check, "_ROLLUP", tmp_path / "absent")
     with pytest.raises(UnsupportedError, match="cannot be read on this system"):
-        measure_memory(plan, Asked(path="m", adapter=None, ops="numpy", context=64, sequences=1))
+        measure_memory(plan, Asked(path="m", adapters=(), ops="numpy", context=64, sequences=1))
 
 
 def test_what_is_measured_is_what_was_asked_for(tmp_path, monkeypatch):
@@ -81,7 +81,7 @@ def test_what_is_measured_is_what_was_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(inspection, "measure_memory", lambda plan, what: asked.append((plan, what)))
     inspect(str(path), measure=True, sequences=3)
     ((plan, what),) = asked
-    assert (what.path, what.adapter, what.context, what.sequences) == (str(path), None, 2048, 3)
+    assert (what.path, what.adapters, what.context, what.sequences) == (str(path), (), 2048, 3)
     assert (plan.context, plan.sequences) == (2048, 3)
     for context in (1, 8193):
         with pytest.raises(UsageError, match="so many positions"):
@@ -213,5 +213,5 @@ def test_the_default_model_takes_what_is_planned(default_model, ops, monkeypatch
 @pytest.mark.slow
 def test_a_process_that_fails_says_why(tmp_path):
     with pytest.raises(EngineError, match="in a process of its own") as caught:
-        measure_memory(None, Asked(path=str(tmp_path / "no"), adapter=None, ops="numpy", context=64, sequences=1))
+        measure_memory(None, Asked(path=str(tmp_path / "no"), adapters=(), ops="numpy", context=64, sequences=1))
     assert caught.value.found

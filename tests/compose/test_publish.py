@@ -68,7 +68,7 @@ def test_a_model_with_an_adapter_is_signed_in_both_its_parts(model, tmp_path, mo
     adapter.mkdir()
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         (adapter / name).write_text(name)
-    files = Files(model, adapter)
+    files = Files(model, (adapter,))
     digest, names = files.digests()
     monkeypatch.setattr(make_bundle, "MODEL", {**make_bundle.MODEL, "digest": digest, "files": names})
     run = make_bundle.build(tmp_path / "run")

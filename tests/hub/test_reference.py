@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from greenlight.errors import HubError, UnsupportedError
+from greenlight.errors import HubError
 from greenlight.hub import (
     AdapterReference,
     CatalogReference,
@@ -48,15 +48,18 @@ def test_a_local_folder_named_without_a_slash_is_pointed_out(tmp_path, monkeypat
 def test_an_adapter_follows_a_plus():
     found = parse_reference("smollm2+./adapter")
     assert found == AdapterReference(
-        "smollm2+./adapter", CatalogReference("smollm2"), PathReference("./adapter", Path("adapter"))
+        "smollm2+./adapter", CatalogReference("smollm2"), (PathReference("./adapter", Path("adapter")),)
     )
-    assert parse_reference("hf:a/b:Q8_0+hf:c/d@v1").adapter == HubReference("hf:c/d@v1", "c/d", "v1", None)
+    assert parse_reference("hf:a/b:Q8_0+hf:c/d@v1").adapters == (HubReference("hf:c/d@v1", "c/d", "v1", None),)
+    several = parse_reference("smollm2+./a+hf:b/c+d.gguf")
+    assert several.base == CatalogReference("smollm2")
+    assert [adapter.text for adapter in several.adapters] == ["./a", "hf:b/c", "d.gguf"]
     assert parse_reference("m.gguf+adapter").base == PathReference("m.gguf", Path("m.gguf"))
 
 
-@pytest.mark.parametrize("text", ["smollm2+a+b", "smollm2+", "unknown+a", "smollm2+hf:a"])
-def test_several_adapters_or_one_of_nothing_are_refused(text):
-    with pytest.raises((HubError, UnsupportedError)):
+@pytest.mark.parametrize("text", ["smollm2+a+", "smollm2++b", "smollm2+", "unknown+a", "smollm2+hf:a"])
+def test_an_adapter_of_nothing_or_of_no_model_is_refused(text):
+    with pytest.raises(HubError):
         parse_reference(text)
 
 

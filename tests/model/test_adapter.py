@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from greenlight.errors import FormatError, GreenlightError, UnsupportedError
 from greenlight.model.adapter import read_adapter
-from greenlight.model.adapting import adapt
+from greenlight.model.adapting import adapt, adapter_of
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.load import describe, load_decoder
 from greenlight.ops import select_ops
@@ -107,6 +107,43 @@ def test_a_gguf_base_takes_the_same_adapter_though_its_rows_lie_in_another_order
     base = write_llama_gguf(tmp_path / "base.gguf", config, weights)
     for how in ("merged", "beside"):
         near(logits(base, ops, adapter=adapter, how=how), expected)
+
+
+@pytest.mark.parametrize("ops", OPS)
+def test_several_adapters_add_their_deltas_each_at_its_own_scale(tmp_path, config, weights, ops):
+    first, second = deltas(weights, seed=1), deltas(weights, ("q_proj", "down_proj"), rank=2, seed=2, layers=[1])
+    paths = [
+        write_adapter(tmp_path / "a", first, lora_alpha=8),
+        write_adapter(tmp_path / "b", second, r=2, lora_alpha=3, target_modules="all-linear"),
+    ]
+    summed = by_hand(by_hand(weights, first, 2.0), second, 1.5)
+    expected = logits(write_llama_folder(tmp_path / "sum", config, summed), ops)
+    base = write_llama_folder(tmp_path / "base", config, weights)
+    for how in ("merged", "beside"):
+        near(logits(base, ops, adapter=paths, how=how), expected)
+
+
+def test_an_adapter_that_replaces_what_another_changes_is_refused(tmp_path, config, weights):
+    base = open_checkpoint(write_llama_folder(tmp_path / "base", config, weights))
+    pairs = deltas(weights, ("q_proj",))
+    module = next(iter(pairs))
+    whole = {f"base_model.model.{module}.weight": weights[f"{module}.weight"]}
+    others = deltas(weights, ("v_proj",))
+    first = write_adapter(tmp_path / "a", pairs)
+    second = write_adapter(tmp_path / "b", others, more=whole, modules_to_save=["q_proj"])
+    for paths in ([first, second], [second, first], [second, second]):
+        with pytest.raises(FormatError, match="replaces whole") as caught:
+            adapter_of(paths, base)
+        assert module in (caught.value.found or "")
+
+
+def test_an_adapter_is_held_against_the_model_though_another_stands_before_it(tmp_path, config, weights):
+    base = open_checkpoint(write_llama_folder(tmp_path / "base", config, weights))
+    pairs = deltas(weights, ("q_proj",))
+    path = write_adapter(tmp_path / "b", {"model.layers.9.self_attn.q_proj": next(iter(pairs.values()))})
+    with pytest.raises(FormatError, match="no home") as caught:
+        adapter_of([write_adapter(tmp_path / "a", pairs), path], base)
+    assert str(path) in (caught.value.where or "")
 
 
 @pytest.mark.parametrize("ops", OPS)

@@ -84,7 +84,7 @@ def test_deltas_of_another_order_of_rows_are_another_adapter(tmp_path, config, w
     base = write_llama_folder(tmp_path / "base", config, weights)
     right = write_lora(tmp_path / "a.gguf", halves(pairs, config))
     wrong = write_lora(tmp_path / "b.gguf", halves(pairs))
-    read = [adapter_of(path, open_checkpoint(base)).deltas for path in (right, wrong)]
+    read = [adapter_of([path], open_checkpoint(base)).deltas for path in (right, wrong)]
     for module, (_, b) in pairs.items():
         np.testing.assert_array_equal(read[0][module].b, 2 * b)
         assert np.abs(read[1][module].b - 2 * b).max() > 0.1
@@ -104,7 +104,7 @@ def test_every_family_finds_its_own_weights(tmp_path, case):
         tensors[f"{weight}.lora_b"] = ("F32", rng.normal(size=(rows, 2)).astype(np.float32))
     architecture = checkpoint.family.gguf_metadata(checkpoint.config)["general.architecture"]
     file = write_lora(tmp_path / "lora.gguf", tensors, general__architecture=architecture)
-    assert {f"{module}.weight" for module in adapter_of(file, checkpoint).deltas} == set(linears)
+    assert {f"{module}.weight" for module in adapter_of([file], checkpoint).deltas} == set(linears)
     plain, adapted = (all_logits(load_decoder(path, select_ops("numpy"), adapter=a), [1, 5, 9]) for a in (None, file))
     assert np.abs(plain - adapted).max() > 1e-3
 
@@ -187,7 +187,7 @@ def test_what_does_not_fit_the_model_is_named(tmp_path, config, weights, change,
     tensors = {f"{w}.lora_{'ab'[i]}": ("F32", v) for w, pair in change.items() for i, v in enumerate(pair)}
     path = write_lora(tmp_path / "lora.gguf", tensors, **keys)
     with pytest.raises(FormatError, match=match) as caught:
-        adapter_of(path, checkpoint)
+        adapter_of([path], checkpoint)
     assert caught.value.found
     assert "Acme 1B" in (caught.value.do or "")
     assert str(path) in (caught.value.where or "")
@@ -240,7 +240,7 @@ def test_any_keys_and_tensors_give_an_adapted_model_or_one_error(small, data):
     write_gguf(path, keys, tensors)
     error = None
     try:
-        adapted = adapt(checkpoint, adapter_of(path, checkpoint), data.draw(st.sampled_from(["auto", "merged"])))
+        adapted = adapt(checkpoint, adapter_of([path], checkpoint), data.draw(st.sampled_from(["auto", "merged"])))
         logits = all_logits(load_decoder(adapted.checkpoint, select_ops("numpy")), [0, 4, 2])
     except GreenlightError as caught:
         error = caught

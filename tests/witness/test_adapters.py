@@ -153,8 +153,9 @@ def test_an_adapter_in_gguf_is_llama_cpps_and_pefts(tmp_path, family, monkeypatc
     tokens, expected = adapted(tmp_path, family, "every linear", tie_word_embeddings=family == "gemma3")
     base, most = tmp_path / "base.gguf", np.abs(expected).max()
     convert(str(tmp_path / "base"), base, Wish(tokenizer=False))
-    lora = lora_file(tmp_path / "lora.gguf", tmp_path / "adapter", tmp_path / "base")
-    theirs = llama_cpp_logits(base, tokens, lora)
+    folder = tmp_path / "adapter"
+    lora, again = (lora_file(tmp_path / name, folder, tmp_path / "base") for name in ("lora.gguf", "again.gguf"))
+    theirs, twice = llama_cpp_logits(base, tokens, lora), llama_cpp_logits(base, tokens, lora, again)
     np.testing.assert_allclose(theirs, expected, atol=LLAMA_CPP_TOLERANCE * most)
     assert np.abs(llama_cpp_logits(base, tokens) - theirs).max() > 0.05 * most
     for make in OPS.values():
@@ -162,3 +163,5 @@ def test_an_adapter_in_gguf_is_llama_cpps_and_pefts(tmp_path, family, monkeypatc
             ours = all_logits(load_decoder(path, make(), adapter=lora, how=how), tokens)
             np.testing.assert_allclose(ours, theirs, atol=LLAMA_CPP_TOLERANCE * most)
             np.testing.assert_allclose(ours, expected, atol=TOLERANCE * most)
+        both = all_logits(load_decoder(base, make(), adapter=[lora, folder]), tokens)
+        np.testing.assert_allclose(both, twice, atol=LLAMA_CPP_TOLERANCE * np.abs(twice).max())

@@ -1,4 +1,4 @@
-"""python -m greenlight.assess.measured PATH OPS [ADAPTER]: what a model costs in a process of its own, as JSON.
+"""python -m greenlight.assess.measured PATH OPS [ADAPTER…]: what a model costs in a process of its own, as JSON.
 
 The exam's process holds thousands of cached answers; a fresh one holds what a user's would.
 """
@@ -18,20 +18,20 @@ from greenlight.errors import EngineError
 from greenlight.evidence import JSON
 
 
-def measure(path: Path, files: Sequence[Path], ops: str, adapter: Path | None = None) -> dict[str, JSON]:
+def measure(path: Path, files: Sequence[Path], ops: str, adapters: Sequence[Path] = ()) -> dict[str, JSON]:
     """Measure a model in a fresh process.
 
     Args:
         path: the model.
         files: what its size is the sum of.
         ops: name of the operations to use.
-        adapter: what it is loaded with.
+        adapters: what it is loaded with.
 
     Raises:
         EngineError: the process failed; its last words are in the error.
     """
     command = [sys.executable, "-m", "greenlight.assess.measured", str(path), ops]
-    command += [] if adapter is None else [str(adapter)]
+    command += map(str, adapters)
     # The command is this interpreter and this module; the path is an argument, not a shell word.
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode:
@@ -43,8 +43,8 @@ def measure(path: Path, files: Sequence[Path], ops: str, adapter: Path | None = 
 
 def main() -> None:
     """Measure the model that the command line names."""
-    path, ops, *adapter = sys.argv[1:]
-    model = LocalModel.load(Path(path), ops=ops, adapter=Path(adapter[0]) if adapter else None)
+    path, ops, *adapters = sys.argv[1:]
+    model = LocalModel.load(Path(path), ops=ops, adapters=tuple(map(Path, adapters)))
     text = model.encode(" ".join(message.content for message in PROBE))
     json.dump(measure_resources(model.engine(prefix_cache=False), text, load_s=model.load_s), sys.stdout)
 

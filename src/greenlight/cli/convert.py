@@ -69,7 +69,7 @@ def _text(value: Mapping[str, JSON], target: Path) -> str:
         lines += _measured(value["measured"])
     lines += [
         f"  source           {source['sha256']}",
-        *(f"  {part:<16} {source[part]['sha256']}" for part in ("base", "adapter") if part in source),
+        *(f"  {part:<16} {source[part]['sha256']}" for part in source if part.startswith(("base", "adapter"))),
         f"  target           {made['sha256']}",
         f"  report           {value['id']}  {target}.identity.json",
         *(f"  note             {note}" for note in value["notes"]),

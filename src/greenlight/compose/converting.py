@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from greenlight import hub
 from greenlight.compose.identity import Text, compare, listen, report_path, write_report
-from greenlight.compose.models import Files, find_files
+from greenlight.compose.models import Files, adapter_place, find_files
 from greenlight.compose.observer import Observer
 from greenlight.compose.resuming import clear, forget, keep, kept
 from greenlight.engine.local import tokenizer_of
@@ -43,7 +43,7 @@ class Conversion:
     """Its SHA-256; with an adapter, that of both."""
 
     origin: dict[str, JSON]
-    """With an adapter: digests of base and adapter, and what became of its deltas; else empty."""
+    """With adapters: digests of base and adapters, and what became of its deltas; else empty."""
 
     source_bytes: int
     """Bytes of its weights."""
@@ -253,21 +253,26 @@ def write_model(
 
 
 def _origin(source: Files) -> dict[str, JSON]:
-    """What was merged: the digests of a base and of its adapter; nothing where there is no adapter."""
-    if source.adapter is None:
+    """What was merged: the digests of a base and of its adapters; nothing where there is no adapter."""
+    if not source.adapters:
         return {}
-    adapter = {"path": str(source.adapter), "sha256": hub.digest_of(hub.adapter_digests(source.adapter))}
-    return {"base": {"path": str(source.path), "sha256": hub.digest(source.path)}, "adapter": adapter}
+    adapters = {
+        adapter_place(index): {"path": str(path), "sha256": hub.digest_of(hub.adapter_digests(path))}
+        for index, path in enumerate(source.adapters)
+    }
+    return {"base": {"path": str(source.path), "sha256": hub.digest(source.path)}, **adapters}
 
 
 def _merged_notes(source: Files, checkpoint: Checkpoint, tensors: Sequence[Planned]) -> list[str]:
     """Which weights an adapter went into, and as what they are stored: a sum that is stored in few bits is rounded."""
-    if source.adapter is None:
+    if not source.adapters:
         return []
     names = {name for module in source.adapted_modules() for name in (module, checkpoint.family.gguf_name(module))}
     types = Counter(planned.type.name for planned in tensors if planned.name in names)
     stored = ", ".join(f"{count} as {type_}" for type_, count in types.most_common())
-    return [f"the adapter {source.adapter.name} was added in float32; the sums are stored: {stored}"]
+    named = " and ".join(path.name for path in source.adapters)
+    added = f"the adapter {named} was" if len(source.adapters) == 1 else f"the adapters {named} were"
+    return [f"{added} added in float32; the sums are stored: {stored}"]
 
 
 def stated_name(checkpoint: Checkpoint) -> str:

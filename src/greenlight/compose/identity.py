@@ -95,7 +95,7 @@ def compare(
     if [window.tolist() for window in windows] != [window.tolist() for window in windows_of(text, ours, reach)]:
         raise TextError("the two models read the text as different tokens", where=text.name)
     chosen = select_ops(ops)
-    adapters = (parent.adapter, None)
+    adapters = (parent.adapters or None, None)
     decoders = [
         load_decoder(checkpoint, chosen, adapter=adapter)
         for checkpoint, adapter in zip(checkpoints, adapters, strict=True)

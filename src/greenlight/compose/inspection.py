@@ -80,8 +80,8 @@ def _measured(found: Files, plan: MemoryPlan, ops_name: str, limit: int) -> dict
             found=f"{plan.context:,}",
             do=f"use 2 to {limit:,}",
         )
-    adapter = None if found.adapter is None else str(found.adapter)
-    asked = Asked(path=str(found.path), adapter=adapter, ops=ops_name, context=plan.context, sequences=plan.sequences)
+    adapters = tuple(map(str, found.adapters))
+    asked = Asked(path=str(found.path), adapters=adapters, ops=ops_name, context=plan.context, sequences=plan.sequences)
     return measure_memory(plan, asked)
 
 

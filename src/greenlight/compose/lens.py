@@ -48,7 +48,7 @@ def read(reference: str, text: str, *, top: int = 5) -> dict[str, JSON]:
     checkpoint = open_checkpoint(found.path)
     tokenizer = tokenizer_of(checkpoint)
     ids = _checked(tokenizer.encode(text, bos=True), checkpoint.config.max_seq_len)
-    decoder = load_decoder(checkpoint, adapter=found.adapter)
+    decoder = load_decoder(checkpoint, adapter=found.adapters or None)
     return {"reference": reference, "ops": decoder.ops.identity, **_reading(decoder, tokenizer, ids, top)}
 
 

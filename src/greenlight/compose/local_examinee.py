@@ -86,7 +86,7 @@ class LocalExaminee:
     def measure(self) -> dict[str, JSON]:
         """What it costs to run, in a process of its own."""
         model = self.loaded.model
-        return measure(model.path, self.loaded.paths(), model.decoder.ops.name, model.adapter)
+        return measure(model.path, self.loaded.paths(), model.decoder.ops.name, model.adapters)
 
     def tokens_per_s(self) -> float:
         """Tokens per second over several answers at once: a fraction of a second's measurement, for planning alone."""

@@ -49,8 +49,8 @@ class Asked:
     path: str
     """The file or folder."""
 
-    adapter: str | None
-    """The folder or GGUF file of an adapter."""
+    adapters: tuple[str, ...]
+    """Folders or GGUF files of adapters."""
 
     ops: str
     """Name of the operations."""
@@ -153,7 +153,7 @@ def _take(asked: Asked) -> dict[str, JSON]:
     release_freed()
     before = _held()
     _reset_peak()
-    decoder = load_decoder(checkpoint, ops, adapter=asked.adapter)
+    decoder = load_decoder(checkpoint, ops, adapter=tuple(map(Path, asked.adapters)) or None)
     load_peak = _peak() - before.resident
     del checkpoint
     gc.collect()

@@ -16,9 +16,6 @@ from greenlight.model.adapting import How, adapt, adapter_of
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.text.replies import REASONING_TOKENS
 
-_ADAPTER = "adapter/"
-"""Before the names of an adapter's files, among those of its base."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loaded:
@@ -55,13 +52,10 @@ class Loaded:
 
     def paths(self) -> list[Path]:
         """The files that the digests are of."""
-        path, adapter = self.model.path, self.model.adapter
-        own = [name for name in self.files if not name.startswith(_ADAPTER)]
-        base = [(path.parent if path.is_file() else path) / name for name in own]
-        added = [name.removeprefix(_ADAPTER) for name in self.files if name.startswith(_ADAPTER)]
-        return base + (
-            [] if adapter is None else [adapter] if adapter.is_file() else [adapter / name for name in added]
-        )
+        places = {"": self.model.path}
+        places |= {adapter_place(index): path for index, path in enumerate(self.model.adapters)}
+        folders = {place: path.parent if path.is_file() else path for place, path in places.items()}
+        return [folders[place] / name for place, _, name in (named.rpartition("/") for named in self.files)]
 
     @property
     def template_sha256(self) -> str:
@@ -83,49 +77,55 @@ class Files:
     path: Path
     """Its file or folder."""
 
-    adapter: Path | None = None
-    """The folder or GGUF file of the adapter that it is with, if any."""
+    adapters: tuple[Path, ...] = ()
+    """Folders or GGUF files of the adapters that it is with, in the order in which they are added."""
 
     def digests(self) -> tuple[str, dict[str, str]]:
         """The digest that identifies it, and those of its files by name."""
         files = dict(hub.file_digests(self.path))
-        if self.adapter is None:
+        if not self.adapters:
             return hub.digest(self.path), files
-        files |= {f"{_ADAPTER}{name}": sha256 for name, sha256 in hub.adapter_digests(self.adapter).items()}
+        for index, path in enumerate(self.adapters):
+            files |= {f"{adapter_place(index)}/{name}": found for name, found in hub.adapter_digests(path).items()}
         return hub.digest_of(files), files
 
     def adapted_modules(self) -> tuple[str, ...]:
-        """Names of the weights that the adapter changes."""
-        if self.adapter is None:
+        """Names of the weights that the adapters change."""
+        if not self.adapters:
             return ()
-        adapter = adapter_of(self.adapter, open_checkpoint(self.path))
+        adapter = adapter_of(self.adapters, open_checkpoint(self.path))
         return (*(f"{module}.weight" for module in adapter.deltas), *adapter.replaced)
 
     def checkpoint(self, how: How = "auto") -> Checkpoint:
-        """What the files hold, with the adapter in it; nothing is packed."""
+        """What the files hold, with the adapters in it; nothing is packed."""
         checkpoint = open_checkpoint(self.path)
-        if self.adapter is None:
+        if not self.adapters:
             return checkpoint
-        return adapt(checkpoint, adapter_of(self.adapter, checkpoint), how).checkpoint
+        return adapt(checkpoint, adapter_of(self.adapters, checkpoint), how).checkpoint
+
+
+def adapter_place(index: int) -> str:
+    """What stands for an adapter among a model's parts: before its files' names, and in what names both."""
+    return f"adapter{index + 1}" if index else "adapter"
 
 
 def find_files(reference: str, *, pull: bool = False, observer: Observer | None = None) -> Files:
-    """Where a model lies, and its adapter.
+    """Where a model lies, and its adapters.
 
     Raises:
         HubError: it is not here, or has no files, as what is behind an endpoint.
     """
     progress = (observer or Observer()).pulling
     parsed = hub.parse_reference(reference)
-    base, added = (parsed.base, parsed.adapter) if isinstance(parsed, hub.AdapterReference) else (parsed, None)
-    path = hub.resolve(base, pull_missing=pull, progress=progress)
-    return Files(path, None if added is None else hub.resolve(added, pull_missing=pull, progress=progress))
+    base, added = (parsed.base, parsed.adapters) if isinstance(parsed, hub.AdapterReference) else (parsed, ())
+    path, *adapters = (hub.resolve(part, pull_missing=pull, progress=progress) for part in (base, *added))
+    return Files(path, tuple(adapters))
 
 
 def load(reference: str, *, pull: bool = False, ops: str | None = None, observer: Observer | None = None) -> Loaded:
     """Load a model by reference: a catalog name, a path, or `hf:owner/name[@rev][#file or :quantisation]`.
 
-    MODEL+ADAPTER is a model with a LoRA adapter, whose digest is then part of its identity.
+    MODEL+ADAPTER is a model with a LoRA adapter, whose digest is then part of its identity; there may be several.
 
     Args:
         reference: what to load.
@@ -139,7 +139,7 @@ def load(reference: str, *, pull: bool = False, ops: str | None = None, observer
     watch = observer or Observer()
     found = find_files(reference, pull=pull, observer=watch)
     digest, files = found.digests()
-    model = LocalModel.load(found.path, ops=ops, adapter=found.adapter)
+    model = LocalModel.load(found.path, ops=ops, adapters=found.adapters)
     if reason := getattr(model.decoder.ops, "reason", None):
         watch.slow(reason)
     return Loaded(name=_short_name(hub.parse_reference(reference), found.path), model=model, digest=digest, files=files)
@@ -148,9 +148,12 @@ def load(reference: str, *, pull: bool = False, ops: str | None = None, observer
 def _short_name(reference: hub.Reference, path: Path) -> str:
     """A name for folders and reports: the catalog's, the repository's, or the file's without its ending."""
     if isinstance(reference, hub.AdapterReference):
-        named = reference.adapter
-        adapter = named.repository if isinstance(named, hub.HubReference) else str(named.path.resolve())
-        return f"{_short_name(reference.base, path)}-{_safe(adapter.rpartition('/')[2].removesuffix('.gguf'))}"
+        names = [
+            named.repository if isinstance(named, hub.HubReference) else str(named.path.resolve())
+            for named in reference.adapters
+        ]
+        added = [_safe(name.rpartition("/")[2].removesuffix(".gguf")) for name in names]
+        return "-".join((_short_name(reference.base, path), *added))
     if isinstance(reference, hub.CatalogReference):
         return reference.name
     name = reference.repository.rpartition("/")[2] if isinstance(reference, hub.HubReference) else path.resolve().name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from greenlight.compose.models import Files, find_files
+from greenlight.compose.models import Files, adapter_place, find_files
 from greenlight.compose.openness import FILE, read_openness
 from greenlight.compose.verbs import verify
 from greenlight.errors import EvidenceError, HubError, LockError
@@ -17,9 +17,6 @@ from greenlight.release.sign import sign
 
 WEIGHTS_SIGNATURE = "weights.sig"
 """The signature of the model's own files, which lie elsewhere."""
-
-ADAPTER_SIGNATURE = "adapter.sig"
-"""The signature of its adapter's folder."""
 
 
 class Publication(NamedTuple):
@@ -58,7 +55,7 @@ def release_run(
         openness: openness.yml, where it does not lie in the bundle.
         key: a private key in PEM form; model.sig is written into the bundle.
         model: the model, to be signed, too: its file or folder, or what else names it, such as MODEL+ADAPTER, of which
-            both are signed. It must be the one that was decided about.
+            each is signed. It must be the one that was decided about.
 
     Raises:
         EvidenceError: the bundle does not verify, or the output folder holds something else.
@@ -79,8 +76,8 @@ def release_run(
     signatures = []
     if key is not None and files is not None:
         signatures.append(sign(files.path, Path(key), out / WEIGHTS_SIGNATURE, git_files=False))
-        if files.adapter is not None:
-            signatures.append(sign(files.adapter, Path(key), out / ADAPTER_SIGNATURE, git_files=False))
+        for index, adapter in enumerate(files.adapters):
+            signatures.append(sign(adapter, Path(key), out / f"{adapter_place(index)}.sig", git_files=False))
     if key is not None:
         signatures.append(sign(folder, Path(key), folder / SIGNATURE))
     return Publication(out, tuple(file.path for file in made.files), made.left_out, tuple(signatures))
@@ -123,7 +120,7 @@ def _must_be(model: Files, lock: Mapping[str, JSON]) -> None:
     if differing:
         raise LockError(
             "this is another model than the one that was decided about",
-            where=str(model.path) if model.adapter is None else f"{model.path}+{model.adapter}",
+            where="+".join(map(str, (model.path, *model.adapters))),
             found=f"other or missing: {', '.join(differing[:5])}",
             do="give the files that were assessed; other files need a run of their own",
         )

@@ -47,12 +47,12 @@ class LocalModel:
     reply: ReplyFormat | None = None
     """How it tells its answer from its thoughts; None where all that it says is the answer."""
 
-    adapter: Path | None = None
-    """The folder or file of the adapter that it was loaded with; tokenizer and template are the base's all the same."""
+    adapters: tuple[Path, ...] = ()
+    """Folders or files of the adapters that it was loaded with; tokenizer and template are the base's all the same."""
 
     @classmethod
-    def load(cls, path: Path, *, ops: str | None = None, adapter: Path | None = None) -> LocalModel:
-        """Load a model from a GGUF file or a Hugging Face folder, with a LoRA adapter or without.
+    def load(cls, path: Path, *, ops: str | None = None, adapters: tuple[Path, ...] = ()) -> LocalModel:
+        """Load a model from a GGUF file or a Hugging Face folder, with LoRA adapters or without.
 
         Raises:
             FormatError, UnsupportedError, TextError: the files are damaged, or of a kind that is not supported.
@@ -60,7 +60,7 @@ class LocalModel:
         start = time.perf_counter()
         checkpoint = open_checkpoint(path)
         tokenizer = tokenizer_of(checkpoint)
-        decoder = load_decoder(checkpoint, select_ops(ops), adapter=adapter)
+        decoder = load_decoder(checkpoint, select_ops(ops), adapter=adapters or None)
         template = ChatTemplate(tokenizer.chat_template) if tokenizer.chat_template else None
         return cls(
             path=path,
@@ -69,7 +69,7 @@ class LocalModel:
             template=template,
             load_s=time.perf_counter() - start,
             reply=reply_format(tokenizer),
-            adapter=adapter,
+            adapters=adapters,
         )
 
     @property

@@ -50,7 +50,7 @@ def pull(
     """
     reference = parse_reference(reference) if isinstance(reference, str) else reference
     if isinstance(reference, AdapterReference):
-        parts = [part for part in (reference.adapter, reference.base) if not isinstance(part, PathReference)]
+        parts = [part for part in (*reference.adapters, reference.base) if not isinstance(part, PathReference)]
         if source_file is not None or not parts:
             raise HubError(
                 "there is nothing to pull", where=reference.text, do="pull the model and the adapter by name"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from greenlight.errors import HubError, UnsupportedError
+from greenlight.errors import HubError
 from greenlight.hub.catalog import catalog
 
 _REPOSITORY = re.compile(
@@ -85,7 +85,7 @@ class EndpointReference:
 
 @dataclass(frozen=True, slots=True)
 class AdapterReference:
-    """A model with a LoRA adapter."""
+    """A model with LoRA adapters."""
 
     text: str
     """As the user wrote it."""
@@ -93,8 +93,8 @@ class AdapterReference:
     base: CatalogReference | PathReference | HubReference
     """The model."""
 
-    adapter: PathReference | HubReference
-    """The adapter: PEFT's folder, or a GGUF file."""
+    adapters: tuple[PathReference | HubReference, ...]
+    """Its adapters, each PEFT's folder or a GGUF file, in the order in which they are added."""
 
 
 Reference: TypeAlias = CatalogReference | PathReference | HubReference | EndpointReference | AdapterReference
@@ -106,7 +106,6 @@ def parse_reference(text: str) -> Reference:
 
     Raises:
         HubError: a name that is in no catalog, with the nearest ones; or a malformed reference.
-        UnsupportedError: several adapters.
     """
     if text.startswith(("http://", "https://")):
         url, _, model = text.partition("#")
@@ -124,22 +123,16 @@ def parse_reference(text: str) -> Reference:
 
 
 def _with_adapter(text: str) -> AdapterReference:
-    """BASE+ADAPTER: a folder, a GGUF file, or a repository on the hub."""
+    """BASE+ADAPTER, and more of them: each a folder, a GGUF file, or a repository on the hub."""
     base_text, _, adapter_text = text.rpartition("+")
-    base = parse_reference(base_text)
-    if isinstance(base, AdapterReference):
-        raise UnsupportedError(
-            "one adapter at a time",
-            where=text,
-            found=f"{base.adapter.text} and {adapter_text}",
-            do="merge the first one and add the second to the result: greenlight convert MODEL+FIRST MERGED",
-        )
+    named = parse_reference(base_text)
+    base, before = (named.base, named.adapters) if isinstance(named, AdapterReference) else (named, ())
     assert not isinstance(base, EndpointReference), "an address is told apart before a plus is looked for"
-    if adapter_text.startswith("hf:"):
-        return AdapterReference(text, base, _hub(adapter_text))
     if not adapter_text:
         raise HubError("the adapter after the + is missing", where=text, do="write MODEL+FOLDER or MODEL+hf:owner/name")
-    return AdapterReference(text, base, PathReference(adapter_text, Path(adapter_text).expanduser()))
+    path = PathReference(adapter_text, Path(adapter_text).expanduser())
+    adapter = _hub(adapter_text) if adapter_text.startswith("hf:") else path
+    return AdapterReference(text, base, (*before, adapter))
 
 
 def _hub(text: str) -> HubReference:

@@ -6,7 +6,7 @@ they are, and the low-rank product is computed beside them: to add to them would
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -43,14 +43,47 @@ class Adapted:
     """Modules of quantised weights that were widened to float32 to be merged."""
 
 
-def adapter_of(path: Path, checkpoint: Checkpoint) -> Adapter:
-    """Read an adapter for a model: PEFT's folder, or a GGUF file.
+def adapter_of(paths: Sequence[Path], checkpoint: Checkpoint) -> Adapter:
+    """Read adapters for a model, PEFT's folders or GGUF files, as one that adds the sum of their deltas.
+
+    Args:
+        paths: at least one, in the order in which deltas are added, each at its own scale.
+        checkpoint: the model.
 
     Raises:
-        FormatError: it is damaged, or, where its names and order hang on the model, does not fit.
+        FormatError: one is damaged, does not fit the model, or replaces what another changes.
         UnsupportedError: a kind of adapter that is not computed here.
     """
-    return in_model(read_gguf_adapter(path), checkpoint) if path.is_file() else read_adapter(path)
+    read = [in_model(read_gguf_adapter(path), checkpoint) if path.is_file() else read_adapter(path) for path in paths]
+    if len(read) == 1:
+        return read[0]
+    for adapter in read:
+        _check_homes(_with_replaced(checkpoint, adapter), adapter)
+    return _together(read)
+
+
+def _together(adapters: Sequence[Adapter]) -> Adapter:
+    """One adapter whose pairs are those of several side by side: [B1 B2]·[A1; A2] = B1·A1 + B2·A2."""
+    deltas, replaced = dict[str, LowRank](), dict[str, Tensor]()
+    for adapter in adapters:
+        changed = {f"{module}.weight" for module in deltas} | replaced.keys()
+        again = {f"{module}.weight" for module in adapter.deltas} & replaced.keys() | adapter.replaced.keys() & changed
+        if again:
+            raise FormatError(
+                "an adapter replaces whole what another one changes",
+                where=str(adapter.path),
+                found=_some(sorted(again)),
+                do="use one of them, or merge the first: greenlight convert MODEL+FIRST MERGED",
+            )
+        for module, delta in adapter.deltas.items():
+            first = deltas.get(module)
+            deltas[module] = delta if first is None else _side_by_side(first, delta)
+        replaced |= adapter.replaced
+    return Adapter(path=adapters[0].path, base=adapters[0].base, deltas=deltas, replaced=replaced, targets=None)
+
+
+def _side_by_side(first: LowRank, second: LowRank) -> LowRank:
+    return LowRank(np.concatenate([first.a, second.a]), np.concatenate([first.b, second.b], axis=1))
 
 
 def adapt(checkpoint: Checkpoint, adapter: Adapter, how: How = "auto") -> Adapted:

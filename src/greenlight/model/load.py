@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from greenlight.formats.tensors import release_freed, release_mapped
@@ -18,7 +19,7 @@ def load_decoder(
     source: Path | str | Checkpoint,
     ops: Ops | None = None,
     *,
-    adapter: Path | str | Adapter | None = None,
+    adapter: Path | str | Sequence[Path] | Adapter | None = None,
     how: How = "auto",
 ) -> Decoder:
     """Read a .gguf file or a Hugging Face folder and pack its weights.
@@ -27,7 +28,7 @@ def load_decoder(
         source: the file or the folder, or what `open_checkpoint` made of it (whose metadata a tokenizer may need
             as well: a file need not be read twice).
         ops: what computes it; by default the fastest there is.
-        adapter: a LoRA adapter: its folder or GGUF file, or what `adapter_of` made of it.
+        adapter: a LoRA adapter: its folder or GGUF file, several of them, or what `adapter_of` made of those.
         how: whether its deltas go into the weights or stay beside them.
 
     Raises:
@@ -37,7 +38,8 @@ def load_decoder(
     """
     checkpoint, ops = _opened(source), ops or select_ops()
     if adapter is not None:
-        read = adapter if isinstance(adapter, Adapter) else adapter_of(Path(adapter), checkpoint)
+        paths = [Path(adapter)] if isinstance(adapter, str | Path) else adapter
+        read = paths if isinstance(paths, Adapter) else adapter_of(paths, checkpoint)
         adapted = adapt(checkpoint, read, how)
         checkpoint = adapted.checkpoint
         ops = with_deltas(ops) if adapted.beside else ops
