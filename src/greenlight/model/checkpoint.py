@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from greenlight.formats.gguf_parts import read_gguf_model
 from greenlight.formats.safetensors import SafetensorsFolder, read_folder
 from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.config import ModelConfig
+from greenlight.model.experts import stack_numbered
 from greenlight.model.families import family_of_architecture, family_of_model_type
 from greenlight.model.family import Family
 from greenlight.model.fields import Fields
@@ -102,19 +104,23 @@ def gguf_checkpoint(file: GGUFFile) -> Checkpoint:
     if architecture is None:
         raise FormatError("the file does not say what model it is", where=f"{where}, general.architecture")
     family = family_of_architecture(architecture, f"{where}, general.architecture")
-    config = family.config_from_gguf(Fields(where, file.metadata, prefix=f"{architecture}."), file.tensors)
+    with _placed(where):
+        gathered = stack_numbered(file.tensors)
+    config = family.config_from_gguf(Fields(where, file.metadata, prefix=f"{architecture}."), gathered.tensors)
     unread = {*family.gguf_extras, *map(family.gguf_name, family.unused(config))}
-    tensors = {name: tensor for name, tensor in file.tensors.items() if name not in unread}
+    tensors = {name: tensor for name, tensor in gathered.tensors.items() if name not in unread}
     shapes = _promised(where, family, config, len(tensors))
     names = {family.gguf_name(name): name for name in shapes}
+    matched = _match(where, shapes, {names.get(name, name): t for name, t in tensors.items()}, file.homes)
     return Checkpoint(
         path=file.path,
         format="gguf",
         size=file.size,
         family=family,
         config=config,
-        tensors=_match(where, shapes, {names.get(name, name): t for name, t in tensors.items()}, file.homes),
+        tensors=matched,
         metadata=file.metadata,
+        made={names[name]: make for name, make in gathered.made.items()},
     )
 
 
@@ -141,7 +147,8 @@ def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
         tensors.pop(name, None)
     made: dict[str, Callable[[], Tensor]] = {}
     if family.from_hf is not None:
-        gathered = family.from_hf(tensors, config)
+        with _placed(str(folder.path)):
+            gathered = family.from_hf(tensors, config)
         tensors, made = gathered.tensors, gathered.made
     shapes = _promised(str(folder.path), family, config, len(tensors))
     homes = {name: str(folder.path / file) for name, file in folder.homes.items()}
@@ -206,6 +213,16 @@ def _drop_tied_copy(where: str, tensors: dict[str, Tensor]) -> None:
             found="lm_head.weight differs from model.embed_tokens.weight",
             do="set tie_word_embeddings to what the model was trained with",
         )
+
+
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Name the file or folder in errors that know a tensor alone."""
+    try:
+        yield
+    except FormatError as error:
+        error.where = f"{where}, {error.where}"
+        raise
 
 
 def _promised(where: str, family: Family, config: ModelConfig, n_tensors: int) -> dict[str, tuple[int, ...]]:

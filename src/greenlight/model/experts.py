@@ -53,9 +53,35 @@ def gather_experts(
         else:
             ours = f"{name.removesuffix(router)}mlp.router.weight" if name.endswith(f".{router}") else name
             kept[ours] = tensor
+    return _stacked(kept, {name: _in_order(name, experts, config.n_experts) for name, experts in found.items()})
+
+
+_BY_NUMBER = rf"(?P<layer>blk\.{_NUMBER})\.(?P<projection>ffn_(?:gate|up|down))\.(?P<expert>{_NUMBER})\.weight"
+"""Names of experts in GGUF files of before April 2024, when they came to be stacked (ggml-org/llama.cpp, PR 6387)."""
+
+
+def stack_numbered(tensors: Mapping[str, Tensor]) -> Gathered:
+    """A GGUF file's tensors, its experts stacked under the names of today where it keeps each by itself.
+
+    Raises:
+        FormatError: an expert is missing, or unlike the first.
+    """
+    kept: dict[str, Tensor] = {}
+    found: dict[str, dict[int, Tensor]] = {}
+    for name, tensor in tensors.items():
+        match = re.fullmatch(_BY_NUMBER, name)
+        target = f"{match['layer']}.{match['projection']}_exps.weight" if match else ""
+        if match and target not in tensors:
+            found.setdefault(target, {})[int(match["expert"])] = tensor
+        else:
+            kept[name] = tensor
+    return _stacked(kept, {name: _in_order(name, experts, max(experts) + 1) for name, experts in found.items()})
+
+
+def _stacked(kept: dict[str, Tensor], experts: Mapping[str, Sequence[Tensor]]) -> Gathered:
+    """The tensors that stay, and the stacks, yet to be made."""
     made: dict[str, Callable[[], Tensor]] = {}
-    for name, experts in found.items():
-        parts = _in_order(name, experts, config.n_experts)
+    for name, parts in experts.items():
         kept[name] = Tensor(parts[0].name, parts[0].type, (len(parts), *parts[0].shape), parts[0].data)
         made[name] = partial(stack, name, parts)
     return Gathered(kept, made)
@@ -87,6 +113,7 @@ def _in_order(name: str, experts: Mapping[int, Tensor], n_experts: int) -> list[
                 "experts of one layer differ in type or shape",
                 where=part.name,
                 found=f"{part.type.name} {part.shape}, {parts[0].name} has {parts[0].type.name} {parts[0].shape}",
+                do="make the file again from the model's own folder, or fetch another",
             )
     return parts
 

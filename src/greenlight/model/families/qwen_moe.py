@@ -9,9 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from greenlight.errors import UnsupportedError
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, shapes
 from greenlight.model.config import ModelConfig
 from greenlight.model.experts import gather_experts, names_of_experts, part_names
+from greenlight.model.families.refused import ENDPOINT
 from greenlight.model.family import Family, Weights, as_it_is
 from greenlight.model.fields import Fields
 from greenlight.model.gguf_keys import gguf_keys, refuse_in_gguf
@@ -31,9 +33,8 @@ from greenlight.model.sizes import (
 def config_from_hf(fields: Fields) -> ModelConfig:
     """config.json; what it may leave out has transformers' defaults (models/qwen3_moe/configuration_qwen3_moe.py)."""
     fields.refuse_unless("hidden_act", "silu", "swish")
-    fields.refuse_unless("decoder_sparse_step", 1)  # every layer has experts, in all models released
-    fields.refuse_unless("mlp_only_layers", [])
     sizes = sizes_from_hf(fields, max_seq_len=32768, n_kv_heads=4)
+    _refuse_plain_layers(fields, sizes["n_layers"])
     sizes["ffn_dim"] = fields.integer("moe_intermediate_size", 768)
     n_layers, biased = sizes["n_layers"], fields.flag("attention_bias", False)
     fields.get("max_window_layers")  # of Qwen 3; here a window is for all layers
@@ -49,6 +50,23 @@ def config_from_hf(fields: Fields) -> ModelConfig:
         qk_norm="head",
         windows=windows_from_hf(fields, n_layers, size=4096, usual=[local] * n_layers),
     )
+
+
+def _refuse_plain_layers(fields: Fields, n_layers: int) -> None:
+    """Layers with one feed-forward instead of experts: each but the `decoder_sparse_step`-th, and those listed."""
+    step, listed = fields.integer("decoder_sparse_step", 1), fields.get("mlp_only_layers")
+    listed = [] if listed is None else listed
+    if not isinstance(listed, list) or not all(type(layer) is int for layer in listed):
+        raise fields.wrong("mlp_only_layers", listed, "a list of layers")
+    plain = [layer for layer in range(n_layers) if layer in listed or (layer + 1) % step]
+    if plain:
+        name = "decoder_sparse_step" if (plain[0] + 1) % step else "mlp_only_layers"
+        raise UnsupportedError(
+            "layers without experts among those with experts are not run",
+            where=f"{fields.where}, {name}",
+            found=f"{len(plain)} of {n_layers} layers have none, layer {plain[0]} the first",
+            do=ENDPOINT.format(other="a Qwen 3 with experts in every layer, as 30B-A3B and 235B-A22B"),
+        )
 
 
 def config_from_gguf(fields: Fields, tensors: Weights) -> ModelConfig:
