@@ -392,6 +392,21 @@ def test_a_model_in_parts_comes_whole_or_not_at_all(serve):
         pull("hf:acme/tiny:Q8_0")
 
 
+@pytest.mark.parametrize(
+    "selection",
+    ["#original/model.safetensors", ":original/config.json", "@main#original/consolidated.00.pth", ":original"],
+)
+def test_the_makers_own_layout_is_not_fetched(serve, selection):
+    """openai/gpt-oss-20b has its checkpoint a second time, under the names that OpenAI's own code reads."""
+    names = ("config.json", "model.safetensors", "original/config.json", "original/dtypes.json")
+    serve(Hub(dict.fromkeys((*names, "original/model.safetensors", "original/consolidated.00.pth"), b"x")))
+    with pytest.raises(HubError, match="makers' own layout") as caught:
+        pull(f"hf:acme/tiny{selection}")
+    at = "@main" if "@" in selection else ""
+    assert caught.value.do == f"take the files that stand above it: hf:acme/tiny{at}"
+    assert not cached()
+
+
 def test_of_a_folder_only_what_runs_it_comes(serve):
     index = json.dumps(
         {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}

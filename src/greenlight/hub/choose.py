@@ -38,6 +38,7 @@ def choose(reference: HubReference, files: Files, read_index: Callable[[], bytes
     Raises:
         HubError: none, several, incomplete, or under names that may not be used.
     """
+    _refuse_original(reference)
     if reference.file is not None:
         names = _one_file(reference, files)
     elif reference.quant is not None:
@@ -50,6 +51,19 @@ def choose(reference: HubReference, files: Files, read_index: Callable[[], bytes
         names = _one_gguf(reference, files, lambda _: True)
     _refuse_names(reference, names)
     return [files[name] for name in names]
+
+
+def _refuse_original(reference: HubReference) -> None:
+    """What many repositories keep in original/ is the same model in its makers' own layout, which is not read."""
+    named = reference.file or reference.quant or ""
+    if named.partition("/")[0] == "original":
+        at = f"@{reference.revision}" if reference.revision else ""
+        raise HubError(
+            "original/ holds the checkpoint in its makers' own layout, which is not read",
+            where=reference.text,
+            found=ascii_name(named),
+            do=f"take the files that stand above it: hf:{reference.repository}{at}",
+        )
 
 
 def _one_file(reference: HubReference, files: Files) -> list[str]:

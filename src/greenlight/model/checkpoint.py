@@ -18,6 +18,7 @@ from greenlight.model.experts import stack_numbered
 from greenlight.model.families import family_of_architecture, family_of_model_type
 from greenlight.model.family import Family
 from greenlight.model.fields import Fields
+from greenlight.model.original import refuse_original, refuse_original_names
 from greenlight.model.wrappers import text_part
 
 NO_HOMES: Mapping[str, str] = {}
@@ -82,7 +83,15 @@ def open_checkpoint(path: Path) -> Checkpoint:
         ConfigError: a config that contradicts itself.
     """
     if path.is_dir():
+        refuse_original(path)
         return folder_checkpoint(read_folder(path))
+    if path.suffix == ".safetensors":
+        raise FormatError(
+            "weights alone are no model",
+            where=str(path),
+            found="a safetensors file; what it is stands in the config.json beside it",
+            do=f"name its folder: {path.parent}/",
+        )
     return gguf_checkpoint(read_gguf_model(path))
 
 
@@ -134,6 +143,7 @@ def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
     fields, where = part.fields, part.fields.where
     model_type = fields.text("model_type")
     if model_type is None:
+        refuse_original_names(folder.path, folder.tensors)
         raise FormatError("the config does not say what model it is", where=f"{where}, model_type")
     family = family_of_model_type(model_type, f"{where}, model_type")
     config = family.config_from_hf(fields)
