@@ -1,4 +1,6 @@
-"""Chat templates go from GGUF to folder and back under their names."""
+"""Chat templates go from GGUF to folder and back under their names, and tokenizers as what they are."""
+
+import json
 
 import pytest
 
@@ -6,7 +8,7 @@ from greenlight.errors import UnsupportedError
 from greenlight.text import Tokenizer
 from greenlight.text.folder_files import write_tokenizer
 from greenlight.text.gguf_entries import gguf_entries
-from tests.text.vocabularies import TEMPLATE, byte_level
+from tests.text.vocabularies import TEMPLATE, by_lines, byte_level
 
 
 def test_templates_keep_their_names_from_file_to_folder_and_back(tmp_path):
@@ -25,3 +27,26 @@ def test_a_template_whose_name_is_a_path_is_refused(tmp_path):
     with pytest.raises(UnsupportedError, match="name of a file"):
         write_tokenizer(folder, metadata, 64)
     assert list(tmp_path.rglob("*x*")) == []
+
+
+@pytest.mark.parametrize(("wanted", "kind"), [(True, "gemma4"), (False, "llama")])
+def test_merges_of_lines_go_from_file_to_folder_and_back(tmp_path, wanted, kind):
+    metadata = by_lines()
+    write_tokenizer(tmp_path, metadata, 64)
+    entries = gguf_entries(tmp_path, len(metadata["tokenizer.ggml.tokens"]), by_lines=wanted)
+    assert entries["tokenizer.ggml.model"] == kind
+    assert ("tokenizer.ggml.merges" in entries) is wanted
+    ours, back = Tokenizer.from_gguf(metadata), Tokenizer.from_gguf(entries)
+    for text in ("the a  the\n\nthe", "<bos>é<turn|>"):
+        assert back.encode(text, special=True, bos=True) == ours.encode(text, special=True, bos=True)
+
+
+def test_a_folder_that_begins_no_text_has_scores_which_say_so(tmp_path):
+    """Readers of merges of lines begin every text, whatever a flag says."""
+    metadata = by_lines()
+    write_tokenizer(tmp_path, metadata, 64)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings | {"add_bos_token": False}))
+    entries = gguf_entries(tmp_path, len(metadata["tokenizer.ggml.tokens"]), by_lines=True)
+    assert entries["tokenizer.ggml.model"] == "llama"
+    assert entries["tokenizer.ggml.add_bos_token"] is False

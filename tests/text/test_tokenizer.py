@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from greenlight.errors import TextError, UnsupportedError
 from greenlight.formats.gguf import read_gguf
 from greenlight.text import Tokenizer
-from tests.text.vocabularies import CONTROL, NORMAL, SPECIAL, byte_level, sentencepiece, with_tokens
+from tests.text.vocabularies import CONTROL, NORMAL, SPECIAL, by_lines, byte_level, sentencepiece, with_tokens
 
 TOKENIZER = Tokenizer.from_gguf(byte_level())
 PIECES = Tokenizer.from_gguf(sentencepiece())
+LINES = Tokenizer.from_gguf(by_lines())
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 MIXED = st.lists(
     st.one_of(TEXT, st.sampled_from([*SPECIAL, "<think>", " the", "<|im_", "end|>", "12"])), max_size=8
@@ -80,6 +81,36 @@ def test_sentencepiece_never_merges_text_into_a_control_token():
     assert words(PIECES, PIECES.encode("</s>")) == [" ", "<", "/", "s>"]
     assert words(PIECES, PIECES.encode("<s>")) == [" ", "<", "s>"]
     assert PIECES.encode("</s>", special=True) == [2]
+
+
+def test_lines_are_merged_across_words_and_breaks_are_taken_whole():
+    assert words(LINES, LINES.encode("the the")) == ["the", " the"]
+    assert words(LINES, LINES.encode("he the")) == ["h", "e the"]
+    unmerged = Tokenizer.from_gguf(by_lines(**{"tokenizer.ggml.merges": by_lines()["tokenizer.ggml.merges"][:-1]}))
+    for tokenizer in (LINES, unmerged):
+        ids = tokenizer.encode("a\n\n\na\n\n\n\n")
+        assert words(tokenizer, ids) == ["a", "\n\n\n", "a", "\n\n", "\n\n"]
+    assert [LINES.token_bytes(id) for id in LINES.encode("é")] == [b"\xc3", b"\xa9"]
+
+
+@bounded
+@given(MIXED)
+def test_text_by_lines_survives_the_round_trip(text):
+    text = text.replace("▁", " ")
+    ids = LINES.encode(text + "<turn|><bos>")
+    assert LINES.special_ids.isdisjoint(ids)
+    assert LINES.decode(ids) == text + "<turn|><bos>"
+
+
+def test_texts_by_lines_have_a_beginning_whatever_the_file_says():
+    """llama.cpp takes the flag for a mistake of old converters."""
+    assert Tokenizer.from_gguf(by_lines(**{"tokenizer.ggml.add_bos_token": False})).encode("a", bos=True)[0] == 2
+
+
+@pytest.mark.parametrize("merge", ["th", " th", "t h e", "zz qq"])
+def test_a_merge_of_lines_that_is_none_is_named(merge):
+    with pytest.raises(TextError, match="merges do not fit"):
+        Tokenizer.from_gguf(by_lines(**{"tokenizer.ggml.merges": [merge]}))
 
 
 def test_the_beginning_of_sequence_is_there_exactly_once():
@@ -224,7 +255,11 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from([byte_level, sentencepiece]), st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3), VALUES)
+@given(
+    st.sampled_from([byte_level, sentencepiece, by_lines]),
+    st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3),
+    VALUES,
+)
 def test_entries_of_any_type_give_a_tokenizer_or_our_error(build, changes, template):
     named = {f"tokenizer.ggml.{key}": value for key, value in changes.items()}
     try:
@@ -235,7 +270,7 @@ def test_entries_of_any_type_give_a_tokenizer_or_our_error(build, changes, templ
     assert all(0 <= id < tokenizer.vocab_size for id in tokenizer.encode("the ab\u00e9", special=True))
 
 
-@pytest.mark.parametrize("build", [byte_level, sentencepiece])
+@pytest.mark.parametrize("build", [byte_level, sentencepiece, by_lines])
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -258,7 +293,11 @@ def test_entries_of_any_type_give_a_tokenizer_or_our_error(build, changes, templ
     ],
 )
 def test_entries_of_the_wrong_type_are_named(build, key, value):
-    unread = {byte_level: ("ggml.scores",), sentencepiece: ("ggml.pre", "ggml.merges")}
+    unread = {
+        byte_level: ("ggml.scores",),
+        sentencepiece: ("ggml.pre", "ggml.merges"),
+        by_lines: ("ggml.pre", "ggml.scores", "ggml.add_bos_token"),
+    }
     if key in unread[build]:
         return
     with pytest.raises(TextError, match="wrong type") as caught:

@@ -85,6 +85,29 @@ def sentencepiece(**changes: Any) -> dict[str, Any]:
     }
 
 
+def by_lines(**changes: Any) -> dict[str, Any]:
+    """Gemma 4's kind: merges of whole lines with a mark for spaces, line breaks, byte fallback."""
+    merges = ["t h", "th e", "a a", "▁ ▁", "e ▁", "▁ the", "e▁ the", "▁ a", "\n \n", "\n\n \n"]
+    tokens = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    tokens += ["▁", "t", "h", "e", "a", "\n", *(merge.replace(" ", "") for merge in merges), "<turn|>"]
+    return {
+        "tokenizer.ggml.model": "gemma4",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [CONTROL] * 3
+        + [UNKNOWN]
+        + [BYTE] * 256
+        + [NORMAL] * (len(tokens) - 261)
+        + [CONTROL],
+        "tokenizer.ggml.merges": merges,
+        "tokenizer.ggml.bos_token_id": 2,
+        "tokenizer.ggml.eos_token_id": 1,
+        "tokenizer.ggml.unknown_token_id": 3,
+        "tokenizer.ggml.padding_token_id": 0,
+        "tokenizer.ggml.add_bos_token": True,
+        **changes,
+    }
+
+
 def added(id: int, text: str, *, special: bool = True, **flags: bool) -> dict[str, Any]:
     """One entry of tokenizer.json's added_tokens."""
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import unicodedata
 from pathlib import Path
@@ -17,6 +18,7 @@ from transformers.utils.chat_template_utils import render_jinja_template
 from greenlight.errors import TextError
 from greenlight.formats.gguf import read_gguf
 from greenlight.text import ChatTemplate, Message, Tokenizer, render_tokens
+from greenlight.text.gguf_entries import gguf_entries
 from greenlight.text.pretokenize import PRE_KINDS
 from tests.text.vocabularies import added, byte_level, folder
 from tests.witness.strings import varied_strings
@@ -352,3 +354,43 @@ def test_folders_of_gemmas_kind_are_read_as_transformers_reads_them(tmp_path):
         assert tokenizer.decode(expected, skip_special=False) == reader.decode(
             expected, clean_up_tokenization_spaces=False
         )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_merges_of_lines_are_read_as_llama_cpp_and_transformers_read_them(tmp_path, seed):
+    """A vocabulary learnt from strings, as a folder of Gemma's kind and as the GGUF file that is made of it."""
+    path = learnt_folder(tmp_path / "gemma", seed)
+    reader = transformers.PreTrainedTokenizerFast(tokenizer_file=str(path / "tokenizer.json"))
+    entries = gguf_entries(path, len(reader), by_lines=True)
+    assert entries["tokenizer.ggml.model"] == "gemma4"
+    model, ours = vocab_only(write_vocabulary(tmp_path / "m.gguf", "gemma4", entries)), Tokenizer.from_gguf(entries)
+    for text in varied_strings(800, seed=seed):
+        for special in (False, True):
+            expected = reader.encode(text, add_special_tokens=False, split_special_tokens=not special)
+            assert ours.encode(text, special=special) == expected, text
+            if not any(spelling in text for spelling in ("<0x0A>", "<bos>", "<eos>", "<unk>", "<pad>")):
+                assert llama_ids(model, text, special=special) == expected, text
+
+
+def learnt_folder(path: Path, seed: int) -> Path:
+    """Gemma's kind with merges as byte-pair encoding learns them."""
+    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    trained = tokenizers.Tokenizer(tokenizers.models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    trained.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"\n+|[^\n]+"), "isolated")
+    texts = varied_strings(400, seed=seed + 100)
+    marked = (text.replace(" ", "▁") for text in texts if not {"\0", "<"} & set(text))
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=2000, limit_alphabet=200, special_tokens=special, show_progress=False
+    )
+    trained.train_from_iterator(marked, trainer)
+    model = json.loads(trained.to_str())["model"]
+    for token in (f"<0x{byte:02X}>" for byte in range(256)):
+        model["vocab"].setdefault(token, len(model["vocab"]))
+    folder_ = gemma_folder(path)
+    state = json.loads((folder_ / "tokenizer.json").read_text())
+    state["model"] |= {"vocab": model["vocab"], "merges": model["merges"]}
+    state["added_tokens"] = [added(id, text) for id, text in enumerate(special)]
+    (folder_ / "tokenizer.json").write_text(json.dumps(state))
+    settings = {"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "add_bos_token": True}
+    (folder_ / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder_

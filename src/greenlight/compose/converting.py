@@ -288,7 +288,8 @@ def _tokenizer_entries(checkpoint: Checkpoint, tokenizer: bool) -> dict[str, JSO
         return {"tokenizer.ggml.model": "none"}
     from greenlight.text.gguf_entries import gguf_entries
 
-    return gguf_entries(checkpoint.path, checkpoint.config.vocab_size)
+    by_lines = checkpoint.family.gguf_by_lines
+    return gguf_entries(checkpoint.path, checkpoint.config.vocab_size, by_lines=by_lines)
 
 
 _TOKENIZER_FILES = (

@@ -90,6 +90,9 @@ class Family:
     gguf_more: Callable[[ModelConfig], dict[str, NDArray[np.float32]]] = no_more
     """Tensors that GGUF files hold beside the model's, by their GGUF name: facts that have no key."""
 
+    gguf_by_lines: bool = False
+    """Whether its GGUF files say the merges of a tokenizer without words, where others say scores."""
+
     hf_config: Callable[[ModelConfig], dict[str, Any]] | None = None
     """The same facts as config.json; None where such folders are not written."""
 

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer as Library
 
 from greenlight.errors import UnsupportedError
 from greenlight.text.gguf_entries import BYTE, CONTROL, UNKNOWN, UNUSED, USER_DEFINED, require_same
+from greenlight.text.line_bpe import line_library
 from greenlight.text.pretokenize import normalizer, pre_kind, pre_tokenizer
 from greenlight.text.sentencepiece import SPACE
 from greenlight.text.tokenizer import DEFAULT, Tokenizer
@@ -30,7 +31,13 @@ def write_tokenizer(folder: Path, metadata: Mapping[str, Any], max_seq_len: int)
         TextError: as `Tokenizer.from_gguf`.
     """
     theirs = Tokenizer.from_gguf(metadata)
-    library = _byte_level(metadata) if metadata["tokenizer.ggml.model"] == "gpt2" else _sentencepiece(metadata, theirs)
+    match metadata["tokenizer.ggml.model"]:
+        case "gpt2":
+            library = _byte_level(metadata)
+        case "gemma4":
+            library = _by_lines(metadata)
+        case _:
+            library = _sentencepiece(metadata, theirs)
     _add_tokens(library, metadata, theirs)
     if theirs.add_bos and theirs.bos_id is not None:
         bos = metadata["tokenizer.ggml.tokens"][theirs.bos_id]
@@ -75,16 +82,25 @@ def _byte_level(metadata: Mapping[str, Any]) -> Library:
     return library
 
 
+def _by_lines(metadata: Mapping[str, Any]) -> Library:
+    library: Library = line_library(_vocab(metadata), metadata["tokenizer.ggml.merges"], _unknown(metadata))
+    library.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()])
+    return library
+
+
+def _unknown(metadata: Mapping[str, Any]) -> str | None:
+    pairs = zip(metadata["tokenizer.ggml.tokens"], _types(metadata), strict=True)
+    return next((token for token, type_ in pairs if type_ == UNKNOWN), None)
+
+
 def _sentencepiece(metadata: Mapping[str, Any], theirs: Tokenizer) -> Library:
-    tokens, types = metadata["tokenizer.ggml.tokens"], _types(metadata)
-    unknown = next((token for token, type_ in zip(tokens, types, strict=True) if type_ == UNKNOWN), None)
     library = Library(
         models.BPE(
             _vocab(metadata),
             _scored_merges(metadata),
-            unk_token=unknown,
+            unk_token=_unknown(metadata),
             fuse_unk=True,
-            byte_fallback=BYTE in types,
+            byte_fallback=BYTE in _types(metadata),
         )
     )
     spaces = [normalizers.Replace(" ", SPACE)]

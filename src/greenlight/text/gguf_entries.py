@@ -29,8 +29,14 @@ _MESSAGE_ENDS = ("<|eom_id|>",)
 _NAMED = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
 
 
-def gguf_entries(folder: Path, vocab_size: int) -> dict[str, Any]:
+def gguf_entries(folder: Path, vocab_size: int, *, by_lines: bool = False) -> dict[str, Any]:
     """tokenizer.* keys for the tokenizer of a folder, padded to the model's vocabulary.
+
+    Args:
+        folder: of the model.
+        vocab_size: rows of its embedding.
+        by_lines: whether files of its family say the merges of a tokenizer without words (line_bpe.py), where others
+            say scores; where that would read text otherwise, scores are said all the same.
 
     Raises:
         UnsupportedError: no GGUF metadata reads the probing texts as this tokenizer does.
@@ -47,6 +53,12 @@ def gguf_entries(folder: Path, vocab_size: int) -> dict[str, Any]:
     if _is_byte_level(state):
         entries |= {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.merges": _merges(state)}
         return _named_splits(folder, theirs, entries, library)
+    if by_lines:
+        merges = {"tokenizer.ggml.model": "gemma4", "tokenizer.ggml.merges": _merges(state)}
+        try:
+            return _same_or_refused(folder, theirs, entries | merges | {"tokenizer.ggml.add_space_prefix": False})
+        except UnsupportedError:
+            pass
     entries |= {
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.scores": np.array(_scores(state, tokens), np.float32),

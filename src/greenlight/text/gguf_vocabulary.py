@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from greenlight.errors import TextError, UnsupportedError
 from greenlight.text import alphabet
 from greenlight.text.endings import END_TEXTS, end_ids
+from greenlight.text.line_bpe import LineBpe, line_library
 from greenlight.text.pretokenize import normalizer, pre_kind, pre_tokenizer
 from greenlight.text.sentencepiece import SPACE, SentencePieceBpe
 from greenlight.text.tokenizer import DEFAULT, AddedToken, PlainEncoder, Vocabulary
@@ -33,7 +34,7 @@ def gguf_vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
         TextError: entries of the wrong type, lists of different lengths, ids outside the vocabulary, repeated tokens,
             broken merges.
     """
-    builders = {"gpt2": _byte_level, "llama": _sentencepiece}
+    builders = {"gpt2": _byte_level, "llama": _sentencepiece, "gemma4": _by_lines}
     model = _get(metadata, "model", _text)
     if model not in builders:
         raise UnsupportedError(
@@ -49,11 +50,7 @@ def _byte_level(metadata: Mapping[str, Any]) -> Vocabulary:
     kind = pre_kind(_maybe(metadata, "pre", _text))
     pieces, types = _pieces(metadata)
     added = _added(pieces, types)
-    vocab = dict(zip(pieces, range(len(pieces)), strict=True))
-    for token in added:
-        if token.special:
-            # No text is spelled with a raw NUL, so that no merge and no whole-word match can end in a special token.
-            vocab["\0" + token.text] = vocab.pop(token.text)
+    vocab = _ordinary(pieces, added)
     lines = _get(metadata, "merges", _texts)
     try:
         # Pieces have no whitespace: the byte alphabet has none. This loop is C's, since cold start waits for it.
@@ -66,6 +63,41 @@ def _byte_level(metadata: Mapping[str, Any]) -> Vocabulary:
     if (form := normalizer(kind)) is not None:
         encoder.normalizer = form
     return _vocabulary(metadata, pieces, added, library_encoder(encoder), alphabet.to_bytes, add_bos=kind.add_bos)
+
+
+def _ordinary(pieces: list[str], added: list[AddedToken]) -> dict[str, int]:
+    """Token to id, with special tokens out of reach."""
+    vocab = dict(zip(pieces, range(len(pieces)), strict=True))
+    for token in added:
+        if token.special:
+            # No text is spelled with a raw NUL, so that no merge and no whole-word match can end in a special token.
+            vocab["\0" + token.text] = vocab.pop(token.text)
+    return vocab
+
+
+def _by_lines(metadata: Mapping[str, Any]) -> Vocabulary:
+    pieces, types = _pieces(metadata)
+    added = _added(pieces, types)
+    vocab = _ordinary(pieces, added)
+    _byte_ids(pieces, types)  # all or none
+    unk_id = _id(metadata, "unknown", len(pieces))
+    unknown = next((token for token, id in vocab.items() if id == unk_id), None)
+    try:
+        library = line_library(vocab, _get(metadata, "merges", _texts), unknown)
+    except TextError:
+        raise
+    except Exception as error:
+        raise TextError("the merges do not fit the tokens", where="tokenizer.ggml.merges", found=str(error)) from error
+    byte_pieces = {pieces[id] for id in np.flatnonzero(types == _BYTE).tolist()}
+    return _vocabulary(
+        {**metadata, "tokenizer.ggml.add_bos_token": True},  # whatever the file says: llama.cpp knows that it is so
+        pieces,
+        added,
+        LineBpe(library, {piece: id for piece, id in vocab.items() if piece and not piece.strip("\n")}),
+        lambda piece: bytes([int(piece[3:5], 16)]) if piece in byte_pieces else piece.replace(SPACE, " ").encode(),
+        add_bos=True,
+        unk_id=unk_id,
+    )
 
 
 def _sentencepiece(metadata: Mapping[str, Any]) -> Vocabulary:

@@ -177,6 +177,7 @@ GEMMA4 = Family(
     gguf_metadata=gemma4_gguf.metadata,
     gguf_more=gemma4_gguf.pair_factors,
     gguf_extras=("rope_freqs.weight",),
+    gguf_by_lines=True,
     hf_config=hf_config,
     unused=unused,
 )
