@@ -20,9 +20,11 @@ from greenlight.formats.tensors import TensorType
 from greenlight.hub import digest
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.text import Tokenizer
+from greenlight.text.folder_files import write_tokenizer
 from tests.chat_model import tiny_chat_model
 from tests.gguf_parts import split_gguf
 from tests.model.families import config_of, random_folder
+from tests.text.vocabularies import by_lines
 
 TEXT = Text("a text", "The quick brown fox jumps over the lazy dog. " * 4)
 WIDE = Wish(text=TEXT)
@@ -301,3 +303,22 @@ def test_a_window_that_the_file_cannot_say_is_said_in_a_note(tmp_path):
     folder = random_folder(tmp_path / "hf", config_of("mistral", sliding_window=24))
     (note,) = convert(str(folder), tmp_path / "m.gguf", Wish(tokenizer=False))["notes"]
     assert "context_length is 24" in note
+
+
+def test_gemma_4_goes_to_a_file_and_to_a_folder_with_its_tokenizer_and_nothing_differs(tmp_path):
+    """Inputs by layer, shared keys and a double feed-forward; a folder of a whole becomes one of its text part."""
+    n_tokens = len(by_lines()["tokenizer.ggml.tokens"])
+    config = config_of("gemma4 by layer", vocab_size=n_tokens, vocab_size_per_layer_input=n_tokens)
+    folder = random_folder(tmp_path / "hf", config)
+    write_tokenizer(folder, by_lines(), 512)
+    (folder / "config.json").write_text(json.dumps({"model_type": "gemma4", "text_config": config}))
+    for source, target in (("hf", "m.gguf"), ("m.gguf", "back")):
+        report = convert(str(tmp_path / source), tmp_path / target, WIDE)
+        assert report["measured"]["kl"]["max"] == 0
+        assert report["measured"]["first_difference"] is None
+    assert read_gguf(tmp_path / "m.gguf").metadata["tokenizer.ggml.model"] == "gemma4"
+    before, after = open_checkpoint(folder), open_checkpoint(tmp_path / "back")
+    assert after.metadata["model_type"] == "gemma4_text"
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        assert after[name].data.tobytes() == tensor.data.tobytes(), name

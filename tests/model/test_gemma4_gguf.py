@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from greenlight.errors import FormatError, GreenlightError, UnsupportedError
 from greenlight.formats.gguf import GGUFFile
 from greenlight.formats.tensors import Tensor, TensorType
+from greenlight.model.alike import differences
 from greenlight.model.checkpoint import gguf_checkpoint
 from greenlight.model.families.gemma4 import GEMMA4
 from greenlight.model.fields import Fields
@@ -134,3 +136,18 @@ def test_shared_keys_of_the_other_kind_are_refused():
 def test_tensors_that_fit_no_gemma_4_are_refused(tensors, kind, match):
     with pytest.raises(kind, match=match):
         gguf_checkpoint(file_of("gemma4", tensors=tensors))
+
+
+@pytest.mark.parametrize("name", ["E2B", "E4B", "12B", "31B"])
+def test_the_facts_of_released_models_survive_as_keys(name):
+    released = tomllib.loads((Path(__file__).parents[2] / "docs/released.toml").read_text())["model"]
+    (entry,) = (model for model in released if model["name"] == f"Gemma 4 {name}, text part")
+    config = GEMMA4.config_from_hf(Fields("test", entry["config"]["text_config"]))
+    there = {GEMMA4.gguf_name(name): tensor(name, 1) for name in GEMMA4.shapes(config)}
+    there |= {name: tensor(name, values=values) for name, values in GEMMA4.gguf_more(config).items()}
+    keys = {key: np.array(v) if isinstance(v, list) else v for key, v in GEMMA4.gguf_metadata(config).items()}
+    again = GEMMA4.config_from_gguf(Fields("test", keys, prefix="gemma4."), there)
+    assert differences(config, again) == {}
+    facts = GEMMA4.hf_config(again)
+    assert differences(config, GEMMA4.config_from_hf(Fields("test", facts))) == {}
+    assert facts["rope_parameters"]["full_attention"]["partial_rotary_factor"] == 0.25

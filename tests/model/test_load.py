@@ -298,6 +298,17 @@ def test_the_memory_plan_adds_up_and_grows_with_context(tmp_path, config, weight
     assert native.kv_bytes * 2 == plan.kv_bytes
 
 
+@pytest.mark.parametrize("ops", ["numpy", "native"])
+def test_keys_that_are_values_too_are_packed_twice_and_counted_so(tmp_path, ops):
+    alike = {"num_global_key_value_heads": None}
+    one, two = (
+        describe(random_folder(tmp_path / str(shared), config_of("gemma4", attention_k_eq_v=shared, **alike)))
+        for shared in (True, False)
+    )
+    assert one.n_parameters == two.n_parameters - 2 * (2 * 32 * 64)  # two layers' v projections
+    assert one.memory(64, 1, ops) == two.memory(64, 1, ops)
+
+
 @pytest.mark.parametrize("case", ["llama", "mixtral", "gpt-oss"])
 def test_a_token_uses_the_experts_that_it_chooses_and_all_the_rest(tmp_path, case):
     facts = describe(random_folder(tmp_path / "model", config_of(case)))

@@ -102,6 +102,19 @@ def test_text_by_lines_survives_the_round_trip(text):
     assert LINES.decode(ids) == text + "<turn|><bos>"
 
 
+def test_what_steers_a_gemma_4_is_special_whatever_the_file_calls_it():
+    """Files call the end of a text ordinary and what frames thoughts and tools user-defined; </s> is a tag of HTML."""
+    assert LINES.special_tokens.keys() >= {"<eos>", "<turn|>", "<|tool_response>", "<|channel>"}
+    assert words(LINES, sorted(LINES.eos_ids)) == ["<eos>", "<turn|>", "<|tool_response>"]
+    ends = [LINES.added_tokens["</s>"]]
+    assert LINES.encode("</s>") == LINES.encode("</s>", special=True) == ends
+    assert LINES.decode(ends) == "</s>"
+    gone = by_lines(
+        **{"tokenizer.ggml.tokens": [t.replace("<|tool", "<|t") for t in by_lines()["tokenizer.ggml.tokens"]]}
+    )
+    assert "</s>" in words(Tokenizer.from_gguf(gone), Tokenizer.from_gguf(gone).eos_ids)
+
+
 def test_texts_by_lines_have_a_beginning_whatever_the_file_says():
     """llama.cpp takes the flag for a mistake of old converters."""
     assert Tokenizer.from_gguf(by_lines(**{"tokenizer.ggml.add_bos_token": False})).encode("a", bos=True)[0] == 2

@@ -89,15 +89,16 @@ def by_lines(**changes: Any) -> dict[str, Any]:
     """Gemma 4's kind: merges of whole lines with a mark for spaces, line breaks, byte fallback."""
     merges = ["t h", "th e", "a a", "▁ ▁", "e ▁", "▁ the", "e▁ the", "▁ a", "\n \n", "\n\n \n"]
     tokens = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    tokens += ["▁", "t", "h", "e", "a", "\n", *(merge.replace(" ", "") for merge in merges), "<turn|>"]
+    tokens += ["▁", "t", "h", "e", "a", "\n", *(merge.replace(" ", "") for merge in merges)]
+    n_normal = len(tokens) - 260
+    tokens += ["<turn|>", "<|tool_response>", "<|channel>", "</s>"]
     return {
         "tokenizer.ggml.model": "gemma4",
         "tokenizer.ggml.tokens": tokens,
-        "tokenizer.ggml.token_type": [CONTROL] * 3
-        + [UNKNOWN]
+        "tokenizer.ggml.token_type": [CONTROL, NORMAL, CONTROL, UNKNOWN]
         + [BYTE] * 256
-        + [NORMAL] * (len(tokens) - 261)
-        + [CONTROL],
+        + [NORMAL] * n_normal
+        + [CONTROL, USER_DEFINED, USER_DEFINED, USER_DEFINED],
         "tokenizer.ggml.merges": merges,
         "tokenizer.ggml.bos_token_id": 2,
         "tokenizer.ggml.eos_token_id": 1,

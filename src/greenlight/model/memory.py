@@ -28,7 +28,7 @@ class StoredSizes:
     """What of a model's size on disk decides what it takes in memory."""
 
     n_bytes: int
-    """Bytes of its weights, with what an adapter adds."""
+    """Bytes of its weights as they are packed: with what an adapter adds, keys that are values as well twice."""
 
     n_parameters: int
     """Their values."""
@@ -106,10 +106,12 @@ class MemoryPlan:
 def stored_sizes(checkpoint: Checkpoint) -> StoredSizes:
     """The sizes of an opened model."""
     n_bytes, n_values_of, gathered = Counter[str](), Counter[str](), Counter[str]()
+    stacked_twice = _keys_as_values(checkpoint.config)
     for name, tensor in checkpoint.tensors.items():
         piece = ".".join(name.split(".")[:3]) if name.startswith("model.layers.") else name
-        n_bytes[piece] += checkpoint.packed_bytes.get(name, tensor.n_bytes)
-        n_values_of[piece] += tensor.n_values
+        times = 2 if name.startswith(stacked_twice) else 1
+        n_bytes[piece] += times * checkpoint.packed_bytes.get(name, tensor.n_bytes)
+        n_values_of[piece] += times * tensor.n_values
         gathered[piece] += tensor.n_bytes if name in checkpoint.made else 0
     # The embedding is packed by pointing at it, unless it is the head.
     packed = [
@@ -123,6 +125,12 @@ def stored_sizes(checkpoint: Checkpoint) -> StoredSizes:
         largest_bytes=max(n_bytes[piece] + gathered[piece] for piece in packed),
         largest_parameters=max(n_values_of[piece] for piece in packed),
     )
+
+
+def _keys_as_values(config: ModelConfig) -> tuple[str, ...]:
+    """Where names of projections begin that are packed in the place of values, too."""
+    own = range(config.n_own_layers)
+    return tuple(f"model.layers.{layer}.self_attn.k_proj." for layer in own if not config.has_values(layer))
 
 
 def plan_memory(

@@ -19,6 +19,8 @@ END_TEXTS = frozenset(
         "<|return|>",
         "<|call|>",
         "<end_of_turn>",
+        "<turn|>",
+        "<|tool_response>",
         "<end_of_utterance>",
         "<eos>",
         "</s>",
@@ -40,4 +42,6 @@ def end_ids(added: Mapping[str, int], named: Iterable[int]) -> frozenset[int]:
     if {"<|return|>", "<|call|>", "<|end|>"} <= added.keys():
         # In harmony <|end|> closes one message of several; <|return|> and <|call|> end the turn.
         ends.discard(added["<|end|>"])
+    if "<|tool_response>" in added:
+        ends.discard(added.get("</s>", -1))  # Gemma 4's, which is a tag of HTML there
     return frozenset(ends)

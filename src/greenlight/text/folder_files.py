@@ -38,7 +38,7 @@ def write_tokenizer(folder: Path, metadata: Mapping[str, Any], max_seq_len: int)
             library = _by_lines(metadata)
         case _:
             library = _sentencepiece(metadata, theirs)
-    _add_tokens(library, metadata, theirs)
+    _add_tokens(library, theirs)
     if theirs.add_bos and theirs.bos_id is not None:
         bos = metadata["tokenizer.ggml.tokens"][theirs.bos_id]
         library.post_processor = processors.TemplateProcessing(
@@ -134,13 +134,11 @@ def _scored_merges(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     return merges
 
 
-def _add_tokens(library: Library, metadata: Mapping[str, Any], theirs: Tokenizer) -> None:
-    tokens = metadata["tokenizer.ggml.tokens"]
+def _add_tokens(library: Library, theirs: Tokenizer) -> None:
     special = set(theirs.special_tokens.values())
-    for id, (token, type_) in enumerate(zip(tokens, _types(metadata), strict=True)):
-        if type_ in (CONTROL, UNKNOWN, USER_DEFINED) and token:
-            added = AddedToken(token, special=id in special, normalized=False)
-            (library.add_special_tokens if id in special else library.add_tokens)([added])
+    for token, id in sorted(theirs.added_tokens.items(), key=lambda pair: pair[1]):
+        added = AddedToken(token, special=id in special, normalized=False)
+        (library.add_special_tokens if id in special else library.add_tokens)([added])
 
 
 def _generation(theirs: Tokenizer) -> dict[str, Any]:

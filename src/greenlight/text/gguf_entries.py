@@ -15,6 +15,7 @@ import numpy as np
 import tokenizers
 
 from greenlight.errors import TextError, UnsupportedError
+from greenlight.text.line_bpe import STEERING
 from greenlight.text.pretokenize import PRE_KINDS, normalizer, pre_tokenizer
 from greenlight.text.probes import PROBES
 from greenlight.text.tokenizer import DEFAULT, Tokenizer
@@ -24,8 +25,8 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 PREFERRED = ("llama-bpe", "qwen2", "tekken", "gpt-4o", "smollm", "gpt-2", "dbrx", "default")
 """Names tried first: several stand for the same splits, and these are the ones that llama.cpp has had longest."""
 
-_TURN_ENDS = ("<|eot_id|>", "<|im_end|>", "<end_of_turn>", "<|end|>", "<|return|>")
-_MESSAGE_ENDS = ("<|eom_id|>",)
+_TURN_ENDS = ("<|eot_id|>", "<|im_end|>", "<end_of_turn>", "<turn|>", "<|end|>", "<|return|>")
+_MESSAGE_ENDS = ("<|eom_id|>", "<|tool_response>")
 _NAMED = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
 
 
@@ -54,9 +55,15 @@ def gguf_entries(folder: Path, vocab_size: int, *, by_lines: bool = False) -> di
         entries |= {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.merges": _merges(state)}
         return _named_splits(folder, theirs, entries, library)
     if by_lines:
-        merges = {"tokenizer.ggml.model": "gemma4", "tokenizer.ggml.merges": _merges(state)}
+        shown = [USER_DEFINED if token in STEERING else type_ for token, type_ in zip(tokens, types, strict=True)]
+        mine = {
+            "tokenizer.ggml.model": "gemma4",
+            "tokenizer.ggml.merges": _merges(state),
+            "tokenizer.ggml.token_type": np.array(shown, np.int32),
+            "tokenizer.ggml.add_space_prefix": False,
+        }
         try:
-            return _same_or_refused(folder, theirs, entries | merges | {"tokenizer.ggml.add_space_prefix": False})
+            return _same_or_refused(folder, theirs, entries | mine)
         except UnsupportedError:
             pass
     entries |= {

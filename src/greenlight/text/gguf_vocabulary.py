@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from greenlight.errors import TextError, UnsupportedError
 from greenlight.text import alphabet
 from greenlight.text.endings import END_TEXTS, end_ids
-from greenlight.text.line_bpe import LineBpe, line_library
+from greenlight.text.line_bpe import STEERING, LineBpe, line_library
 from greenlight.text.pretokenize import normalizer, pre_kind, pre_tokenizer
 from greenlight.text.sentencepiece import SPACE, SentencePieceBpe
 from greenlight.text.tokenizer import DEFAULT, AddedToken, PlainEncoder, Vocabulary
@@ -77,7 +78,13 @@ def _ordinary(pieces: list[str], added: list[AddedToken]) -> dict[str, int]:
 
 def _by_lines(metadata: Mapping[str, Any]) -> Vocabulary:
     pieces, types = _pieces(metadata)
-    added = _added(pieces, types)
+    # Files call the end of a text an ordinary token, and </s> is a tag of HTML: src/llama-vocab.cpp knows both.
+    html = "<|tool_response>" in pieces
+    special = (END_TEXTS | STEERING) - ({"</s>"} if html else set())
+    types[[id for id, piece in enumerate(pieces) if piece in special]] = _CONTROL
+    added = [
+        replace(token, special=False) if html and token.text == "</s>" else token for token in _added(pieces, types)
+    ]
     vocab = _ordinary(pieces, added)
     _byte_ids(pieces, types)  # all or none
     unk_id = _id(metadata, "unknown", len(pieces))

@@ -15,6 +15,12 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from greenlight.text.sentencepiece import SPACE
 
+STEERING = frozenset(
+    ("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>')
+)
+"""Special tokens of Gemma 4 that GGUF files call user-defined, so that whoever reads replies is shown them
+(ggml-org/llama.cpp, conversion/gemma.py)."""
+
 _LINES = re.compile(r"\n+|[^\n]+")
 
 
