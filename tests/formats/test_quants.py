@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from greenlight.errors import FormatError, UnsupportedError
-from greenlight.formats.quants import QUANTISERS, dequantize, mxfp4_from_blocks, quantise, writing
+from greenlight.formats.quants import (
+    QUANTISERS,
+    codebook,
+    dequantize,
+    mxfp4_from_blocks,
+    mxfp4_to_blocks,
+    quantise,
+    writing,
+)
 from greenlight.formats.quants.codebook import TWICE_E2M1, UNEVEN, half_power, nearest_small_floats, nearest_uneven
 from greenlight.formats.quants.k import six_bit_bytes, six_bits
 from greenlight.formats.tensors import Tensor, TensorType
@@ -98,6 +106,23 @@ def test_blocks_and_scales_of_hugging_face_are_the_same_values():
     assert (tensor.name, tensor.shape) == ("w", (2, 3, 128))
     expected = TWICE_E2M1[codes] / 2 * 2.0 ** (exponents[..., None] - 127)
     np.testing.assert_array_equal(dequantize(tensor), expected.reshape(2, 3, 128))
+
+
+def test_every_block_of_a_large_tensor_is_put_in_order_and_back():
+    n = 2 * codebook._CHUNK_BLOCKS + 3
+    rng = np.random.default_rng(1)
+    blocks, scales = rng.integers(0, 256, (n, 16), np.uint8), rng.integers(0, 255, (1, n)).astype(np.uint8)
+    tensor = mxfp4_from_blocks(
+        Tensor("b", TensorType.U8, (1, n, 16), blocks.reshape(-1)),
+        Tensor("s", TensorType.U8, (1, n), scales.reshape(-1)),
+        "w",
+    )
+    codes = np.stack([blocks & 15, blocks >> 4], axis=2).reshape(n, 32)
+    expected = np.concatenate([scales.T, codes[:, :16] | codes[:, 16:] << 4], axis=1)
+    np.testing.assert_array_equal(tensor.data.reshape(n, 17), expected)
+    back = mxfp4_to_blocks(tensor.data)
+    np.testing.assert_array_equal(back[0], blocks)
+    np.testing.assert_array_equal(back[1], scales[0])
 
 
 def test_blocks_without_their_scales_are_refused():

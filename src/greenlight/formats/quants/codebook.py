@@ -22,6 +22,14 @@ UNEVEN = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 
 TWICE_E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
 """Twice what the codes of MXFP4 stand for; negative zero counts as zero, as in ggml."""
 
+_BLOCK = np.dtype([("exponent", "u1"), ("codes", "V16")])
+"""MXFP4's, as ggml keeps it."""
+
+_CHUNK_BLOCKS = 1 << 14
+"""Blocks that are put in another order at a time, so that what lies between stays in the cache."""
+
+_LOW, _FOUR = np.uint64(0x0F0F_0F0F_0F0F_0F0F), np.uint64(4)
+
 IQ4_ENDS = tuple(np.float32(UNEVEN[0] + step) for step in range(-8, 9, 2))
 """Where the value largest in size may land, in units of the scale."""
 
@@ -141,24 +149,38 @@ def mxfp4_from_blocks(blocks: Tensor, scales: Tensor, name: str) -> Tensor:
             do="both are U8, the blocks with 16 bytes for every scale",
         )
     pairs = blocks.data.reshape(-1, 16)
-    data = np.empty((len(pairs), 17), np.uint8)
-    data[:, 0] = scales.data
-    data[:, 1:] = interleaved_to_halves(pairs)
-    return Tensor(name, TensorType.MXFP4, (*scales.shape[:-1], scales.shape[-1] * 32), data.reshape(-1))
+    whole = np.empty(len(pairs), _BLOCK)
+    whole["exponent"] = scales.data
+    for first in range(0, len(pairs), _CHUNK_BLOCKS):
+        halves = interleaved_to_halves(pairs[first : first + _CHUNK_BLOCKS])
+        whole["codes"][first : first + _CHUNK_BLOCKS] = halves.view("V16")[:, 0]
+    return Tensor(name, TensorType.MXFP4, (*scales.shape[:-1], scales.shape[-1] * 32), whole.view(np.uint8))
 
 
 def mxfp4_to_blocks(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Blocks (n, 16) and scales (n,) as Hugging Face has them, of n blocks in ggml's layout; undoes the former."""
-    whole = data.reshape(-1, TensorType.MXFP4.block_bytes)
-    halves = whole[:, 1:]
-    codes = np.concatenate([halves & 15, halves >> 4], axis=1)  # (n, 32) in the order of the values
-    return codes[:, ::2] | codes[:, 1::2] << np.uint8(4), np.ascontiguousarray(whole[:, 0])
+    whole = np.ascontiguousarray(data).view(_BLOCK)
+    pairs = np.empty((len(whole), 16), np.uint8)
+    for first in range(0, len(whole), _CHUNK_BLOCKS):
+        codes = np.ascontiguousarray(whole["codes"][first : first + _CHUNK_BLOCKS])
+        pairs[first : first + _CHUNK_BLOCKS] = halves_to_interleaved(codes.view(np.uint8).reshape(-1, 16))
+    return pairs, np.ascontiguousarray(whole["exponent"])
 
 
 def interleaved_to_halves(pairs: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bytes of two neighbours each, (blocks, 16), to bytes of value i and value i + 16."""
-    low, high = pairs & np.uint8(15), pairs >> np.uint8(4)
-    halves = np.empty_like(pairs)
-    halves[:, 0::2] = low[:, :8] | low[:, 8:] << np.uint8(4)
-    halves[:, 1::2] = high[:, :8] | high[:, 8:] << np.uint8(4)
-    return halves
+    """Bytes of two neighbours each, (blocks, 16), to bytes of value i and value i + 16; eight bytes at a time."""
+    words = pairs.view("<u8")
+    first, second = np.ascontiguousarray(words[:, 0]), np.ascontiguousarray(words[:, 1])  # values 0 to 15, 16 to 31
+    even, odd = first & _LOW | (second & _LOW) << _FOUR, first >> _FOUR & _LOW | second & ~_LOW
+    halves = odd.view(np.uint8).astype("<u2") << np.uint16(8) | even.view(np.uint8)
+    return halves.view(np.uint8).reshape(-1, 16)
+
+
+def halves_to_interleaved(halves: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The other way."""
+    both = halves.view("<u2")
+    even, odd = ((both >> np.uint16(shift)).astype(np.uint8).view("<u8")[:, 0] for shift in (0, 8))
+    words = np.empty((len(halves), 2), "<u8")
+    words[:, 0] = even & _LOW | (odd & _LOW) << _FOUR
+    words[:, 1] = even >> _FOUR & _LOW | odd & ~_LOW
+    return words.view(np.uint8)
