@@ -20,12 +20,13 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def markdown(run: Mapping[str, Any], figures: Mapping[str, Sequence[Figure]]) -> str:
+def markdown(run: Mapping[str, Any], figures: Mapping[str, Sequence[Figure]], apart: str = "") -> str:
     """RESULTS.md of one run.
 
     Args:
         run: what results.json says of the run: date, machine, model, bystanders, seconds.
         figures: by part, in order.
+        apart: what was measured at another time, as a section of its own.
     """
     everything = [figure for part in figures.values() for figure in part]
     lines = [
@@ -52,7 +53,7 @@ def markdown(run: Mapping[str, Any], figures: Mapping[str, Sequence[Figure]]) ->
         "",
         *_peers(everything),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + (f"\n{apart}" if apart else "")
 
 
 def warnings(run: Mapping[str, Any], figures: Sequence[Figure]) -> list[str]:

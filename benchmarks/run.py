@@ -122,7 +122,8 @@ def _write(folder: Path, run: dict[str, Any], figures: dict[str, list[Figure]]) 
     folder.mkdir(parents=True, exist_ok=True)
     whole = {**run, "parts": {name: [_json(figure) for figure in part] for name, part in figures.items()}}
     (folder / "results.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
-    (folder / "RESULTS.md").write_text(report.markdown(run, figures))
+    apart = Path(__file__).with_name("apart.md").read_text()
+    (folder / "RESULTS.md").write_text(report.markdown(run, figures, apart))
 
 
 def _json(figure: Figure) -> dict[str, Any]:

@@ -67,3 +67,7 @@ def test_a_disturbed_or_short_run_says_that_it_is_not_to_be_quoted():
     assert "fewer than 3 rounds" in said
     assert "50% of a core" in said
     assert "Not to be quoted" in markdown(busy, {"all": FIGURES})
+
+
+def test_what_was_measured_apart_stays_when_results_are_written_anew():
+    assert markdown(RUN, {"all": FIGURES}, "## Apart\n").endswith("\n\n## Apart\n")
