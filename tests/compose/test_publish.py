@@ -82,6 +82,22 @@ def test_a_model_with_an_adapter_is_signed_in_both_its_parts(model, tmp_path, mo
     check_signature(adapter, public, tmp_path / "out" / "adapter.sig", git_files=False)
 
 
+@pytest.mark.slow
+def test_a_model_in_parts_is_signed_part_by_part(tmp_path, monkeypatch):
+    parts = [tmp_path / f"m-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for part in parts:
+        part.write_text(part.name)
+    digest, names = Files(parts[0]).digests()
+    monkeypatch.setattr(make_bundle, "MODEL", {**make_bundle.MODEL, "digest": digest, "files": names})
+    run = make_bundle.build(tmp_path / "run")
+    private, public = write_pair(tmp_path)
+    made = release_run(run, tmp_path / "out", key=private, model=parts[1])
+    signatures = [tmp_path / "out" / f"weights-0000{number}-of-00002.sig" for number in (1, 2)]
+    assert [path.name for path in made.signatures] == [*(path.name for path in signatures), "model.sig"]
+    for part, signature in zip(parts, signatures, strict=True):
+        check_signature(part, public, signature, git_files=False)
+
+
 def test_a_model_that_is_not_there_is_named(run, tmp_path):
     with pytest.raises(LockError, match="no such model") as caught:
         release_run(run, tmp_path / "out", model=f"{tmp_path}/no.gguf")

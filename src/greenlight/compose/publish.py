@@ -11,12 +11,13 @@ from greenlight.compose.openness import FILE, read_openness
 from greenlight.compose.verbs import verify
 from greenlight.errors import EvidenceError, HubError, LockError
 from greenlight.evidence import JSON, SIGNATURE, read_json, write_atomic
+from greenlight.formats.part_names import parts_of
 from greenlight.measure.openness import Openness
 from greenlight.release.exports import INDEX, Export, LeftOut, Team, export, read_source
 from greenlight.release.sign import sign
 
 WEIGHTS_SIGNATURE = "weights.sig"
-"""The signature of the model's own files, which lie elsewhere."""
+"""The signature of the model's own files, which lie elsewhere; of a model in parts each has one."""
 
 
 class Publication(NamedTuple):
@@ -75,12 +76,21 @@ def release_run(
     _write(out, made)
     signatures = []
     if key is not None and files is not None:
-        signatures.append(sign(files.path, Path(key), out / WEIGHTS_SIGNATURE, git_files=False))
+        for path, name in _signatures(files.path):
+            signatures.append(sign(path, Path(key), out / name, git_files=False))
         for index, adapter in enumerate(files.adapters):
             signatures.append(sign(adapter, Path(key), out / f"{adapter_place(index)}.sig", git_files=False))
     if key is not None:
         signatures.append(sign(folder, Path(key), folder / SIGNATURE))
     return Publication(out, tuple(file.path for file in made.files), made.left_out, tuple(signatures))
+
+
+def _signatures(path: Path) -> list[tuple[Path, str]]:
+    """What is signed of a model, and the name of its signature: all in one, or each part of a GGUF model by itself."""
+    parts = [path] if path.is_dir() else parts_of(path)
+    if len(parts) == 1:
+        return [(path, WEIGHTS_SIGNATURE)]
+    return [(part, f"weights-{number:05}-of-{len(parts):05}.sig") for number, part in enumerate(parts, 1)]
 
 
 def _must_verify(folder: Path) -> None:
