@@ -163,6 +163,25 @@ def test_gguf_keys_say_the_same_as_configs():
     assert from_gguf(**keys) == from_hf(rope_scaling=yarn)
 
 
+OLMO3 = {"scaling__type": "yarn", "scaling__factor": 8.0, "scaling__original_context_length": 8192}
+
+
+def test_an_attention_factor_that_follows_from_the_stretching_may_be_said():
+    """As llama.cpp's converter writes it of OLMo 3, whose config.json says so."""
+    said = {"scaling__yarn_attn_factor": float(np.float32(1.2079441541679836)), "scaling__yarn_ext_factor": 1.0}
+    assert from_gguf(**OLMO3, **said) == from_gguf(**OLMO3)
+
+
+@pytest.mark.parametrize(
+    ("said", "match"),
+    [({"scaling__yarn_attn_factor": 1.0}, "two things"), ({"scaling__yarn_ext_factor": 0.0}, "yarn_ext_factor")],
+)
+def test_an_attention_factor_that_llama_cpp_would_overrule_is_refused(said, match):
+    with pytest.raises(UnsupportedError, match=match) as caught:
+        from_gguf(**OLMO3, **said)
+    assert next(iter(said)).replace("__", ".") in caught.value.where
+
+
 @pytest.mark.parametrize("keys", [{"dimension_count": 8}, {"scale_linear": 2.0}, {"scaling__factor": 4.0}])
 def test_gguf_keys_that_are_not_computed_are_refused(keys):
     with pytest.raises(UnsupportedError):

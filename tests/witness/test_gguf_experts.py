@@ -16,7 +16,7 @@ from greenlight.ops import native
 from greenlight.ops.numpy_ops import Experts, Linear, NumpyOps, softmax
 from tests.builders import all_logits
 from tests.witness.llama_cpp_logits import llama_cpp_logits, with_rounded_bounds
-from tests.witness.test_families import CASES, SIZES, random_model
+from tests.witness.test_families import CASES, SIZES, as_mxfp4, random_model
 
 TOLERANCE = 1e-4
 """Largest difference of logits, relative to the largest logit."""
@@ -80,11 +80,13 @@ def test_llama_cpp_agrees_on_the_file_that_is_written_here(case, tmp_path):
 
 @pytest.fixture(scope="module", params=ROPES)
 def gpt_oss(request, tmp_path_factory):
-    """The file of a gpt-oss with sinks, a window in each second layer, and experts in MXFP4; llama.cpp's logits."""
+    """The file made of a folder as gpt-oss is published: experts in MXFP4's blocks and scales, sinks, a window in each
+    second layer; and llama.cpp's logits."""
     folder = tmp_path_factory.mktemp("gpt_oss")
     changes = CASES["gpt_oss"][1] | {"rope_parameters": ROPES[request.param], "sliding_window": 40}
     random_model("gpt_oss", changes, seed=3).save_pretrained(folder)
-    file = written(open_checkpoint(folder), folder / "m.gguf", TensorType.MXFP4)
+    as_mxfp4(folder, seed=4)
+    file = written(open_checkpoint(folder), folder / "m.gguf")
     types = {tensor.type for name, tensor in file.tensors.items() if name.endswith("experts.down_proj.weight")}
     assert types == {TensorType.MXFP4}
     return file, llama_cpp_logits(file.path, TOKENS)
@@ -110,11 +112,11 @@ def test_llama_cpp_agrees_on_experts_in_mxfp4(gpt_oss):
 @pytest.mark.skipif(not native.available(), reason=f"no native kernels: {native.why_not()}")
 @pytest.mark.parametrize("precision", ["standard", "exact"])
 def test_the_kernels_say_what_llama_cpp_says_of_experts_in_mxfp4(gpt_oss, precision):
-    """Up to near ties, for each rounds in its own way or not at all: most likely tokens, and KL in nats."""
+    """Up to near ties, of tokens and of experts, for each rounds in its own way or not at all; KL in nats."""
     file, theirs = gpt_oss
     found = logits(with_rounded_bounds(file), native.NativeOps(kv="f32", precision=precision))
     first, second = np.sort(theirs, axis=-1)[:, [-1, -2]].T
     clear = first - second > 0.02 * np.abs(theirs).max()
     assert clear.sum() > len(TOKENS) / 2
-    np.testing.assert_array_equal(found.argmax(-1)[clear], theirs.argmax(-1)[clear])
-    assert (softmax(theirs) * np.log(softmax(theirs) / softmax(found))).sum(-1).mean() <= 1e-3
+    assert (found.argmax(-1) == theirs.argmax(-1))[clear].mean() >= 0.98
+    assert (softmax(theirs) * np.log(softmax(theirs) / softmax(found))).sum(-1).mean() <= 5e-3

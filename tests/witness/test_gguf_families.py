@@ -12,10 +12,12 @@ from greenlight.formats.gguf_writer import write_gguf
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.export import plan_gguf
 from greenlight.model.load import load_decoder
+from greenlight.model.rope import yarn_attention_factor
 from greenlight.model.types import gguf_types
 from greenlight.ops import numpy_ops
 from greenlight.ops.numpy_ops import NumpyOps
 from tests.builders import all_logits
+from tests.model.families import config_of, random_folder
 from tests.witness.draws import DESIGNS, N_GGUF_DRAWS, draw_gguf_config, logits_of, random_model
 from tests.witness.llama_cpp_logits import llama_cpp_logits, with_rounded_bounds
 
@@ -85,3 +87,14 @@ def test_llama_cpp_agrees_on_the_file_that_is_written_here(family, seed, tmp_pat
         gelu_in_float16(NUDGE)
         again = (all_logits(load_decoder(opened, NumpyOps()), tokens) for _ in range(N_NUDGES))
         assert error <= min(MOST, SLACK * max(distance(moved, from_file) for moved in again))
+
+
+@pytest.mark.parametrize("said", [float(yarn_attention_factor(4.0)), 3.0])
+def test_llama_cpp_overrules_the_attention_factor_that_its_converter_copies(said, tmp_path):
+    """So a file that says another than follows from the stretching is refused; OLMo 3's say the one that follows."""
+    folder = random_folder(tmp_path / "hf", config_of("qwen2 yarn"))
+    plan = plan_gguf(open_checkpoint(folder), gguf_types(None, tied_head=True), {"tokenizer.ggml.model": "none"})
+    write_gguf(tmp_path / "plain.gguf", plan.metadata, plan.tensors)
+    write_gguf(tmp_path / "said.gguf", plan.metadata | {"qwen2.rope.scaling.yarn_attn_factor": said}, plan.tensors)
+    plain, with_it = (llama_cpp_logits(tmp_path / f"{name}.gguf", np.arange(90)) for name in ("plain", "said"))
+    np.testing.assert_array_equal(plain, with_it)

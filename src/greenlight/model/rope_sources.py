@@ -190,10 +190,12 @@ def rope_from_gguf(
             else:
                 fields.refuse_unless("rope.scaling.yarn_log_multiplier", 0.0)
                 sharper = yarn_attention_factor(factor)
+            sharper *= fields.number("rope.scaling.attn_factor", 1.0)
+            _refuse_two_readings(fields, sharper)
             scaling = YarnScaling(
                 factor=factor,
                 original_max_seq_len=original,
-                attention_factor=sharper * fields.number("rope.scaling.attn_factor", 1.0),
+                attention_factor=sharper,
                 beta_fast=fields.number("rope.scaling.yarn_beta_fast", 32.0),
                 beta_slow=fields.number("rope.scaling.yarn_beta_slow", 1.0),
             )
@@ -207,6 +209,23 @@ def rope_from_gguf(
         )
     values = np.atleast_1d(dequantize(factors)).astype(float).tolist()
     return RopeConfig(rope_theta=theta, scaling=FactorScaling(factors=tuple(values)))
+
+
+def _refuse_two_readings(fields: Fields, attention_factor: float) -> None:
+    """Keys that llama.cpp's converter copies out of config.json, and that llama.cpp itself overrules or leaves alone.
+
+    OLMo 3 says its `attention_factor`, which is the one that follows from its factor (src/llama-context.cpp, where
+    `yarn_attn_factor` is computed anew): then all agree. Any other would be read in two ways.
+    """
+    fields.refuse_unless("rope.scaling.yarn_ext_factor", 1.0)
+    said = fields.number("rope.scaling.yarn_attn_factor", attention_factor)
+    if abs(said - attention_factor) > 1e-4 * attention_factor:
+        raise UnsupportedError(
+            "the file says two things of how YaRN sharpens attention",
+            where=f"{fields.where}, {fields.prefix}rope.scaling.yarn_attn_factor",
+            found=f"{said:g}, the factor of the stretching makes it {attention_factor:g}",
+            do="use the model's Hugging Face folder, or a file without this key",
+        )
 
 
 def _unknown(where: str, kind: str) -> UnsupportedError:
