@@ -2,9 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from greenlight.errors import UnsupportedError
+from greenlight.errors import TextError, UnsupportedError
 from greenlight.text import Tokenizer
 from greenlight.text.folder_files import write_tokenizer
 from greenlight.text.gguf_entries import gguf_entries
@@ -59,3 +60,22 @@ def test_a_folder_that_begins_no_text_has_scores_which_say_so(tmp_path):
     entries = gguf_entries(tmp_path, len(metadata["tokenizer.ggml.tokens"]), by_lines=True)
     assert entries["tokenizer.ggml.model"] == "llama"
     assert entries["tokenizer.ggml.add_bos_token"] is False
+
+
+def test_tokens_that_are_never_to_be_chosen_go_along(tmp_path):
+    metadata = by_lines(**{"tokenizer.ggml.suppress_tokens": np.array([270, 5], np.int32)})
+    write_tokenizer(tmp_path, metadata, 64)
+    assert json.loads((tmp_path / "generation_config.json").read_text())["suppress_tokens"] == [270, 5]
+    entries = gguf_entries(tmp_path, len(metadata["tokenizer.ggml.tokens"]), by_lines=True)
+    assert entries["tokenizer.ggml.suppress_tokens"].tolist() == [270, 5]
+
+
+@pytest.mark.parametrize("said", ["5", [5.0], [True], {"a": 1}])
+def test_tokens_never_to_be_chosen_that_are_no_ids_are_named(tmp_path, said):
+    with pytest.raises(TextError, match="wrong type"):
+        write_tokenizer(tmp_path, by_lines(**{"tokenizer.ggml.suppress_tokens": said}), 64)
+    write_tokenizer(tmp_path, by_lines(), 64)
+    settings = json.loads((tmp_path / "generation_config.json").read_text())
+    (tmp_path / "generation_config.json").write_text(json.dumps(settings | {"suppress_tokens": said}))
+    with pytest.raises(TextError, match="wrong type"):
+        gguf_entries(tmp_path, 300, by_lines=True)

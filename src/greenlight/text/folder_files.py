@@ -15,7 +15,7 @@ import numpy as np
 from tokenizers import AddedToken, decoders, models, normalizers, processors
 from tokenizers import Tokenizer as Library
 
-from greenlight.errors import UnsupportedError
+from greenlight.errors import TextError, UnsupportedError
 from greenlight.text.gguf_entries import BYTE, CONTROL, UNKNOWN, UNUSED, USER_DEFINED, require_same
 from greenlight.text.line_bpe import line_library
 from greenlight.text.pretokenize import normalizer, pre_kind, pre_tokenizer
@@ -53,7 +53,7 @@ def write_tokenizer(folder: Path, metadata: Mapping[str, Any], max_seq_len: int)
         **theirs.named_tokens,
     }
     _write(folder / "tokenizer_config.json", config)
-    _write(folder / "generation_config.json", _generation(theirs))
+    _write(folder / "generation_config.json", _generation(metadata, theirs))
     _write_templates(folder, theirs.chat_templates)
     require_same(theirs, Tokenizer.from_folder(folder), str(folder / "tokenizer.json"))
 
@@ -141,9 +141,14 @@ def _add_tokens(library: Library, theirs: Tokenizer) -> None:
         (library.add_special_tokens if id in special else library.add_tokens)([added])
 
 
-def _generation(theirs: Tokenizer) -> dict[str, Any]:
+def _generation(metadata: Mapping[str, Any], theirs: Tokenizer) -> dict[str, Any]:
     ends = sorted(theirs.eos_ids)
     config: dict[str, Any] = {"eos_token_id": ends if len(ends) > 1 else ends[0]} if ends else {}
+    if (never := metadata.get("tokenizer.ggml.suppress_tokens")) is not None:
+        if not isinstance(never, np.ndarray) or never.dtype.kind not in "iu":
+            where = "tokenizer.ggml.suppress_tokens"
+            raise TextError("a tokenizer entry has the wrong type", where=where, found=f"{str(never)[:60]}, no ids")
+        config["suppress_tokens"] = never.tolist()
     return config | ({} if theirs.bos_id is None else {"bos_token_id": theirs.bos_id})
 
 

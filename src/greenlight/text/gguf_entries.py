@@ -15,6 +15,7 @@ import numpy as np
 import tokenizers
 
 from greenlight.errors import TextError, UnsupportedError
+from greenlight.formats.jsonfile import read_json
 from greenlight.text.line_bpe import STEERING
 from greenlight.text.pretokenize import PRE_KINDS, normalizer, pre_tokenizer
 from greenlight.text.probes import PROBES
@@ -48,7 +49,7 @@ def gguf_entries(folder: Path, vocab_size: int, *, by_lines: bool = False) -> di
     state = json.loads(library.to_str())
     tokens, types = _tokens(library, vocab_size, folder)
     entries: dict[str, Any] = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": np.array(types, np.int32)}
-    entries |= _special(theirs, vocab_size)
+    entries |= _special(theirs, vocab_size) | _never_written(folder, vocab_size)
     for name, source in theirs.chat_templates.items():
         entries["tokenizer.chat_template" if name == DEFAULT else f"tokenizer.chat_template.{name}"] = source
     if _is_byte_level(state):
@@ -122,6 +123,20 @@ def _special(theirs: Tokenizer, vocab_size: int) -> dict[str, Any]:
             others.remove(found[0])
     entries: dict[str, Any] = {f"tokenizer.ggml.{key}_token_id": id for key, id in named.items() if id < vocab_size}
     return entries | {"tokenizer.ggml.add_bos_token": theirs.add_bos, "tokenizer.ggml.add_eos_token": False}
+
+
+def _never_written(folder: Path, vocab_size: int) -> dict[str, Any]:
+    """Ids that whoever generates is told never to choose: of images and sounds, in a Gemma 4."""
+    path = folder / "generation_config.json"
+    ids = read_json(path).get("suppress_tokens") if path.is_file() else None
+    if ids is None:
+        return {}
+    if not isinstance(ids, list) or any(type(id) is not int for id in ids):
+        raise TextError(
+            "a setting has the wrong type", where=f"{path}, suppress_tokens", found=f"{str(ids)[:60]}, no ids"
+        )
+    known = [id for id in ids if 0 <= id < vocab_size]
+    return {"tokenizer.ggml.suppress_tokens": np.array(known, np.int32)} if known else {}
 
 
 def _merges(state: Mapping[str, Any]) -> list[str]:
