@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 import tracemalloc
 from pathlib import Path
@@ -162,7 +163,7 @@ def test_a_hostile_file_gives_one_error_that_names_it(tmp_path, data, match):
 @pytest.mark.parametrize(("type_id", "name"), sorted(gguf.UNREAD_TYPES.items()))
 def test_a_known_type_that_cannot_be_read_is_refused_by_name(tmp_path, type_id, name):
     data = header(n_tensors=1) + record(b"blk.0.attn_q.weight", (256,), type_id) + PAD
-    refused(tmp_path / "m.gguf", data, rf"type {name} cannot", UnsupportedError)
+    refused(tmp_path / "m.gguf", data, rf"type {re.escape(name)} cannot", UnsupportedError)
 
 
 def test_every_truncation_is_an_error(tmp_path):

@@ -116,6 +116,13 @@ def test_a_tensor_in_two_parts_is_refused(tmp_path):
     assert (error.where, error.found) == (f"{parts[1]}, tensor 'b.weight'", "it stands in m-00001-of-00002.gguf, too")
 
 
+@pytest.mark.parametrize("name", ["m.Q8_0.gguf.part1of2", "m.Q8_0.gguf.part10of12", "m.Q8_0.gguf-split-b"])
+def test_a_file_cut_into_pieces_is_refused_with_what_puts_it_together(tmp_path, name):
+    (tmp_path / name).write_bytes(b"GGUF")
+    error = refused(tmp_path / name, "no model by itself")
+    assert error.do.endswith("cat PIECES > m.Q8_0.gguf")
+
+
 def test_names_say_which_files_are_one_model(tmp_path):
     assert [model_name(name) for name in ("a-00001-of-00012.gguf", "a.gguf", "a", "a-1-of-2.gguf")] == [
         "a",

@@ -373,6 +373,14 @@ def test_a_quantisation_is_found_by_its_name(serve):
         assert "00002-of-00002" not in (caught.value.do or "")
 
 
+def test_a_piece_of_a_file_is_not_fetched(serve):
+    serve(Hub({f"tiny.gguf.part{number}of2": b"x" for number in (1, 2)}))
+    with pytest.raises(HubError, match="no model by itself") as caught:
+        pull("hf:acme/tiny#tiny.gguf.part1of2")
+    assert "cat PIECES > tiny.gguf" in (caught.value.do or "")
+    assert not cached()
+
+
 def test_a_model_in_parts_comes_whole_or_not_at_all(serve):
     hub = serve(Hub({name: name.encode() for name in QUANTS}))
     first = pull("hf:acme/tiny:Q8_0")

@@ -15,6 +15,10 @@ MAX_PARTS = 1000
 _NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
+_PIECE = re.compile(r"(?P<whole>.+\.gguf)(?:\.part\d+of\d+|-split-[a-z])")
+"""A piece of a file, cut at some byte because the hub took none larger: no GGUF file by itself."""
+
+
 class PartName(NamedTuple):
     """What a part's name says."""
 
@@ -49,12 +53,25 @@ def model_name(name: str) -> str:
     return said.stem if said else name.removesuffix(".gguf")
 
 
+def piece_of(name: str) -> str | None:
+    """The name of the file that a file is a mere piece of; None where it is none."""
+    match = _PIECE.fullmatch(name)
+    return match["whole"] if match else None
+
+
 def parts_of(path: Path) -> list[Path]:
     """All files of the GGUF model that a file is, or is one part of, in order.
 
     Raises:
-        FormatError: a part is not there, or its number makes no sense.
+        FormatError: a part is not there, its number makes no sense, or it is a piece that says nothing by itself.
     """
+    if whole := piece_of(path.name):
+        raise FormatError(
+            "a piece of a GGUF file is no model by itself",
+            where=str(path),
+            found=f"{path.name}, cut out of {whole}",
+            do=f"put all pieces together in order, as their makers say: cat PIECES > {whole}",
+        )
     said = part_name(path.name)
     if said is None:
         return [path]

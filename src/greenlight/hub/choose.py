@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from greenlight.errors import HubError
-from greenlight.formats.part_names import part_name
+from greenlight.formats.part_names import part_name, piece_of
 from greenlight.hub.reference import HubReference
 from greenlight.hub.repository import RepoFile
 
@@ -70,6 +70,13 @@ def _one_file(reference: HubReference, files: Files) -> list[str]:
     name = reference.file or ""
     if name.endswith(_PICKLES):
         raise HubError("pickled weights are never fetched", where=reference.text, do="name a safetensors or GGUF file")
+    if whole := piece_of(name):
+        raise HubError(
+            "a piece of a GGUF file is no model by itself",
+            where=reference.text,
+            found=ascii_name(name),
+            do=f"take another quantisation, or put all pieces together yourself: cat PIECES > {ascii_name(whole)}",
+        )
     if name in files:
         return _whole(reference, name, files)
     near = difflib.get_close_matches(name, files, n=3, cutoff=0.3) or sorted(files)[:5]

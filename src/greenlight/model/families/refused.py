@@ -127,6 +127,12 @@ REFUSED: tuple[Refused, ...] = (
         do=_instead("a model of OLMo 2 or 3"),
     ),
     Refused(
+        name="gpt-oss as Ollama stores it",
+        names=("gptoss",),
+        why="its tensors and keys under other names, MXFP4 under another number",
+        do="fetch it in the usual form: greenlight pull hf:openai/gpt-oss-20b, or a GGUF file that llama.cpp reads",
+    ),
+    Refused(
         name="a privacy filter",
         names=("openai_privacy_filter",),
         why="it labels tokens and reads in both directions: no text comes out of it",
