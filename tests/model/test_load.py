@@ -91,7 +91,7 @@ def test_layers_may_mix_types(tmp_path, config, weights):
         ({"model_type": "sphinx"}, "family 'sphinx'"),
         ({"hidden_act": "gelu"}, "hidden_act"),
         ({"pretraining_tp": 2}, "pretraining_tp"),
-        ({"quantization_config": {"bits": 4}}, "quantization_config"),
+        ({"quantization_config": {"quant_method": "fp8"}}, "quantiser packed"),
         ({"sliding_window": 4096}, "sliding_window"),
         ({"num_local_experts": 8}, "num_local_experts"),
         ({"final_logit_softcapping": 30.0}, "final_logit_softcapping"),
@@ -103,6 +103,14 @@ def test_a_config_that_computes_something_else_is_refused_by_name(tmp_path, weig
     with pytest.raises(UnsupportedError, match=match) as caught:
         load_decoder(folder_with(tmp_path, weights, **changes), NUMPY)
     assert "config.json" in caught.value.where
+
+
+def test_what_a_quantiser_packed_is_refused_with_its_name_and_what_to_take(tmp_path, weights):
+    with pytest.raises(UnsupportedError, match="quantiser packed") as caught:
+        open_checkpoint(folder_with(tmp_path, weights, quantization_config={"quant_method": "awq", "bits": 4}))
+    assert caught.value.found == "awq"
+    assert "BF16" in caught.value.do
+    assert open_checkpoint(folder_with(tmp_path / "plain", weights, quantization_config=False)).config.n_layers == 2
 
 
 def test_a_refusal_names_what_is_supported(tmp_path, weights):
@@ -195,6 +203,18 @@ def test_gguf_metadata_that_cannot_be_computed_is_refused_by_name(tmp_path, conf
     with pytest.raises(kind, match=match) as caught:
         load_decoder(path, NUMPY)
     assert str(path) in caught.value.where
+
+
+def test_a_mistral_small_is_read_under_the_name_that_llama_cpp_gives_the_text_part_of_its_wrapper(
+    tmp_path, config, weights
+):
+    """Its converter calls all of Mistral3ForConditionalGeneration mistral3, Small 3.1 without stretching too."""
+    path = write_llama_gguf(tmp_path / "m.gguf", config, weights)
+    keys = {key.replace("llama.", "mistral3.", 1): value for key, value in read_gguf(path).metadata.items()}
+    tensors = {name: (t.type.name, dequantize(t)) for name, t in read_gguf(path).tensors.items()}
+    other = write_gguf(tmp_path / "o.gguf", keys | {"general.architecture": "mistral3"}, tensors)
+    assert open_checkpoint(other).config.temperature_beta == 0
+    np.testing.assert_array_equal(*(all_logits(load_decoder(file, NUMPY), TOKENS) for file in (path, other)))
 
 
 def test_a_model_in_parts_is_the_model(tmp_path, config, weights):

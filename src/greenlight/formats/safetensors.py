@@ -184,7 +184,7 @@ def _read_entry(path: Path, name: str, entry: Any) -> tuple[TensorType, tuple[in
             f"tensors of type {dtype} cannot be read",
             where=where,
             found=f"{dtype}; read are {', '.join(TYPES)}",
-            do="save the model in one of those types",
+            do="where weights are quantised: use the model's checkpoint in BF16, or a GGUF file of it",
         )
     return TYPES[dtype], tuple(shape), (offsets[0], offsets[1])
 

@@ -177,7 +177,7 @@ def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
 
 
 _ALTERING = (
-    *("quantization_config", "compression_config", "auto_map", "adapter_config", "sliding_window"),
+    *("auto_map", "adapter_config", "sliding_window"),
     *("attn_logit_softcapping", "final_logit_softcapping", "logit_scale", "logits_scaling", "clip_qkv"),
     *("embedding_multiplier", "residual_multiplier", "attention_multiplier", "scale_emb", "scale_depth"),
     *("num_local_experts", "num_experts", "qk_norm", "use_qk_norm", "no_rope_layers", "layer_types"),
@@ -206,6 +206,16 @@ _BOOKKEEPING = frozenset(
 
 def _refuse_altered(fields: Fields) -> None:
     unread = set(fields.unread())
+    for name in ("quantization_config", "compression_config"):
+        settings = fields.get(name) if name in unread else False
+        if settings is not False:
+            method = settings.get("quant_method", settings) if isinstance(settings, Mapping) else settings
+            raise UnsupportedError(
+                "weights that a quantiser packed are not read from folders",
+                where=f"{fields.where}, {name}",
+                found=str(method)[:80],
+                do="use the model's checkpoint in BF16, or a GGUF file of it",
+            )
     for name in _ALTERING:
         if name in unread:
             fields.refuse_unless(name, False)
