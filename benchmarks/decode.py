@@ -7,7 +7,7 @@ from benchmarks.figures import Figure, alternate
 from benchmarks.machine import MemoryReader, park
 from benchmarks.ours import Ours
 from benchmarks.peers.llama_cpp_model import LlamaCpp, build
-from benchmarks.setting import Setting, bytes_per_token
+from benchmarks.setting import Setting, per_token
 from benchmarks.text import plain_text
 from benchmarks.threads import best_threads
 
@@ -41,7 +41,7 @@ def _one_file(setting: Setting, kind: str, reader: MemoryReader) -> list[Figure]
         between=park,
     )
     peer.close()
-    weights = bytes_per_token(path)
+    weights = per_token(path).read_bytes
     required = FLOOR if kind == setting.kind else None
     common = {"unit": "tok/s", "peer": seen["peer"], "peer_name": "llama.cpp", "ratio_goal": GOAL, "best": tried.value}
     common |= {"known": peer_figures.DECODE_TOK_S.get(kind) if setting.known else None, "ratio_floor": required}
@@ -54,6 +54,6 @@ def _one_file(setting: Setting, kind: str, reader: MemoryReader) -> list[Figure]
             name=f"decode {kind}, part of memory's read speed",
             unit="%",
             ours=share,
-            settings={"weights_bytes_per_token": weights, "read_gb_s": seen["gb_s"]},
+            settings={"weights_per_token": weights, "read_gb_s": seen["gb_s"]},
         ),
     ]

@@ -11,24 +11,23 @@ import numpy as np
 
 from greenlight.engine import Engine, GenerateRequest, Generation, SamplingParams, TokenEvent
 from greenlight.engine.local import LocalModel
+from greenlight.model.decoder import Decoder
 from greenlight.ops.protocol import PAGE_SIZE, Batch
 
 _numbers = count()
 
 
-class Ours:
-    """A loaded model with pages for one sequence, timed.
+class Forward:
+    """A decoder with pages for one sequence, timed.
 
     Args:
-        path: the GGUF file.
+        decoder: a packed model.
         positions: the most that the sequence will have.
     """
 
-    def __init__(self, path: Path, positions: int) -> None:
-        self.model = LocalModel.load(path)
+    def __init__(self, decoder: Decoder, positions: int) -> None:
         n_pages = -(-positions // PAGE_SIZE)
-        self._pages = self.model.decoder.new_pages(n_pages)
-        self._engines: dict[int, Engine] = {}
+        self._decoder, self._pages = decoder, decoder.new_pages(n_pages)
         self._table = np.arange(n_pages, dtype=np.int32)[None]
 
     def prefill_tok_s(self, tokens: Sequence[int]) -> float:
@@ -39,11 +38,43 @@ class Ours:
 
     def decode_tok_s(self, prompt: Sequence[int], n: int) -> float:
         """Run n forward passes of one token each, the most likely one after the one before."""
-        token = self._forward(prompt, 0)
+        return self._decode(self._forward(prompt, 0), len(prompt), n)
+
+    def both_tok_s(self, prompt: Sequence[int], n: int) -> tuple[float, float]:
+        """A prompt in an empty context, then n tokens after it."""
         start = time.perf_counter()
-        for position in range(len(prompt), len(prompt) + n):
+        token = self._forward(prompt, 0)
+        return len(prompt) / (time.perf_counter() - start), self._decode(token, len(prompt), n)
+
+    def _decode(self, token: int, past: int, n: int) -> float:
+        start = time.perf_counter()
+        for position in range(past, past + n):
             token = self._forward([token], position)
         return n / (time.perf_counter() - start)
+
+    def _forward(self, tokens: Sequence[int], past: int) -> int:
+        batch = Batch(
+            tokens=np.asarray(tokens, np.int32),
+            starts=np.array([0, len(tokens)], np.int32),
+            past=np.array([past], np.int32),
+            page_tables=self._table,
+            outputs=np.array([len(tokens) - 1], np.int32),
+        )
+        return int(np.argmax(self._decoder.forward(batch, self._pages)[0]))
+
+
+class Ours(Forward):
+    """The same of a whole model, and the engine as a user has it.
+
+    Args:
+        path: the GGUF file.
+        positions: the most that the sequence will have.
+    """
+
+    def __init__(self, path: Path, positions: int) -> None:
+        self.model = LocalModel.load(path)
+        self._engines: dict[int, Engine] = {}
+        super().__init__(self.model.decoder, positions)
 
     def engine_decode_tok_s(self, prompt: Sequence[int], n: int) -> float:
         """The same through the engine: scheduler, sampler and text included."""
@@ -75,13 +106,3 @@ class Ours:
         if sequences not in self._engines:
             self._engines[sequences] = self.model.engine(max_sequences=sequences)
         return self._engines[sequences]
-
-    def _forward(self, tokens: Sequence[int], past: int) -> int:
-        batch = Batch(
-            tokens=np.asarray(tokens, np.int32),
-            starts=np.array([0, len(tokens)], np.int32),
-            past=np.array([past], np.int32),
-            page_tables=self._table,
-            outputs=np.array([len(tokens) - 1], np.int32),
-        )
-        return int(np.argmax(self.model.decoder.forward(batch, self._pages)[0]))

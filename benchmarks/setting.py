@@ -107,11 +107,29 @@ def main_type(path: Path) -> TensorType:
     return sizes.most_common(1)[0][0]
 
 
-def bytes_per_token(path: Path) -> int:
-    """Bytes of weights that decoding one token reads: all tensors, save an embedding that is not the head as well."""
-    tensors = read_gguf(path).tensors
-    looked_up = "token_embd.weight" if "output.weight" in tensors else None
-    return sum(tensor.n_bytes for name, tensor in tensors.items() if name != looked_up)
+@dataclass(frozen=True, slots=True)
+class PerToken:
+    """What one token costs, whatever comes before it."""
+
+    read_bytes: int
+    """Of weights, when a single token is decoded: all, save an embedding that is not the head and experts not chosen."""
+
+    products: int
+    """Of weights, in a prompt: those of the linears without the head, which only the last position needs."""
+
+
+def per_token(path: Path) -> PerToken:
+    """Counted from a GGUF file's tensors."""
+    file = read_gguf(path)
+    used = {key.rsplit(".", 1)[-1]: value for key, value in file.metadata.items() if "expert" in key}
+    looked_up = "token_embd.weight" if "output.weight" in file.tensors else None
+    read = products = 0
+    for name, tensor in file.tensors.items():
+        chosen = used["expert_used_count"] / used["expert_count"] if "_exps." in name else 1
+        read += round(tensor.n_bytes * chosen) if name != looked_up else 0
+        if len(tensor.shape) > 1 and name not in ("token_embd.weight", "output.weight"):
+            products += round(tensor.n_values * chosen)
+    return PerToken(read, products)
 
 
 def data_folder() -> Path | None:

@@ -12,6 +12,9 @@ import numpy as np
 
 from benchmarks.setting import SideFailedError
 
+BATCH = 512
+"""Rows of one step, as its own tools have it."""
+
 
 @llama_cpp.llama_log_callback
 def _say_nothing(_level: int, _text: bytes, _data: object) -> None:
@@ -41,13 +44,13 @@ class LlamaCpp:
         self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_seq_max = positions * sequences, sequences
-        params.n_batch = params.n_ubatch = 512
+        params.n_batch = params.n_ubatch = BATCH
         params.n_threads = params.n_threads_batch = threads
         self._context = llama_cpp.llama_init_from_model(self._model, params)
         if not self._context:
             raise SideFailedError(f"llama.cpp made no context for {path}")
         self._n_vocab = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self._model))
-        self._rows = llama_cpp.llama_batch_init(512, 0, 1)
+        self._rows = llama_cpp.llama_batch_init(BATCH, 0, 1)
 
     def use_threads(self, threads: int) -> None:
         llama_cpp.llama_set_n_threads(self._context, threads, threads)
@@ -62,11 +65,15 @@ class LlamaCpp:
     def decode_tok_s(self, prompt: Sequence[int], n: int) -> float:
         """Decode n batches of one token each, the most likely one after the one before."""
         self._forget()
-        token = self._next(prompt)
+        return self._decode(self._next(prompt), n)
+
+    def both_tok_s(self, prompt: Sequence[int], n: int) -> tuple[float, float]:
+        """A prompt in an empty context, in the context's own batches, then n tokens after it."""
+        self._forget()
         start = time.perf_counter()
-        for _ in range(n):
-            token = self._next([token])
-        return n / (time.perf_counter() - start)
+        for at in range(0, len(prompt), BATCH):
+            token = self._next(prompt[at : at + BATCH])
+        return len(prompt) / (time.perf_counter() - start), self._decode(token, n)
 
     def streams_tok_s(self, prompts: Sequence[Sequence[int]], n: int) -> float:
         """Tokens per second of all sequences, n batches of one token of each; the tokens are given, none is drawn."""
@@ -94,6 +101,12 @@ class LlamaCpp:
         self._check(llama_cpp.llama_decode(self._context, llama_cpp.llama_batch_get_one(array, len(tokens))))
         logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(self._context, -1), (self._n_vocab,))
         return int(np.argmax(logits))
+
+    def _decode(self, token: int, n: int) -> float:
+        start = time.perf_counter()
+        for _ in range(n):
+            token = self._next([token])
+        return n / (time.perf_counter() - start)
 
     def _decode_rows(self, rows: list[tuple[int, int, int]], *, answers: int) -> None:
         """Run one batch of (token, position, sequence) rows; logits of the last `answers`."""
