@@ -1,4 +1,4 @@
-"""How fast are a prompt of some length and the answer after it? Both measured in one go, ours and llama.cpp's in turn."""
+"""How fast are a prompt of some length and the answer after it? Measured in one go, llama.cpp's in turn."""
 
 from __future__ import annotations
 

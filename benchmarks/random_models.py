@@ -92,7 +92,7 @@ def type_of(name: str, sizes: tuple[int, ...], kind: TensorType, config: ModelCo
 
 
 def random_blocks(kind: TensorType, n: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """n blocks, (n, bytes), whose values spread by about width**-0.5: activations keep their size."""
+    """Blocks, (n, bytes), whose values spread by about width**-0.5: activations keep their size."""
     blocks = np.frombuffer(rng.bytes(n * kind.block_bytes), np.uint8).reshape(n, kind.block_bytes).copy()
     spread = width**-0.5
     match kind:

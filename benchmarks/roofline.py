@@ -1,4 +1,4 @@
-"""What could this machine do at the very most? Bytes read per second, int8 operations per second: measured, not looked up."""
+"""What could this machine do at the very most? Bytes read and int8 operations per second, measured here."""
 
 from __future__ import annotations
 

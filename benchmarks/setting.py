@@ -112,7 +112,7 @@ class PerToken:
     """What one token costs, whatever comes before it."""
 
     read_bytes: int
-    """Of weights, when a single token is decoded: all, save an embedding that is not the head and experts not chosen."""
+    """Of weights, as one token is decoded: all, save experts not chosen and an embedding that is not the head."""
 
     products: int
     """Of weights, in a prompt: those of the linears without the head, which only the last position needs."""
