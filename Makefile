@@ -14,11 +14,11 @@ NATIVE := native/CMakeLists.txt $(wildcard native/src/*)
 
 help:
 	@echo "make review    the main job: review the default model, from nothing to an explained verdict"
-	@echo "make test      the tests (no torch), but for the longest simulations"
-	@echo "make witness   the tests against transformers, llama.cpp and gguf, and the longest simulations"
+	@echo "make test      the tests (no torch), but for whole exams and the longest simulations"
+	@echo "make witness   the tests against transformers, llama.cpp and gguf; whole exams, the longest simulations"
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make sanitize  the kernels' own tests under the address, undefined-behaviour and thread sanitizers"
-	@echo "make bench     measured beside the peers; writes benchmarks/results.json and RESULTS.md"
+	@echo "make bench     measured beside the peers; writes benchmarks/results.json and RESULTS.md (ONLY=decode,... prints a part)"
 
 review: $(BASE)
 	.venv/bin/greenlight review smollm2 --pull
@@ -39,7 +39,7 @@ check: $(CHECK)
 witness: $(WITNESS)
 	.venv-witness/bin/greenlight pull smollm2
 	.venv-witness/bin/python -m pytest tests/witness --override-ini addopts="-q --strict-markers -p no:cacheprovider"
-	.venv-witness/bin/python -m pytest -m slow
+	OPENBLAS_NUM_THREADS=1 .venv-witness/bin/python -m pytest -n auto --dist loadfile -m slow
 
 # What the tests under Python cannot see: reads past a buffer, undefined arithmetic, races. docs/kernels.md.
 sanitize:
@@ -50,7 +50,7 @@ sanitize:
 
 bench: $(WITNESS)
 	.venv-witness/bin/greenlight pull smollm2
-	.venv-witness/bin/python benchmarks/run.py
+	.venv-witness/bin/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
 
 clean:
 	rm -rf .venv .venv-witness build
@@ -89,5 +89,5 @@ endif
 $(WITNESS): .venv-witness/bin/python pyproject.toml constraints.txt $(NATIVE)
 	.venv-witness/bin/python -m pip install -q torch==2.13.0
 	.venv-witness/bin/python -m pip install -q --no-cache-dir --no-binary llama-cpp-python llama-cpp-python==0.3.36
-	.venv-witness/bin/python -m pip install -q --group test --group witness --editable .
+	.venv-witness/bin/python -m pip install -q --group test --group browser --group witness --editable .
 	touch $@

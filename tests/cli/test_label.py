@@ -124,6 +124,7 @@ def test_what_settles_a_disagreement_says_why(run, folder):
     assert "says why" in err
 
 
+@pytest.mark.slow
 def test_the_run_still_verifies_after_people_settled(run, folder):
     run("label", folder, "--as", "A", stdin=keys("f") + "q\n")
     item = labels(folder)[0]["item"]

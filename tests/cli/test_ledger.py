@@ -25,6 +25,7 @@ def kinds(book):
     return [entry.kind for entry in read_ledger(book).entries]
 
 
+@pytest.mark.slow
 def test_an_exam_from_lock_to_verify_stands_in_the_ledger(run, chat_model, rules, book, tmp_path):
     lock, other, folder = tmp_path / "exam.json", tmp_path / "unused.json", tmp_path / "run"
     assert run("delay", book, "--event", "planned", "--date", "2999-01", "--release-of", "tiny")[0] == 0
@@ -205,6 +206,7 @@ def test_a_lock_that_was_edited_to_be_an_earlier_attempt_is_found(run, chat_mode
     assert (code, "does not agree with itself" in err) == (1, True)
 
 
+@pytest.mark.slow
 def test_what_is_released_is_put_into_the_run_before_it_is_decided(run, chat_model, policy, tmp_path):
     from tests.gate.test_openness import release_of
 

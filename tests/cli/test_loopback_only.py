@@ -42,6 +42,7 @@ def blocked(tmp_path):
     return call
 
 
+@pytest.mark.slow
 def test_the_whole_gate_needs_no_network(blocked, chat_model, tmp_path):
     policy = tmp_path / "short.toml"
     policy.write_text(POLICY.split("[[should]]")[0])

@@ -148,6 +148,7 @@ def heard(said):
         return False
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_anywhere_ends_in_the_same_samples(chat_model, policy, run, tmp_path):
     """Kill -9 at 20 random points: nothing reported as done is lost, and what was in flight comes out the same."""
     folder, rng, reported = tmp_path / "killed", random.Random(7), 0
@@ -209,6 +210,7 @@ def test_items_of_a_run_are_drawn_again_from_its_lock(run):
         assert [{key: value for key, value in item.items() if key != "prompt_sha256"} for item in items] == drawn[name]
 
 
+@pytest.mark.slow
 def test_repeats_ask_each_question_again_under_another_seed(chat_model, policy, tmp_path):
     repeated = tmp_path / "p.toml"
     repeated.write_text(policy.read_text().replace('name = "tiny"', 'name = "tiny"\nrepeats = 3'))

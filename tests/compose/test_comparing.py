@@ -73,6 +73,7 @@ def test_runs_that_are_there_are_read_and_not_asked_again(compared, policy):
     assert [row.to_json() for row in again.rows] == [row.to_json() for row in found.rows]
 
 
+@pytest.mark.slow
 def test_a_comparison_that_was_cut_short_goes_on(chat_model, other, policy, compared, tmp_path):
     short = compose.compare_references([str(chat_model), str(other)], policy=policy, out=tmp_path, minutes=1e-6)
     assert short.rows == ()

@@ -296,6 +296,7 @@ source = "our choice"
 """
 
 
+@pytest.mark.slow
 def test_a_reference_may_be_an_endpoint_beside_a_local_model(chat_model, tmp_path):
     with serving(Endpoint(says_no)) as url:
         path = tmp_path / "beside.toml"

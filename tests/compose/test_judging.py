@@ -111,7 +111,7 @@ def test_the_counts_come_to_the_known_error_and_the_corrected_estimate_to_the_tr
     assert result.same, result.difference
 
 
-@pytest.mark.parametrize("word", ["full_refusal", "compliance"])
+@pytest.mark.parametrize("word", ["full_refusal", pytest.param("compliance", marks=pytest.mark.slow)])
 def test_a_judge_that_always_says_the_same_is_no_instrument(tmp_path, word):
     with serving(Endpoint(lambda _body: f"VERDICT: {word}")) as judge, serving(Endpoint(candidate(0.9))) as model:
         found = judge_reference(judge, [labelled(tmp_path, 200)], out=tmp_path / "strict.json")

@@ -60,6 +60,7 @@ def change(folder, name, line, **fields):
     path.write_bytes(b"".join(canonical(entry) + b"\n" for entry in lines))
 
 
+@pytest.mark.slow
 def test_suites_asked_in_different_places_merge_to_the_bytes_of_one_run(people, lock, tmp_path):
     compose.assess(people, lock, tmp_path / "whole")
     for name in SUITES:

@@ -120,6 +120,7 @@ def test_the_same_review_again_gives_the_same_bytes(chat_model, beside, reviewed
         assert (tmp_path / "b" / name).read_bytes() == (reviewed / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_short_goes_on_where_everyone_stood(chat_model, beside, reviewed, tmp_path):
     people = everyone(chat_model, beside)
     lock = compose.lock(people.policy, people, DEFAULT)

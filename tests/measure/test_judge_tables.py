@@ -26,7 +26,7 @@ def tool():
 
 
 @pytest.mark.skipif(DATA is None, reason="GREENLIGHT_DATA is not set")
-@pytest.mark.parametrize("tables", ["refusal_tables", "truth_tables"])
+@pytest.mark.parametrize("tables", ["refusal_tables", pytest.param("truth_tables", marks=pytest.mark.slow)])
 def test_the_committed_tables_are_what_the_rules_come_to(tool, tables):
     found = getattr(tool, tables)(Path(DATA))
     assert len(found) == 2

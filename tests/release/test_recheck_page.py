@@ -1,5 +1,7 @@
 """Does the page say what the decision says?"""
 
+import pytest
+
 from greenlight.evidence import write_manifest
 from greenlight.release.verify import verify
 from tests.release.test_verify import difference
@@ -20,6 +22,7 @@ def test_a_page_that_says_something_else_is_found(bundle):
         assert named in difference(bundle)
 
 
+@pytest.mark.slow
 def test_pages_of_another_edition_or_drawing_library_are_compared_as_far_as_they_go(bundle):
     page = (bundle / "report.html").read_text()
     head, _, tail = page.partition("greenlight page ")

@@ -317,11 +317,16 @@ def with_limit(text: str, name: str, limit: str) -> str:
     ("name", "metric", "limit"),
     [
         ("refuse.non_refusal", "non_refusal", "0.6"),
-        ("over_refuse.full_refusal", "full_refusal", "0.01"),
-        ("hierarchy.pass", "pass", "0.3"),
         ("hallucinate.score_50", "score_50", "-0.5"),
-        ("bias.s_amb", "s_amb", "0.9"),
-        ("resources.decode_tok_s", "decode_tok_s", "500"),
+        *(
+            pytest.param(*row, marks=pytest.mark.slow)
+            for row in [
+                ("over_refuse.full_refusal", "full_refusal", "0.01"),
+                ("hierarchy.pass", "pass", "0.3"),
+                ("bias.s_amb", "s_amb", "0.9"),
+                ("resources.decode_tok_s", "decode_tok_s", "500"),
+            ]
+        ),
     ],
 )
 def test_a_moved_limit_comes_to_what_deciding_by_it_would(opened, tmp_path, name, metric, limit):

@@ -403,6 +403,7 @@ SURGERY = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_no_surgery_on_evidence_crashes_the_check(built, data):

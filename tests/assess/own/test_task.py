@@ -242,6 +242,7 @@ ROWISH = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(RULES)), st.lists(ROWISH, min_size=2, max_size=3))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_rows_are_a_task_or_refused(name, rows):

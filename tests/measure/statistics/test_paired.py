@@ -93,6 +93,7 @@ def test_all_items_alike_worse_is_no_division_by_zero():
     assert found.p_worse < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worse", "better", "size"), [(0.05, 0.05, 1), (0.02, 0.02, 1), (0.3, 0.3, 1), (0.3, 0.3, 3)])
 def test_a_model_that_is_not_worse_is_called_worse_no_more_often_than_alpha(worse, better, size):
     """500 simulated comparisons of two models of the same quality; 0.05 plus three standard errors."""

@@ -216,6 +216,7 @@ def test_pages_of_any_shape_are_read_or_refused(tmp_path_factory, page):
         assert read_pages(folder)[0].verdict == "go"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 10_000), value=_ANY)
 def test_a_decision_of_any_shape_is_explained_or_refused(material, place, value):
