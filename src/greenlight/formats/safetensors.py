@@ -27,7 +27,9 @@ MAX_HEADER_BYTES = 100_000_000
 MAX_DIMS = 8
 """No weight has more; the product of thousands of sizes would take longer than reading the model."""
 
-TYPES = {"F32": TensorType.F32, "F16": TensorType.F16, "BF16": TensorType.BF16, "U8": TensorType.U8}
+TYPES = {"F32": TensorType.F32, "F16": TensorType.F16, "BF16": TensorType.BF16, "U8": TensorType.U8} | {
+    "F8_E4M3": TensorType.F8_E4M3
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -25,6 +25,7 @@ class TensorType(enum.Enum):
     F16 = (1, 2)
     BF16 = (1, 2, "brain")
     U8 = (1, 1)
+    F8_E4M3 = (1, 1, "float")
     Q4_0 = (32, 18)
     Q4_1 = (32, 20)
     Q5_0 = (32, 22)
@@ -53,6 +54,10 @@ class TensorType(enum.Enum):
     def quantised(self) -> bool:
         """Whether values share a scale."""
         return self.block_values > 1
+
+
+SCALED_ELSEWHERE = (TensorType.U8, TensorType.F8_E4M3)
+"""Bytes that are weights only together with scales that another tensor holds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

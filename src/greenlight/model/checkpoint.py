@@ -12,12 +12,13 @@ from greenlight.errors import FormatError, UnsupportedError
 from greenlight.formats.gguf import GGUFFile
 from greenlight.formats.gguf_parts import read_gguf_model
 from greenlight.formats.safetensors import SafetensorsFolder, read_folder
-from greenlight.formats.tensors import Tensor, TensorType
+from greenlight.formats.tensors import SCALED_ELSEWHERE, Tensor
 from greenlight.model.config import ModelConfig
 from greenlight.model.experts import stack_numbered
 from greenlight.model.families import family_of_architecture, family_of_model_type
 from greenlight.model.family import Family
 from greenlight.model.fields import Fields
+from greenlight.model.fp8 import widen
 from greenlight.model.original import refuse_original, refuse_original_names
 from greenlight.model.wrappers import text_part
 
@@ -148,14 +149,19 @@ def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
     family = family_of_model_type(model_type, f"{where}, model_type")
     config = family.config_from_hf(fields)
     read = [fields, part.around] if part.around else [fields]
-    for each in read:
-        _refuse_altered(each)
     tensors = {name: t for name, t in part.tensors.items() if not name.endswith(family.hf_extras)}
+    made: dict[str, Callable[[], Tensor]] = {}
+    left_out = part.left_out
+    for each in read:
+        if family.from_hf is None and (settings := _fp8(each)):
+            with _placed(str(folder.path)):
+                tensors, made, more = widen(tensors, settings)
+            left_out += more
+        _refuse_altered(each)
     if config.tied_head:
         _drop_tied_copy(where, tensors)
     for name in family.unused(config):
         tensors.pop(name, None)
-    made: dict[str, Callable[[], Tensor]] = {}
     if family.from_hf is not None:
         with _placed(str(folder.path)):
             gathered = family.from_hf(tensors, config)
@@ -172,7 +178,7 @@ def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
         metadata=folder.config,
         made=made,
         unread=tuple(name for each in read for name in each.unread() if name not in _BOOKKEEPING),
-        left_out=part.left_out,
+        left_out=left_out,
     )
 
 
@@ -202,6 +208,13 @@ _BOOKKEEPING = frozenset(
     )
 )
 """Fields known to say nothing about the computation of logits."""
+
+
+def _fp8(fields: Fields) -> Fields | None:
+    """Settings of weights in FP8; None where the config names no quantiser, or another."""
+    settings = fields.peek("quantization_config")
+    fp8 = isinstance(settings, Mapping) and settings.get("quant_method") == "fp8"
+    return fields.group("quantization_config") if fp8 else None
 
 
 def _refuse_altered(fields: Fields) -> None:
@@ -279,11 +292,11 @@ def _match(
             do="the two come from different models, or a file is missing; fetch both again from one source",
         )
     for name, shape in shapes.items():
-        if tensors[name].type is TensorType.U8:
+        if tensors[name].type in SCALED_ELSEWHERE:
             raise UnsupportedError(
                 "bytes stand where a weight is expected",
                 where=f"{homes.get(tensors[name].name, where)}, {tensors[name].name}",
-                found=f"U8 {tensors[name].shape}, expected numbers of shape {shape}",
+                found=f"{tensors[name].type.name} {tensors[name].shape}, expected numbers of shape {shape}",
                 do="it is packed in a way that is not read here: use the model's checkpoint in BF16, or a GGUF file",
             )
         if tensors[name].shape != shape:

@@ -36,6 +36,10 @@ class Fields:
         self._asked.add(self.prefix + name)
         return self._values.get(self.prefix + name)
 
+    def peek(self, name: str) -> Any:
+        """The value as it stands, for whoever decides by it who is to read it."""
+        return self._values.get(self.prefix + name)
+
     def says(self, name: str) -> bool:
         """Whether the file has the field at all, be it null."""
         return self.prefix + name in self._values

@@ -6,7 +6,8 @@ that name entries of a table, MXFP4 among them).
 """
 
 from greenlight.formats.quants.codebook import mxfp4_from_blocks, mxfp4_to_blocks
+from greenlight.formats.quants.float8 import from_e4m3
 from greenlight.formats.quants.reading import dequantize, refuse_codes
 from greenlight.formats.quants.writing import QUANTISERS, quantise
 
-__all__ = ["QUANTISERS", "dequantize", "mxfp4_from_blocks", "mxfp4_to_blocks", "quantise", "refuse_codes"]
+__all__ = ["QUANTISERS", "dequantize", "from_e4m3", "mxfp4_from_blocks", "mxfp4_to_blocks", "quantise", "refuse_codes"]

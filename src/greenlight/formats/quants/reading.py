@@ -9,7 +9,7 @@ import numpy as np
 from greenlight.errors import UnsupportedError
 from greenlight.formats.quants import codebook, k, legacy, plain
 from greenlight.formats.quants.bits import Bytes, Floats
-from greenlight.formats.tensors import Tensor, TensorType
+from greenlight.formats.tensors import SCALED_ELSEWHERE, Tensor, TensorType
 
 READERS: Mapping[TensorType, Callable[[Bytes], Floats]] = {
     TensorType.Q4_0: legacy.read_q4_0,
@@ -55,7 +55,7 @@ def dequantize(tensor: Tensor) -> Floats:
 
 def refuse_codes(tensor: Tensor) -> None:
     """Fail for bytes that are part of something else, and no weights by themselves."""
-    if tensor.type is TensorType.U8:
+    if tensor.type in SCALED_ELSEWHERE:
         raise UnsupportedError(
             f"a tensor of type {tensor.type.name} holds codes, not weights",
             where=tensor.name,
