@@ -149,6 +149,13 @@ def test_a_weight_without_a_scale_and_one_that_is_no_number_are_named(tmp_path):
         opened[name]
 
 
+def test_plain_weights_under_a_config_of_fp8_are_refused(tmp_path):
+    folder = random_folder(tmp_path / "hf", config_of("qwen3", quantization_config=ONE_SCALE))
+    with pytest.raises(FormatError, match="and none is") as caught:
+        open_checkpoint(folder)
+    assert (caught.value.found, "config.json" in caught.value.where) == ("F32", True)
+
+
 def test_experts_in_fp8_are_refused_with_what_to_take(tmp_path):
     folder = random_folder(tmp_path / "hf", config_of("qwen3 moe", quantization_config=ONE_SCALE))
     with pytest.raises(UnsupportedError, match="quantiser packed") as caught:

@@ -91,7 +91,7 @@ def test_layers_may_mix_types(tmp_path, config, weights):
         ({"model_type": "sphinx"}, "family 'sphinx'"),
         ({"hidden_act": "gelu"}, "hidden_act"),
         ({"pretraining_tp": 2}, "pretraining_tp"),
-        ({"quantization_config": {"quant_method": "fp8"}}, "quantiser packed"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantiser packed"),
         ({"sliding_window": 4096}, "sliding_window"),
         ({"num_local_experts": 8}, "num_local_experts"),
         ({"final_logit_softcapping": 30.0}, "final_logit_softcapping"),

@@ -45,7 +45,7 @@ def widen(tensors: Mapping[str, Tensor], settings: Fields) -> Widened:
         settings: `quantization_config`, whose method is fp8.
 
     Raises:
-        FormatError: a weight has no scale, or one of another shape.
+        FormatError: a weight has no scale, or one of another shape; no weight is in FP8.
         UnsupportedError: a setting that is not known.
     """
     square = _square(settings)
@@ -57,6 +57,13 @@ def widen(tensors: Mapping[str, Tensor], settings: Fields) -> Widened:
         _check(weight, scale, square)
         made[name] = partial(_product, name, weight, scale, square)
         kept[name] = Tensor(weight.name, TensorType.F32, weight.shape, weight.data)
+    if not made:
+        raise FormatError(
+            "the config says that weights are in FP8, and none is",
+            where=settings.where,
+            found=", ".join(sorted({tensor.type.name for tensor in tensors.values()})),
+            do="the two come from different models; fetch both again from one source",
+        )
     return Widened(kept, made, left_out)
 
 
