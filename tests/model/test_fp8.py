@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from greenlight.errors import FormatError, UnsupportedError
+from greenlight.errors import FormatError, GreenlightError, UnsupportedError
 from greenlight.formats.quants import dequantize, from_e4m3
+from greenlight.formats.safetensors import read_folder
 from greenlight.formats.tensors import TensorType
-from greenlight.model.checkpoint import open_checkpoint
+from greenlight.model.checkpoint import folder_checkpoint, open_checkpoint
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
 from tests.builders import all_logits
@@ -20,7 +24,7 @@ SQUARES = {"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3",
 PLAIN = ("norm.weight", "embed_tokens.weight", "lm_head.weight", ".bias")
 
 
-def in_fp8(folder, settings, seed=0, **changes):
+def in_fp8(folder, said, seed=0, **changes):
     """A random model whose linears are FP8, as a folder; and its weights, by name, as they are to be read."""
     config = config_of("qwen3") | changes
     rng, stored, wide = np.random.default_rng(seed), {}, {}
@@ -30,11 +34,11 @@ def in_fp8(folder, settings, seed=0, **changes):
             continue
         codes = rng.integers(256, size=values.shape).astype(np.uint8)
         codes[codes & 127 == 127] = 0  # no number
-        stem, square = name.removesuffix(".weight"), settings["weight_block_size"]
+        stem, square = name.removesuffix(".weight"), said["weight_block_size"]
         shape = () if square is None else tuple(-(-n // size) for n, size in zip(values.shape, square, strict=True))
         scale = rng.uniform(0.5, 2, shape).astype(np.float32) * np.float32(1e-3)
         stored |= {name: ("F8_E4M3", codes), f"{stem}.weight_scale_inv": ("F32", scale)}
-        if settings["activation_scheme"] == "static":
+        if said["activation_scheme"] == "static":
             stored[f"{stem}.activation_scale"] = ("F32", np.float32(2))
         each = (
             scale
@@ -42,7 +46,7 @@ def in_fp8(folder, settings, seed=0, **changes):
             else scale[np.ix_(*(np.arange(n) // s for n, s in zip(values.shape, square, strict=True)))]
         )
         wide[name] = e4m3(codes) * each
-    write(folder, config | {"quantization_config": settings}, stored)
+    write(folder, config | {"quantization_config": said}, stored)
     return wide
 
 
@@ -71,6 +75,13 @@ def write(folder, config, tensors):
         data += blob
     text = json.dumps(header).encode()
     (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+@pytest.fixture(scope="module")
+def fp8_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("any") / "fp8"
+    in_fp8(folder, SQUARES)
+    return folder
 
 
 def test_the_largest_the_smallest_and_no_number():
@@ -147,6 +158,35 @@ def test_a_weight_without_a_scale_and_one_that_is_no_number_are_named(tmp_path):
     opened = open_checkpoint(tmp_path / "two")
     with pytest.raises(FormatError, match="not a number"):
         opened[name]
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-1, 1 << 40),
+    st.floats(),
+    st.sampled_from(["fp8", "e4m3", "float", "static", ""]),
+    st.lists(st.one_of(st.integers(-1, 128), st.floats(), st.text(max_size=1)), max_size=3),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    said=st.dictionaries(
+        st.sampled_from([*SQUARES, "scale_fmt", "dequantize", "expert_dtype", "odd"]), VALUES, max_size=3
+    )
+)
+def test_any_settings_give_the_model_or_one_error(fp8_folder, said):
+    opened = read_folder(fp8_folder)
+    config = opened.config | {"quantization_config": SQUARES | said}
+    error = None
+    try:
+        folder_checkpoint(replace(opened, config=config))
+    except GreenlightError as caught:
+        error = caught
+    square = (SQUARES | said)["weight_block_size"] == SQUARES["weight_block_size"]
+    assert error is not None or square
+    assert error is None or str(fp8_folder) in error.where
 
 
 def test_plain_weights_under_a_config_of_fp8_are_refused(tmp_path):

@@ -254,7 +254,8 @@ def _placed(where: str) -> Iterator[None]:
     try:
         yield
     except FormatError as error:
-        error.where = f"{where}, {error.where}"
+        if where not in (error.where or ""):
+            error.where = f"{where}, {error.where}"
         raise
 
 
