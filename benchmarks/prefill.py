@@ -13,8 +13,7 @@ from benchmarks.threads import best_threads
 
 TITLE = "prefill"
 TOKENS, ROUNDS = 512, 9
-FLOOR = 2.5
-GOALS = {"Q4_0": 3.0, "Q4_1": 6.0, "Q8_0": 4.0}
+FLOORS = {"Q4_0": 3.0, "Q4_1": 6.0, "Q8_0": 4.0}
 
 
 def measure(setting: Setting) -> list[Figure]:
@@ -37,8 +36,7 @@ def _one_file(setting: Setting, kind: str) -> Figure:
         unit="tok/s",
         **seen,
         peer_name="llama.cpp",
-        ratio_floor=FLOOR if kind == setting.kind else None,
-        ratio_goal=GOALS.get(kind),
+        ratio_floor=FLOORS.get(kind),
         known=peer_figures.PREFILL_TOK_S.get(kind) if setting.known else None,
         best=tried.value,
         settings={"build": build(), **tried.settings("tok/s")},

@@ -29,7 +29,8 @@ from benchmarks import machine, report  # noqa: E402
 from benchmarks.figures import Figure, median, paired_ratio, status, void_because  # noqa: E402
 from benchmarks.setting import Setting, SideFailedError  # noqa: E402
 
-PARTS = ("decode", "prefill", "streams", "cold_start", "memory", "multiple_choice", "install")
+PARTS = ("decode", "prefill", "streams", "cold_start", "memory", "multiple_choice", "install", "long_context", "kinds")
+PARTS += ("sizes", "shared_prefix", "generation", "review")
 FORMAT = "greenlight.benchmarks/1"
 
 
