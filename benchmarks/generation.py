@@ -24,7 +24,7 @@ QUESTIONS, TOKENS, ROUNDS = 200, 256, 3
 SERVER_QUESTIONS, SERVER_SLOTS, HARNESS_QUESTIONS = 24, (8, 24), 8
 POSITIONS = 768
 FLOOR = 4.0
-FILE = "gsm8k/gsm8k_test.jsonl.gz"
+FILE = "gsm8k/test.jsonl.gz"
 TASK = """task: answers
 dataset_path: json
 dataset_kwargs:
