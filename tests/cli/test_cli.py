@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import greenlight
+from greenlight.ops import native
 
 VERBS = [
     "pull",
@@ -102,6 +103,7 @@ def test_inspect_says_how_each_type_of_weight_is_computed_with(run, chat_model):
 def test_doctor_says_which_path_runs(run):
     facts = json.loads(run("doctor", "--json")[1])
     assert facts["ops"].split("/")[0] in {"native", "numpy"}
+    assert facts["threads"] == (native.threads() if facts["fast"] else None)
     assert facts["fast"] == (facts["why"] is None)
 
 

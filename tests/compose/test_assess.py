@@ -13,6 +13,7 @@ from greenlight.compose.verbs import DEFAULT
 from greenlight.errors import EvidenceError, LockError, UsageError
 from greenlight.evidence import alone, read_lines
 from greenlight.gate.policy import load_policy
+from greenlight.ops import native
 
 SUITES = ("hierarchy", "bias", "compete.reading")
 
@@ -60,6 +61,11 @@ def test_a_rehearsal_repeats_its_lock_and_an_exam_does_not(loaded, policy):
 def test_the_system_prompt_is_part_of_what_is_assessed(loaded, policy):
     other = compose.Settings("Be brief.", DEFAULT.sampling)
     assert compose.lock(policy, loaded, other)["id"] != compose.lock(policy, loaded, DEFAULT)["id"]
+
+
+def test_the_run_records_with_how_many_threads_it_was_computed(loaded, run):
+    engine = json.loads((run / "run.json").read_bytes())["engine"]
+    assert engine["threads"] == (native.threads() if engine["ops"].startswith("native") else None)
 
 
 def test_rows_stop_when_their_verdict_is_certain_and_unused_answers_are_kept(run):

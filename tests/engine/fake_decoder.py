@@ -15,7 +15,7 @@ _MASK = 2**64 - 1
 
 
 class FakeOps:
-    name, identity, batch_invariant = "fake", "fake", True
+    name, identity, batch_invariant, threads = "fake", "fake", True, 1
 
     def __init__(self):
         self.n_copies = 0

@@ -59,7 +59,7 @@ class LocalExaminee:
         """What a run records of how it was computed."""
         decoder = self.loaded.model.decoder
         left_out: dict[str, JSON] = {"left_out": ", ".join(decoder.left_out)} if decoder.left_out else {}
-        return {"ops": self.ops, "threads": getattr(decoder.ops, "threads", 1), **left_out}
+        return {"ops": self.ops, "threads": decoder.ops.threads, **left_out}
 
     def answerer(self) -> LocalAnswerer:
         """A fresh way to ask it."""

@@ -40,7 +40,7 @@ def diagnose() -> dict[str, JSON]:
         "ops": ops.identity,
         "fast": ops.name == "native",
         "why": getattr(ops, "reason", None),
-        "threads": getattr(ops, "threads", None),
+        "threads": ops.threads,
         "free_memory_bytes": free,
         "cache": str(home()),
         "torch": _version("torch"),

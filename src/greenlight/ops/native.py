@@ -121,6 +121,11 @@ class NativeOps:
         self._heads: dict[int, tuple[AttentionSpec, Heads]] = {}
         self.identity = f"native/{self._context.isa}/{VERSION}{'+exact' if precision == 'exact' else ''}"
 
+    @property
+    def threads(self) -> int:
+        """Threads of the kernels, which all of this process's ops share."""
+        return threads()
+
     def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Linear:
         """Stack weights of (N_i, C), of any mixture of types, into one linear of (sum N_i, C)."""
         if len(weights) != len(biases) or not weights:

@@ -102,6 +102,7 @@ class NumpyOps:
 
     name = "numpy"
     batch_invariant = False
+    threads: int | None = None
     """BLAS may sum in another order for another number of rows."""
 
     def __init__(self, reason: str | None = None) -> None:

@@ -191,6 +191,10 @@ class Ops(Protocol):
     batch_invariant: bool
     """Whether the same row gives the same bits in every batch."""
 
+    @property
+    def threads(self) -> int | None:
+        """Threads that it computes with; None where a library decides (numpy's BLAS)."""
+
     def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Weight:
         """Stack weights of (N_i, C) by rows into one linear of (sum N_i, C); types may differ."""
 
