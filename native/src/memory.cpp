@@ -98,13 +98,24 @@ std::shared_ptr<uint8_t> allocate_weights(size_t bytes) {
 Block Arena::take(size_t floats) {
     const size_t bytes = (floats * sizeof(float) + 4095) / 4096 * 4096;
     std::lock_guard lock(mutex_);
-    size_t best = idle_.size();
+    const size_t none = idle_.size();
+    size_t best = none, outgrown = none;
     for (size_t i = 0; i < idle_.size(); ++i) {
+        if (idle_[i].bytes() < bytes) {
+            if (4 * idle_[i].bytes() < bytes) continue;
+            if (outgrown == none || idle_[i].bytes() > idle_[outgrown].bytes()) outgrown = i;
+            continue;
+        }
         // A buffer four times too large serves a larger need better.
-        if (idle_[i].bytes() < bytes || idle_[i].bytes() > 4 * bytes) continue;
-        if (best == idle_.size() || idle_[i].bytes() < idle_[best].bytes()) best = i;
+        if (idle_[i].bytes() > 4 * bytes) continue;
+        if (best == none || idle_[i].bytes() < idle_[best].bytes()) best = i;
     }
-    if (best == idle_.size()) return Block(bytes);
+    if (best == none) {
+        // It takes the place of a smaller one, whose needs it serves as well: of steps that grow row by row, the buffers
+        // of each would stay otherwise. Every miss leaves a larger buffer, so needs that repeat soon miss no more.
+        if (outgrown != none) idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(outgrown));
+        return Block(bytes);
+    }
     std::swap(idle_[best], idle_.back());
     Block block = std::move(idle_.back());
     idle_.pop_back();

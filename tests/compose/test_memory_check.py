@@ -203,10 +203,7 @@ def test_the_default_model_takes_what_is_planned(default_model, ops, monkeypatch
     monkeypatch.setenv("GREENLIGHT_OPS", ops)
     found = inspect(str(default_model), context=128, sequences=2, measure=True)["memory"]["measured"]
     assert found["ops"].startswith(ops)
-    # Up to some 30 MB come on top whose owner is not known: at so few positions that is more than all activations.
-    held = [part for part in found["parts"] if ops == "native" or part["name"] != "activations"]
-    assert len(held) >= 5
-    assert all(part["as_planned"] for part in held), found["parts"]
+    assert found["as_planned"], found["parts"]
 
 
 @ON_LINUX

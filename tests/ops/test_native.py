@@ -275,6 +275,15 @@ def test_a_copied_page_holds_every_layer(ops):
     np.testing.assert_array_equal(*results)
 
 
+def test_buffers_of_steps_that_grow_row_by_row_do_not_all_stay():
+    ops, rng = native.NativeOps(), np.random.default_rng(4)
+    weight, n_rows = ops.pack_linear([cases.tensor(rng, "F32", 3000, 8)], [None]), 24
+    for rows in range(1, n_rows + 1):
+        step = cases.one_step(ops, rows)
+        ops.linear(step, ops.from_numpy(step, np.ones((rows, 8), np.float32)), weight)
+    assert ops._context.idle_bytes < 2 * 4 * n_rows * 3000
+
+
 def test_buffers_are_used_again_from_step_to_step(ops):
     rng = np.random.default_rng(4)
     weight, sizes = ops.pack_linear([cases.tensor(rng, "F32", 500, 300)], [None]), []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 
 import numpy as np
 import pytest
@@ -34,6 +35,16 @@ def test_stacked_linears_are_the_linears_side_by_side():
     np.testing.assert_allclose(
         OPS.linear(step(), x, packed), np.hstack([x @ a.T, x @ b.T + bias]), rtol=1e-5, atol=1e-5
     )
+
+
+def test_weights_and_pages_lie_in_memory_of_their_own():
+    packed = OPS.pack_linear([tensor(floats(6, 4))], [None])
+    pages = OPS.new_pages(2, [KVSpec(n_kv_heads=1, head_dim=4)])
+    assert not pages.memory.any()
+    for array in (packed.weight, pages.memory):
+        while isinstance(array, np.ndarray):
+            array = array.base
+        assert isinstance(array.obj, mmap.mmap)
 
 
 def test_rms_norm_leaves_rows_of_mean_square_one():

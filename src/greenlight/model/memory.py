@@ -207,12 +207,13 @@ def _activations(config: ModelConfig, layers: Sequence[KVSpec], context: int, se
     rows = min(STEP_ROWS, context * sequences)
     inputs = 2 * config.per_layer_dim * config.n_layers  # of all layers, side by side, as long as the step runs
     # Logits twice: as they are computed, and as they are handed out.
-    values = rows * (4 * config.dim + heads + inputs + _feed_forward(config)) + 2 * sequences * config.vocab_size
+    widest = rows * _feed_forward(config)
     if wide:
-        # Scores of some queries over all that they see, and twice more on the way through the softmax.
+        # Scores of some queries over all that they see, and twice more on the way through the softmax: they are gone
+        # when the feed-forward comes.
         reach = max(context if layer.window is None else min(context, layer.window + rows) for layer in layers)
-        values += 3 * config.n_heads * min(_SCORED_ROWS, rows, context) * reach
-    return 4 * values
+        widest = max(widest, 3 * config.n_heads * min(_SCORED_ROWS, rows, context) * reach)
+    return 4 * (rows * (4 * config.dim + heads + inputs) + widest + 2 * sequences * config.vocab_size)
 
 
 def _feed_forward(config: ModelConfig) -> int:

@@ -6,7 +6,9 @@ native module could not be built: correct, and several times slower and larger.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -114,7 +116,8 @@ class NumpyOps:
 
     def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Linear:
         """Weights (N_i, C) stacked by rows, as float32; a missing bias beside a present one counts as zeros."""
-        weight = np.concatenate([dequantize(tensor) for tensor in weights])  # a copy, so aligned, even of one
+        weight = zeros_apart((sum(tensor.shape[0] for tensor in weights), weights[0].shape[-1]), large_pages=True)
+        np.concatenate([dequantize(tensor) for tensor in weights], out=weight)  # a copy, so aligned, even of one
         if all(bias is None for bias in biases):
             return Linear(weight, None)
         parts = [
@@ -155,7 +158,7 @@ class NumpyOps:
             n_values = PAGE_SIZE * layer.n_kv_heads * layer.head_dim
             places.append((used[layer.group], n_values))
             used[layer.group] += 2 * n_values
-        memory = np.zeros((n_pages, max(used)), np.float32)
+        memory = zeros_apart((n_pages, max(used)))
 
         def views(second: int) -> tuple[Floats, ...]:
             return tuple(
@@ -325,6 +328,19 @@ class NumpyOps:
             logprobs[chunk] = wanted - peak[:, 0] - np.log(total)
             greedy[chunk] = logits.argmax(axis=1) == targets[chunk]
         return logprobs, greedy
+
+
+def zeros_apart(shape: tuple[int, int], *, large_pages: bool = False) -> Floats:
+    """Zeros in memory of their own, straight from the system, which takes it back as a whole.
+
+    In the heap, what stays would lie among what was freed while it was made, and every later step would spread over
+    those holes: tens of megabytes that no array accounts for. Pages may be large where all will be written anyway.
+    """
+    memory = mmap.mmap(-1, max(4 * math.prod(shape), 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if large_pages and hasattr(mmap, "MADV_HUGEPAGE"):  # not on every system
+        with contextlib.suppress(OSError):  # nor in every kernel
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.float32, math.prod(shape)).reshape(shape)
 
 
 def attend(
