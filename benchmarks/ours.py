@@ -73,7 +73,7 @@ class Ours(Forward):
 
     def __init__(self, path: Path, positions: int) -> None:
         self.model = LocalModel.load(path)
-        self._engines: dict[int, Engine] = {}
+        self._engines: dict[tuple[int, bool], Engine] = {}
         super().__init__(self.model.decoder, positions)
 
     def engine_decode_tok_s(self, prompt: Sequence[int], n: int) -> float:
@@ -101,9 +101,9 @@ class Ours(Forward):
         engine.step()
         return drawn / seconds
 
-    def answers_s(self, prompts: Sequence[Sequence[int]], n: int, at_once: int = 32) -> float:
+    def answers_s(self, prompts: Sequence[Sequence[int]], n: int, *, at_once: int = 32, guesses: bool = False) -> float:
         """Seconds until every prompt has n tokens more, so many written at once; the most likely token each time."""
-        engine, left = self._engine(min(len(prompts), at_once)), len(prompts)
+        engine, left = self._engine(min(len(prompts), at_once), guesses=guesses), len(prompts)
         sampling = SamplingParams(max_tokens=n, ignore_eos=True)
         start = time.perf_counter()
         for prompt in prompts:
@@ -115,8 +115,9 @@ class Ours(Forward):
                     left -= 1
         return time.perf_counter() - start
 
-    def _engine(self, sequences: int) -> Engine:
+    def _engine(self, sequences: int, *, guesses: bool = False) -> Engine:
         """One engine for each number of sequences, so that only its first round touches fresh memory."""
-        if sequences not in self._engines:
-            self._engines[sequences] = self.model.engine(max_sequences=sequences)
-        return self._engines[sequences]
+        key = sequences, guesses
+        if key not in self._engines:
+            self._engines[key] = self.model.engine(max_sequences=sequences, guesses=guesses)
+        return self._engines[key]

@@ -20,8 +20,9 @@ def make_batch(chunks: List[Chunk], outputs: Iterable[int]) -> Batch:
     """
     tokens: list[int] = []
     starts = [0]
-    for sequence, start, stop in chunks:
+    for sequence, start, stop, guess in chunks:
         tokens += sequence.tokens[start:stop]
+        tokens += guess
         starts.append(len(tokens))
     tables = list(zip(*(chunk.sequence.tables for chunk in chunks), strict=True))  # (G, B) lists of pages
     width = max(map(len, tables[0]))

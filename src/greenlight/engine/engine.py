@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from greenlight.engine.mailbox import Mailbox, PostOffice
 from greenlight.engine.pages import PagePool
 from greenlight.engine.prefix import PrefixTree
 from greenlight.engine.requests import Event, GenerateRequest, Generation, Request, Scored, ScoreRequest, TokenEvent
-from greenlight.engine.sampler import Sampler
+from greenlight.engine.sampler import Draw, Row, Sampler
 from greenlight.engine.scheduler import Scheduler
 from greenlight.engine.scoring import Scoring
 from greenlight.engine.sequence import Chunk, Sequence
@@ -27,6 +27,9 @@ from greenlight.text.stream import StreamDecoder
 if TYPE_CHECKING:
     from greenlight.model.decoder import Decoder
     from greenlight.text.tokenizer import Tokenizer
+
+FEW_ROWS = 9
+"""Rows of a step that cost little more than one, since reading the weights is what takes the time."""
 
 DEFAULT_KV_BYTES = 1 << 30
 """Memory for keys and values unless said otherwise; pages never written to cost nothing."""
@@ -47,6 +50,8 @@ class Engine:
         kv_bytes: memory for keys and values, 1 GiB unless said otherwise; what is never written to costs none.
         n_pages: the same as a number of pages; give one or the other.
         prefix_cache: keep pages for later requests that begin alike.
+        guesses: compute several tokens of an answer at once where few are written and their text repeats itself. Only
+            on operations that give a row the same bits in every batch: answers are the same with and without.
 
     Raises:
         ConfigError: a setting makes no sense.
@@ -62,6 +67,7 @@ class Engine:
         kv_bytes: int | None = None,
         n_pages: int | None = None,
         prefix_cache: bool = True,
+        guesses: bool = True,
     ) -> None:
         _check_sizes(max_batch_tokens, max_sequences)
         self.decoder, self.tokenizer = decoder, tokenizer
@@ -89,6 +95,7 @@ class Engine:
             max_sequences=max_sequences,
         )
         self._sampler = Sampler()
+        self._guesses = guesses and decoder.ops.batch_invariant
         self._eos_ids = frozenset(tokenizer.eos_ids)
         self._jobs: dict[str, Generating | Scoring] = {}
         self._arrivals = count()
@@ -249,25 +256,51 @@ class Engine:
             self._weigh(weighing)
 
     def _write(self, chunks: list[Chunk]) -> None:
-        """One pass for answers: draw a token where a sequence's last known token was computed."""
-        outputs, n_rows = [], 0
+        """One pass for answers: draw a token where a sequence's last known token was computed, and after each guess."""
+        chunks = self._with_guesses(chunks)
+        outputs: list[int] = []
+        rows: list[Row] = []
+        n_rows = 0
         for chunk in chunks:
-            n_rows += chunk.stop - chunk.start
+            n_rows += chunk.n_rows
             if chunk.complete:
-                outputs.append(n_rows - 1)
-        batch = make_batch(chunks, outputs)
-        logits = self.decoder.forward(batch, self._pages)  # (R, V)
-        jobs = [self._generating(chunk) for chunk in chunks if chunk.complete]
-        draws = self._sampler.draw(logits, [job.row for job in jobs]) if jobs else []
+                outputs += range(n_rows - 1 - len(chunk.guess), n_rows)
+                rows += map(self._generating(chunk).row, range(1 + len(chunk.guess)))
+        logits = self.decoder.forward(make_batch(chunks, outputs), self._pages)  # (R, V)
+        draws = iter(self._sampler.draw(logits, rows) if rows else [])
         for chunk in chunks:
-            self._scheduler.advance(chunk)
-        for job, draw in zip(jobs, draws, strict=True):
-            events = job.accept(draw)
-            if isinstance(events[-1], Generation):
-                del self._jobs[job.request.id]
-                self._scheduler.finish(job.sequence)
-            for event in events:
-                self._post.deliver(event)
+            if chunk.complete:
+                self._take(chunk, list(islice(draws, 1 + len(chunk.guess))))
+            else:
+                self._scheduler.advance(chunk)
+
+    def _with_guesses(self, chunks: list[Chunk]) -> list[Chunk]:
+        """The same, with guesses where so few rows are computed that more cost little."""
+        room = FEW_ROWS - sum(chunk.n_rows for chunk in chunks)
+        if not self._guesses or room < len(chunks):
+            return chunks
+        share = room // len(chunks)
+        return [
+            self._scheduler.extend(chunk, self._generating(chunk).guess(share)) if chunk.complete else chunk
+            for chunk in chunks
+        ]
+
+    def _take(self, chunk: Chunk, draws: list[Draw]) -> None:
+        """Tokens of an answer: the next one, and more as long as a guess was right."""
+        job, events = self._generating(chunk), list[Event]()
+        for n_right, draw in enumerate(draws):
+            events += job.accept(draw)
+            ended = isinstance(events[-1], Generation)
+            if ended or chunk.guess[n_right : n_right + 1] != (draw.token,):
+                break
+        if chunk.guess:
+            job.guessing.learn(len(chunk.guess), n_right)
+        self._scheduler.advance(chunk._replace(stop=chunk.stop + n_right))
+        if ended:
+            del self._jobs[job.request.id]
+            self._scheduler.finish(job.sequence)
+        for event in events:
+            self._post.deliver(event)
 
     def _weigh(self, chunks: list[Chunk]) -> None:
         """One pass for weights: all targets that the chunks reach, none of their logits kept."""

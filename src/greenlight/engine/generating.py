@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Collection
 
+from greenlight.engine.guessing import Guessing
 from greenlight.engine.requests import Event, Finish, GenerateRequest, Generation, TokenEvent, TokenLogprob
 from greenlight.engine.sampler import Draw, History, Row
 from greenlight.engine.sequence import Sequence
@@ -37,6 +38,7 @@ class Generating:
         self._eos_ids = () if request.sampling.ignore_eos else eos_ids
         self._max_tokens, self._max_seq_len = request.sampling.max_tokens, max_seq_len
         self._history = History(request.prompt) if request.sampling.penalised else None
+        self.guessing = Guessing(sequence.tokens)
         self._pieces: list[str] = []
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
@@ -46,10 +48,16 @@ class Generating:
         self._submitted = time.perf_counter()
         self._first_token: float | None = None
 
-    @property
-    def row(self) -> Row:
-        """What the sampler must know for the next token."""
-        return Row(self.request.sampling, len(self.sequence.tokens), self._history)
+    def row(self, ahead: int = 0) -> Row:
+        """What the sampler must know for the next token, or for one so far behind it."""
+        return Row(self.request.sampling, len(self.sequence.tokens) + ahead, self._history)
+
+    def guess(self, at_most: int) -> tuple[int, ...]:
+        """The next tokens, most likely; none that could not be part of the answer."""
+        if self._history is not None:  # what is drawn depends on each token before it
+            return ()
+        room = min(self._max_seq_len - len(self.sequence.tokens), self._max_tokens - self._n_answer)
+        return self.guessing.guess(max(0, min(at_most, room - 1)))
 
     def accept(self, draw: Draw) -> list[Event]:
         """Add a token; the last of the returned events is the `Generation` if the answer ended."""

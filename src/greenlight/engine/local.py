@@ -127,9 +127,10 @@ class LocalModel:
         """Tokens of plain text, without special tokens."""
         return tuple(self.tokenizer.encode(text))
 
-    def engine(self, *, max_sequences: int = 32, prefix_cache: bool = True) -> Engine:
+    def engine(self, *, max_sequences: int = 32, prefix_cache: bool = True, guesses: bool = True) -> Engine:
         """A fresh engine over these weights."""
-        return Engine(self.decoder, self.tokenizer, max_sequences=max_sequences, prefix_cache=prefix_cache)
+        settings = {"prefix_cache": prefix_cache, "guesses": guesses}
+        return Engine(self.decoder, self.tokenizer, max_sequences=max_sequences, **settings)
 
     def answerer(self, *, max_sequences: int = 32, prefix_cache: bool = True) -> LocalAnswerer:
         """A fresh engine that is asked in turns and texts."""

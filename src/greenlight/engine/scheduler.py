@@ -75,6 +75,13 @@ class Scheduler:
         self._note_held()
         return chunks
 
+    def extend(self, chunk: Chunk, guess: tuple[int, ...]) -> Chunk:
+        """The chunk with a guess of what follows it, as far as nobody has to give up pages that it holds."""
+        n = len(guess)
+        while n and not self._grow(chunk.sequence, chunk.stop + n):
+            n = min(n - 1, len(chunk.sequence.tables[0]) * PAGE_SIZE - chunk.stop)
+        return chunk._replace(guess=guess[:n])
+
     def advance(self, chunk: Chunk) -> None:
         """A chunk was computed: its full pages may be found by others from now on."""
         sequence = chunk.sequence

@@ -69,13 +69,19 @@ class Sequence:
 
 
 class Chunk(NamedTuple):
-    """Positions `start` to `stop` of a sequence, to be computed in one step."""
+    """Positions `start` to `stop` of a sequence, to be computed in one step, and a guess of what follows them."""
 
     sequence: Sequence
     start: int
     stop: int
+    guess: tuple[int, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether it reaches the last known token."""
         return self.stop == len(self.sequence.tokens)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that it takes in the step."""
+        return self.stop - self.start + len(self.guess)
