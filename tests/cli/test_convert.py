@@ -8,6 +8,7 @@ import pytest
 from greenlight.evidence import read_json, sha256_file
 from greenlight.hub import adapter_digests, digest_of
 from greenlight.model.checkpoint import open_checkpoint
+from greenlight.ops import native
 from tests.model.test_adapter import deltas, write_adapter
 
 
@@ -33,6 +34,20 @@ def test_json_is_the_report(run, chat_model, short, tmp_path):
     report = read_json(tmp_path / "hf.identity.json", "identity")
     assert json.loads(out) == report
     assert report["measured"]["calibration"]["name"] == "short.txt"
+
+
+@pytest.mark.skipif(not native.available(), reason="no native kernels")
+def test_the_comparison_can_be_computed_exactly(run, chat_model, short, tmp_path):
+    found = {}
+    for precision in ("standard", "exact"):
+        target = tmp_path / precision / "q8.gguf"
+        target.parent.mkdir()
+        wanted = ("--to", "q8_0", "--text", short, "--precision", precision, "--json")
+        report = json.loads(run("convert", chat_model, target, *wanted)[1])
+        found[precision] = (report["measured"]["ops"], report["measured"]["kl"]["mean"], report["target"]["sha256"])
+    assert found["exact"][0] == found["standard"][0] + "+exact"
+    assert found["exact"][1] != found["standard"][1]
+    assert found["exact"][2] == found["standard"][2]
 
 
 def test_without_a_report_nothing_is_compared(run, chat_model, tmp_path):

@@ -8,6 +8,7 @@ from greenlight.cli.lens import page_of, text_of
 from greenlight.compose import lens
 from greenlight.compose.lens import MAX_TOKENS
 from greenlight.model.load import load_decoder
+from greenlight.ops import native
 from tests.builders import all_logits
 
 TEXT = "hello you and you"
@@ -41,6 +42,19 @@ def test_a_text_read_in_chunks_reads_the_same(run, chat_model, monkeypatch, read
         [token["probability"] for token in reading["tokens"][1:]], rel=1e-5
     )
     assert len(again["lens"]) == len(reading["lens"])
+
+
+@pytest.mark.skipif(not native.available(), reason="no native kernels")
+def test_a_text_can_be_read_exactly(run, chat_model, tmp_path):
+    run("convert", chat_model, tmp_path / "q8.gguf", "--to", "q8_0", "--no-report")
+    said = [
+        json.loads(run("inspect", tmp_path / "q8.gguf", "--text", TEXT, "--precision", precision, "--json")[1])
+        for precision in ("standard", "exact")
+    ]
+    assert said[1]["ops"] == said[0]["ops"] + "+exact"
+    assert said[1]["tokens"] != said[0]["tokens"]
+    facts = json.loads(run("inspect", chat_model, "--precision", "exact", "--json")[1])
+    assert facts["computed"]["ops"].endswith("+exact")
 
 
 @pytest.mark.parametrize(("text", "said"), [("", "no tokens"), ("a" * 9 * MAX_TOKENS, "too long")])

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from greenlight.cli import options
 from greenlight.cli.app import AsJson, Pull, Ref, emit, verb
 from greenlight.evidence import JSON
 
@@ -35,6 +36,8 @@ def convert(
         Path | None, typer.Option("--calibrate", metavar="FILE", help="Learn from this text which inputs matter.")
     ] = None,
     tokenizer: Annotated[bool, typer.Option("--tokenizer/--no-tokenizer", help="Whether TARGET gets one.")] = True,
+    ops: options.Ops = None,
+    precision: options.Precision = "standard",
     pull: Pull = False,
     as_json: AsJson = False,
 ) -> None:
@@ -52,6 +55,7 @@ def convert(
         tokenizer=tokenizer,
         calibration=Text.of_file(calibrate) if calibrate else None,
         text=compared if report and tokenizer else None,
+        ops=options.computing(ops, precision),
     )
     with TerminalView("convert", quiet=as_json) as view:
         value = run(ref, target, wish, pull=pull, observer=view)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from greenlight.cli import options
 from greenlight.cli.app import AsJson, Ref, emit, note, verb
 from greenlight.cli.drawing import block_lines
 from greenlight.errors import UsageError
@@ -26,6 +27,8 @@ def inspect(
     text: Annotated[str | None, typer.Option(help="Show how the model reads this text, token by token.")] = None,
     top: Annotated[int, typer.Option(min=1, max=20, help="Alternatives at each token of --text.")] = 5,
     html: Annotated[Path | None, typer.Option(help="Write the reading of --text, layer by layer, as a page.")] = None,
+    ops: options.Ops = None,
+    precision: options.Precision = "standard",
     as_json: AsJson = False,
 ) -> None:
     """What a model is: family, sizes, parts, tokenizer, template rendered, licence, provenance, memory plan.
@@ -35,21 +38,21 @@ def inspect(
     With --text: each token's probability under the model, what else was likely, and what each layer would have said.
     """
     if text is not None:
-        _read(ref, text, top, html, as_json=as_json)
+        _read(ref, text, top, html, options.computing(ops, precision), as_json=as_json)
         return
     if html is not None:
         raise UsageError("--html is the picture of a text", do="add --text")
     from greenlight.compose.inspection import inspect as look
 
-    facts = look(ref, context=context, sequences=sequences, measure=measure)
+    facts = look(ref, context=context, sequences=sequences, measure=measure, ops=options.computing(ops, precision))
     emit(facts, as_json=as_json, text=lambda: _text(facts))
 
 
-def _read(ref: str, text: str, top: int, html: Path | None, *, as_json: bool) -> None:
+def _read(ref: str, text: str, top: int, html: Path | None, ops: str | None, *, as_json: bool) -> None:
     from greenlight.cli.lens import page_of, text_of
     from greenlight.compose.lens import read
 
-    reading = read(ref, text, top=top)
+    reading = read(ref, text, top=top, ops=ops)
     emit(reading, as_json=as_json, text=lambda: text_of(reading))
     if html is not None:
         try:

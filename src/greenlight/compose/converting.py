@@ -110,6 +110,9 @@ class Wish:
     text: Text | None = None
     """What parent and child are compared on; None: nothing is compared."""
 
+    ops: str | None = None
+    """What computes the comparison; the target's bytes do not hang on it."""
+
     max_shard_bytes: int = MAX_SHARD_BYTES
     """Bytes of one file of a folder."""
 
@@ -173,14 +176,14 @@ def convert(
 def _measured(done: Conversion, wish: Wish, watch: Observer) -> dict[str, JSON]:
     """Parent and child on the text; where inputs were weighed, the same without, of a copy that is thrown away."""
     assert wish.text is not None
-    measured = compare(done.source, done.target, wish.text, told=watch.measuring)
+    measured = compare(done.source, done.target, wish.text, ops=wish.ops, told=watch.measuring)
     if wish.calibration is None:
         return measured
     folder = clear(done.target.with_name(f".{done.target.name}.plain"))
     try:
         plain = folder / done.target.name
         write_model(done.source, plain, wish, done.format, None, watch)
-        without = compare(done.source, plain, wish.text, told=watch.measuring)
+        without = compare(done.source, plain, wish.text, ops=wish.ops, told=watch.measuring)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     calibration = {"name": wish.calibration.name, "sha256": sha256(wish.calibration.text.encode())}

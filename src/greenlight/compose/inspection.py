@@ -13,13 +13,18 @@ from greenlight.errors import TextError, UsageError
 from greenlight.evidence import JSON
 from greenlight.model.load import describe
 from greenlight.model.memory import MemoryPlan
-from greenlight.ops import computation, select_ops
+from greenlight.ops import computation, name_of, select_ops
 from greenlight.text import ChatTemplate, Tokenizer, render_tokens
 from greenlight.text.template import STATED_DATE
 
 
 def inspect(
-    reference: str, *, context: int | None = None, sequences: int = 1, measure: bool = False
+    reference: str,
+    *,
+    context: int | None = None,
+    sequences: int = 1,
+    measure: bool = False,
+    ops: str | None = None,
 ) -> dict[str, JSON]:
     """What a model is, without running it, unless its memory is to be measured.
 
@@ -28,6 +33,7 @@ def inspect(
         context: positions per sequence for the memory plan; the model's own limit by default, or less if measured.
         sequences: sequences held at once.
         measure: load it in a process of its own, answer, and hold what that took against the plan.
+        ops: as for `models.load`.
 
     Raises:
         HubError, FormatError, UnsupportedError, ConfigError.
@@ -38,14 +44,14 @@ def inspect(
     checkpoint = found.checkpoint()
     facts = describe(checkpoint)
     tokenizer = tokenizer_of(checkpoint)
-    ops, limit = select_ops(), facts.config.max_seq_len
+    computing, limit = select_ops(ops), facts.config.max_seq_len
     context = context or (min(limit, MEASURED_CONTEXT) if measure else limit)
-    plan = facts.memory(context, sequences, ops.name)
+    plan = facts.memory(context, sequences, computing.name)
     free, digests = free_memory_bytes(), found.digests()
     return {
         "reference": reference,
         **facts.to_json(),
-        "computed": {"ops": ops.identity, "types": dict(computation(ops, facts.types))},
+        "computed": {"ops": computing.identity, "types": dict(computation(computing, facts.types))},
         "digest": digests[0],
         "files": digests[1],
         "tokenizer": {
@@ -67,7 +73,7 @@ def inspect(
             "total_bytes": plan.total_bytes,
             "free_bytes": free,
             "fits": None if free is None else max(plan.total_bytes, plan.load_peak_bytes) <= free,
-            "measured": _measured(found, plan, ops.name, limit) if measure else None,
+            "measured": _measured(found, plan, name_of(computing.identity), limit) if measure else None,
         },
     }
 

@@ -16,6 +16,7 @@ from greenlight.evidence import JSON
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
+from greenlight.ops import select_ops
 from greenlight.text import Tokenizer
 
 MAX_TOKENS = 512
@@ -30,13 +31,14 @@ _CHUNK_LOGITS = 1 << 25
 """Logits of all layers in one step: 128 MB, as operations may hold them until the step ends."""
 
 
-def read(reference: str, text: str, *, top: int = 5) -> dict[str, JSON]:
+def read(reference: str, text: str, *, top: int = 5, ops: str | None = None) -> dict[str, JSON]:
     """A model's reading of a text, as ordinary text: spellings of special tokens in it count for nothing.
 
     Args:
         reference: the model; it must be in the cache or on disk.
         text: at most MAX_TOKENS tokens.
         top: how many alternatives at each place.
+        ops: as for `models.load`.
 
     Raises:
         UsageError: a text that is empty or too long, or an impossible `top`.
@@ -48,7 +50,7 @@ def read(reference: str, text: str, *, top: int = 5) -> dict[str, JSON]:
     checkpoint = open_checkpoint(found.path)
     tokenizer = tokenizer_of(checkpoint)
     ids = _checked(tokenizer.encode(text, bos=True), checkpoint.config.max_seq_len)
-    decoder = load_decoder(checkpoint, adapter=found.adapters or None)
+    decoder = load_decoder(checkpoint, select_ops(ops), adapter=found.adapters or None)
     return {"reference": reference, "ops": decoder.ops.identity, **_reading(decoder, tokenizer, ids, top)}
 
 
