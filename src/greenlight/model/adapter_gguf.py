@@ -195,7 +195,10 @@ def _pair(path: Path, weight: str, parts: Mapping[str, Tensor], alpha: float) ->
     if parts.keys() != {"a", "b"}:
         only = next(iter(parts.values()))
         raise FormatError(
-            "half of a low-rank pair is missing", where=f"{path}, {weight[:120]}", found=f"only {only.name[:120]}"
+            "half of a low-rank pair is missing",
+            where=f"{path}, {weight[:120]}",
+            found=f"only {only.name[:120]}, expected lora_a and lora_b",
+            do=_AGAIN,
         )
     a, b = parts["a"], parts["b"]
     if a.shape[0] != b.shape[1]:
