@@ -9,6 +9,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <tuple>
 
@@ -132,6 +133,29 @@ nb::ndarray<nb::numpy, T> to_numpy(const T* data, std::initializer_list<size_t> 
     return nb::ndarray<nb::numpy, T>(copy, shape, owner);
 }
 
+// A folder's blocks and scales as a file's rows, of all rows of all experts one behind the other.
+nb::ndarray<nb::numpy, uint8_t> py_join_mxfp4(const Bytes& blocks, const Bytes& scales, int64_t row_blocks,
+                                              int64_t first, int64_t step) {
+    const int64_t n_blocks = static_cast<int64_t>(scales.size());
+    if (n_blocks < 1 || row_blocks < 1 || n_blocks % row_blocks)
+        throw std::invalid_argument("scales must be whole rows of row_blocks");
+    if (blocks.size() != 16 * scales.size()) throw std::invalid_argument("blocks must have 16 bytes for every scale");
+    const int64_t rows = n_blocks / row_blocks;
+    if (first < 0 || step <= first || rows % step) throw std::invalid_argument("first and step must take whole turns");
+    if (rows / step > INT32_MAX / 2) throw std::invalid_argument("there are too many rows");
+    const size_t bytes = static_cast<size_t>(n_blocks / step) * 17;
+    // Large pages: most of the time would go into the small ones' first use.
+    auto block = std::make_unique<Block>(bytes, true);
+    uint8_t* joined = block->as();
+    nb::capsule owner(block.get(), [](void* p) noexcept { delete static_cast<Block*>(p); });
+    block.release();
+    {
+        nb::gil_scoped_release release;
+        join_mxfp4(blocks.data(), scales.data(), rows, row_blocks, first, step, joined);
+    }
+    return nb::ndarray<nb::numpy, uint8_t>(joined, {bytes}, owner);
+}
+
 Step begin(Context& context, std::shared_ptr<Pages> pages, const Ints& tokens, const Ints& starts, const Ints& past,
            const Tables& tables, const Ints& outputs) {
     if (tables.shape(1) != past.size()) throw std::invalid_argument("page_tables must have one row per sequence");
@@ -197,6 +221,7 @@ void bind_packing(nb::module_& m) {
     m.def("pack_linear", py_pack_linear, "matrices"_a, "k"_a);
     m.def("pack_gate_up", py_pack_gate_up, "gate"_a, "up"_a, "k"_a);
     m.def("pack_experts", py_pack_experts, "matrices"_a, "k"_a, "hidden"_a);
+    m.def("join_mxfp4", py_join_mxfp4, "blocks"_a, "scales"_a, "row_blocks"_a, "first"_a, "step"_a);
     m.def("pack_norm", [](const Floats& weight) { return Norm{to_vector(weight)}; }, "weight"_a);
     m.def(
         "pack_embedding",

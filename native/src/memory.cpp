@@ -111,8 +111,8 @@ Block Arena::take(size_t floats) {
         if (best == none || idle_[i].bytes() < idle_[best].bytes()) best = i;
     }
     if (best == none) {
-        // It takes the place of a smaller one, whose needs it serves as well: of steps that grow row by row, the buffers
-        // of each would stay otherwise. Every miss leaves a larger buffer, so needs that repeat soon miss no more.
+        // It takes the place of a smaller one, whose needs it serves as well: of steps that grow row by row, each one's
+        // buffers would stay otherwise. Every miss leaves a larger buffer, so needs that repeat soon miss no more.
         if (outgrown != none) idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(outgrown));
         return Block(bytes);
     }

@@ -183,7 +183,31 @@ void pack_all(const std::vector<Source>& sources, const Linear& linear) {
     }
 }
 
+void join_row(const uint8_t* pairs, const uint8_t* scales, int64_t n_blocks, uint8_t* out) {
+    for (int64_t b = 0; b < n_blocks; ++b, pairs += 16, out += 17) {
+        out[0] = scales[b];
+        for (int i = 0; i < 8; ++i) {
+            out[1 + 2 * i] = static_cast<uint8_t>((pairs[i] & 15) | (pairs[8 + i] & 15) << 4);
+            out[2 + 2 * i] = static_cast<uint8_t>(pairs[i] >> 4 | (pairs[8 + i] & 0xF0));
+        }
+    }
+}
+
 }  // namespace
+
+void join_mxfp4(const uint8_t* blocks, const uint8_t* scales, int64_t rows, int64_t row_blocks, int64_t first,
+                int64_t step, uint8_t* out) {
+    constexpr int kRowsAtOnce = 64;
+    const int n_rows = static_cast<int>(rows / step);
+    std::lock_guard lock(Pool::instance().exclusive);
+    Pool::instance().share((n_rows + kRowsAtOnce - 1) / kRowsAtOnce, 1, [&](int, int from, int to) {
+        const int end = std::min(to * kRowsAtOnce, n_rows);
+        for (int64_t row = from * kRowsAtOnce; row < end; ++row) {
+            const int64_t at = (row * step + first) * row_blocks;
+            join_row(blocks + 16 * at, scales + at, row_blocks, out + 17 * row * row_blocks);
+        }
+    });
+}
 
 Linear pack_linear(const std::vector<Source>& sources, int k) {
     std::lock_guard lock(Pool::instance().exclusive);

@@ -35,4 +35,9 @@ Linear pack_linear(const std::vector<Source>& sources, int k);
 // Tile t of the gate, then tile t of the up projection: both are there when the activation is due.
 Linear pack_gate_up(const Source& gate, const Source& up, int k);
 
+// Every step-th row of a folder's blocks and scales of MXFP4, from `first`, as rows of a file: before each 32 inputs
+// their exponent, and where a folder has neighbours in one byte, inputs i and i + 16.
+void join_mxfp4(const uint8_t* blocks, const uint8_t* scales, int64_t rows, int64_t row_blocks, int64_t first,
+                int64_t step, uint8_t* out);
+
 }  // namespace greenlight

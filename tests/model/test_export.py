@@ -14,7 +14,7 @@ from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.export import plan_folder, plan_gguf
 from greenlight.model.load import load_decoder
 from greenlight.model.types import folder_types, gguf_types, type_named
-from greenlight.ops import select_ops
+from greenlight.ops import native, select_ops
 from tests.builders import all_logits
 from tests.model.families import CASES, YARN, config_of, random_folder
 
@@ -64,7 +64,10 @@ def test_there_and_back_every_tensor_is_the_same(case, tmp_path):
     assert plan.config["model_type"] == READ_AS.get(model_type, model_type)
 
 
-def test_experts_in_mxfp4_go_there_and_back_in_blocks_and_scales(tmp_path):
+@pytest.mark.parametrize("kernels", [True, False])
+def test_experts_in_mxfp4_go_there_and_back_in_blocks_and_scales(tmp_path, kernels, monkeypatch):
+    if not kernels:
+        monkeypatch.setattr(native, "available", lambda: False)
     folder = random_folder(tmp_path / "hf", config_of("gpt-oss"))
     file = open_checkpoint(as_gguf(folder, tmp_path / "m.gguf", TensorType.MXFP4))
     plan = plan_folder(file, folder_types(None, file.family.hf_in_blocks))

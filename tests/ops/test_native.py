@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenlight.formats.quants import dequantize
+from greenlight.formats.quants import dequantize, mxfp4_from_blocks
 from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.ops import native
 from greenlight.ops.numpy_ops import NumpyOps, activate
@@ -273,6 +273,18 @@ def test_a_copied_page_holds_every_layer(ops):
         step = ops.begin(cases.ragged([1], [20], np.array([[page]], np.int32)), pages)
         results.append([ops.to_numpy(ops.attention(step, ops.from_numpy(step, more), layer, spec)) for layer in (0, 1)])
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (0, 2), (1, 2)])
+@pytest.mark.parametrize("rows", [2, 6, 640])
+def test_blocks_and_scales_are_joined_as_the_reference_does_it(rows, first, step):
+    rng, n_blocks = np.random.default_rng(5), 5
+    whole = rng.integers(0, 256, 16 * rows * n_blocks + 1, np.uint8)[1:]  # at an odd address, as in a file
+    scales = rng.integers(0, 255, rows * n_blocks).astype(np.uint8)
+    joined = native.join_mxfp4(whole, scales, n_blocks, first, step)
+    chosen = whole.reshape(rows, n_blocks, 16)[first::step], scales.reshape(rows, n_blocks)[first::step]
+    blocks, exponents = (Tensor("b", TensorType.U8, part.shape, part.reshape(-1)) for part in chosen)
+    np.testing.assert_array_equal(joined, mxfp4_from_blocks(blocks, exponents, "w").data)
 
 
 def test_buffers_of_steps_that_grow_row_by_row_do_not_all_stay():

@@ -123,6 +123,10 @@ GOOD = {
     "past": np.zeros(1, np.int32),
     "page_tables": np.zeros((1, 1, 1), np.int32),
     "outputs": np.array([1], np.int32),
+    "blocks": np.zeros(64, np.uint8),
+    "scales": np.zeros(4, np.uint8),
+    "row_blocks": 1,
+    "step": 2,
 }
 """What fits, by argument."""
 
@@ -133,6 +137,7 @@ CALLS = {
     "pack_experts": {"matrices": "triples", "k": "int", "hidden": "int"},
     "pack_norm": {"weight": "floats"},
     "pack_embedding": {"type": "word", "data": "bytes", "vocabulary": "int", "dim": "int"},
+    "join_mxfp4": {"blocks": "bytes", "scales": "bytes"} | dict.fromkeys(("row_blocks", "first", "step"), "int"),
     "new_pages": {"n_pages": "int", "layers": "layers", "half": "flag"},
     "begin": {"pages": "pages"} | dict.fromkeys(("tokens", "starts", "past", "page_tables", "outputs"), "ids"),
     "embed": {"step": "step", "embedding": "embedding", "scale": "float"},
@@ -204,5 +209,5 @@ def test_every_binding_is_tried():
     from greenlight.ops import _native
 
     bound = {name for name in dir(_native.Context) if not name.startswith("_")} - {"isa", "idle_bytes"}
-    made = {name for name in dir(_native) if name.startswith(("pack_", "new_"))}
+    made = {name for name in dir(_native) if name.startswith(("pack_", "new_", "join_"))}
     assert bound | made | {"Heads", "copy"} == CALLS.keys()

@@ -82,6 +82,26 @@ def set_threads(n: int) -> None:
     _native.set_threads(n)
 
 
+def join_mxfp4(
+    blocks: NDArray[np.uint8], scales: NDArray[np.uint8], row_blocks: int, first: int, step: int
+) -> NDArray[np.uint8]:
+    """A folder's blocks and scales of MXFP4 as a GGUF file's rows, bit for bit `formats.quants.mxfp4_from_blocks`.
+
+    Args:
+        blocks: bytes of all rows, 16 a block.
+        scales: one byte a block.
+        row_blocks: blocks of a row.
+        first: the first row that is taken.
+        step: how many rows further the next one is.
+    """
+    _require()
+    return _native.join_mxfp4(_contiguous(blocks), _contiguous(scales), row_blocks, first, step)
+
+
+def _contiguous(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(data).reshape(-1)
+
+
 class NativeMissingError(UnsupportedError, ImportError):
     """The kernels were not built or cannot be loaded; an ImportError too, for whoever can go on without them."""
 
