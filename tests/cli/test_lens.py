@@ -7,6 +7,7 @@ import pytest
 from greenlight.cli.lens import page_of, text_of
 from greenlight.compose import lens
 from greenlight.compose.lens import MAX_TOKENS
+from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
 from greenlight.ops import native
 from tests.builders import all_logits
@@ -62,6 +63,16 @@ def test_a_text_that_cannot_be_shown_is_refused(run, chat_model, text, said):
     code, _, err = run("inspect", chat_model, "--text", text)
     assert code == 2
     assert said in err
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_give_no_numbers_are_no_reading(run, chat_model, monkeypatch, value):
+    plain = Decoder.lens
+    monkeypatch.setattr(Decoder, "lens", lambda *args: (logits + np.float32(value) for logits in plain(*args)))
+    code, out, err = run("inspect", chat_model, "--text", TEXT)
+    assert code == 1
+    assert out == ""
+    assert "not finite" in err
 
 
 def test_a_picture_without_a_text_is_refused(run, chat_model, tmp_path):

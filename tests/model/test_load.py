@@ -90,7 +90,6 @@ def test_layers_may_mix_types(tmp_path, config, weights):
     [
         ({"model_type": "sphinx"}, "family 'sphinx'"),
         ({"hidden_act": "gelu"}, "hidden_act"),
-        ({"pretraining_tp": 2}, "pretraining_tp"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantiser packed"),
         ({"sliding_window": 4096}, "sliding_window"),
         ({"num_local_experts": 8}, "num_local_experts"),

@@ -24,6 +24,7 @@ from greenlight.model.families.refused import REFUSED
 from greenlight.model.fields import Fields
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
+from greenlight.text import Tokenizer
 from tests.builders import (
     all_logits,
     gguf_metadata,
@@ -33,19 +34,20 @@ from tests.builders import (
     write_llama_folder,
     write_safetensors,
 )
+from tests.text.vocabularies import folder as vocabulary_folder
 
 NUMPY = select_ops("numpy")
 CONFIG = llama_config()
 WEIGHTS = llama_weights(CONFIG, np.random.default_rng(0))
 
 
-def refusal(path):
-    """The one error, whole: it says where, what was found and what to do."""
+def refusal(path, *, found=True):
+    """The one error, whole: it says where, what was found (if `what` does not) and what to do."""
     with pytest.raises(GreenlightError) as caught:
         open_checkpoint(path)
     error = caught.value
     assert error.where
-    assert error.found
+    assert error.found or not found
     assert error.do
     return error
 
@@ -147,6 +149,61 @@ def test_a_config_of_more_layers_than_there_are_names_what_is_missing(tmp_path):
     error = refusal(write_llama_folder(tmp_path / "m", CONFIG | {"num_hidden_layers": 3}, WEIGHTS))
     assert error.found.startswith("missing: model.layers.2.input_layernorm.weight")
     assert error.found.endswith("5 more")
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"num_key_value_heads": 3}, "query heads cannot be shared out among kv heads"),
+        ({"head_dim": 15}, "head_dim is 15"),
+        ({"rms_norm_eps": 0}, "norm_eps is 0.0"),
+        ({"model_type": None}, "the config does not say what model it is"),
+    ],
+)
+def test_a_config_that_contradicts_itself_is_named(tmp_path, changes, what):
+    error = refusal(write_llama_folder(tmp_path / "m", CONFIG | changes, WEIGHTS), found=False)
+    assert error.what.startswith(what)
+    assert error.where.startswith(str(tmp_path / "m/config.json"))
+
+
+def test_a_pattern_of_windows_beside_other_kinds_of_layers_is_refused():
+    config = CONFIGS["gemma3_text"] | {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8}
+    opened(config | {"sliding_window_pattern": 2}, HELD["gemma3_text"])
+    with pytest.raises(FormatError, match="contradict each other"):
+        opened(config | {"sliding_window_pattern": 3}, HELD["gemma3_text"])
+
+
+@pytest.mark.parametrize("name", ["mistral", "qwen2", "gemma2", "mixtral"])
+def test_angles_that_old_checkpoints_keep_are_skipped_as_transformers_does(name):
+    extra = "model.layers.0.self_attn.rotary_emb.inv_freq"
+    assert extra not in opened(CONFIGS[name], HELD[name] | {extra: zeros(extra, (2,))})
+
+
+def test_how_products_were_cut_up_in_training_changes_nothing():
+    checkpoint = opened(TINY | {"pretraining_tp": 2}, HELD["llama"])
+    assert checkpoint.unread == ()
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json", "m.gguf"])
+def test_what_git_left_in_a_large_files_place_is_told_from_a_damaged_file(tmp_path, file):
+    folder = vocabulary_folder(write_llama_folder(tmp_path, CONFIG, WEIGHTS))
+    (folder / file).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n")
+    opened_by = Tokenizer.from_folder if file == "tokenizer.json" else open_checkpoint
+    with pytest.raises(FormatError, match="was not fetched") as caught:
+        opened_by(folder / file if file.endswith(".gguf") else folder)
+    assert caught.value.where == str(folder / file)
+    assert "git lfs pull" in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("file", "do"),
+    [("tiny.gguf", "name the file itself"), ("adapter_config.json", "MODEL+"), ("notes.txt", "name the folder that")],
+)
+def test_a_folder_that_holds_no_model_is_told_by_what_it_holds(tmp_path, file, do):
+    (tmp_path / file).write_text("{}")
+    error = refusal(tmp_path)
+    assert error.found == file
+    assert error.do.startswith(do) or do in error.do
 
 
 def test_files_of_two_models_in_one_folder_are_refused(tmp_path):

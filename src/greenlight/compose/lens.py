@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from greenlight.compose.models import find_files
 from greenlight.compose.reading import in_steps
 from greenlight.engine.local import tokenizer_of
-from greenlight.errors import UsageError
+from greenlight.errors import EngineError, UsageError
 from greenlight.evidence import JSON
 from greenlight.model.checkpoint import open_checkpoint
 from greenlight.model.decoder import Decoder
@@ -42,6 +42,7 @@ def read(reference: str, text: str, *, top: int = 5, ops: str | None = None) -> 
 
     Raises:
         UsageError: a text that is empty or too long, or an impossible `top`.
+        EngineError: weights that give no finite logits.
         HubError, FormatError, UnsupportedError, TextError.
     """
     if not 1 <= top <= MAX_ALTERNATIVES:
@@ -107,6 +108,12 @@ def _chunks(decoder: Decoder, ids: NDArray[np.int32]) -> Iterator[tuple[int, Ite
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    if not np.isfinite(logits).all():
+        raise EngineError(
+            "the model's logits are not finite numbers",
+            found="a row with NaN or infinity",
+            do="the weights may be damaged: pull them again",
+        )
     values: NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     values /= values.sum(axis=1, keepdims=True)
     return values

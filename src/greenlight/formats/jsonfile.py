@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from greenlight.errors import FormatError
+from greenlight.formats.tensors import refuse_pointer
 
 MAX_BYTES = 64 << 20
 """More than any config or weight index in use."""
@@ -23,7 +24,13 @@ def read_json(path: Path) -> dict[str, Any]:
             raise FormatError("the file is too large", where=str(path), found=f"more than {MAX_BYTES} bytes")
         data = path.read_bytes()
     except OSError as error:
-        raise FormatError("the file cannot be read", where=str(path), found=error.strerror) from error
+        raise FormatError(
+            "the file cannot be read",
+            where=str(path),
+            found=error.strerror,
+            do="check the path",
+        ) from error
+    refuse_pointer(path, data)
     return parse_json(data, str(path))
 
 

@@ -60,6 +60,8 @@ def read_folder(path: Path | str) -> SafetensorsFolder:
         UnsupportedError: a tensor has a type that cannot be read.
     """
     path = Path(path)
+    if not (path / "config.json").exists():
+        raise _no_model(path)
     config = read_json(path / "config.json")
     if (path / INDEX_FILE).is_file():
         tensors, homes = _read_shards(path)
@@ -70,11 +72,27 @@ def read_folder(path: Path | str) -> SafetensorsFolder:
         raise FormatError(
             "the folder has no weights in safetensors",
             where=str(path),
-            found=", ".join(sorted(file.name for file in path.iterdir())[:12]) or "an empty folder",
+            found=_listed(path),
             do=f"add {SINGLE_FILE}, or shards with {INDEX_FILE}; pickled weights (.bin, .pt) are never read",
         )
     size = sum((path / file).stat().st_size for file in set(homes.values()))
     return SafetensorsFolder(path=path, size=size, config=config, tensors=tensors, homes=homes)
+
+
+def _no_model(path: Path) -> FormatError:
+    """The error for a folder without config.json, by what is in it instead."""
+    if files := sorted(path.glob("*.gguf")):
+        do = f"name the file itself: {files[0]}"
+    elif (path / "adapter_config.json").is_file():
+        do = f"it holds an adapter; name the model it was made for before it: MODEL+{path}"
+    else:
+        do = "name the folder that holds config.json beside the weights, or a .gguf file"
+    return FormatError("the folder has no config.json", where=str(path), found=_listed(path), do=do)
+
+
+def _listed(path: Path) -> str:
+    """Some of what a folder holds."""
+    return ", ".join(sorted(file.name for file in path.iterdir())[:12]) or "an empty folder"
 
 
 def _read_shards(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -56,6 +56,8 @@ class TensorType(enum.Enum):
         return self.block_values > 1
 
 
+_POINTER = b"version https://git-lfs"
+
 SCALED_ELSEWHERE = (TensorType.U8, TensorType.F8_E4M3)
 """Bytes that are weights only together with scales that another tensor holds."""
 
@@ -112,14 +114,31 @@ def map_file(path: Path) -> mmap.mmap:
     """Map a file's bytes, read-only.
 
     Raises:
-        FormatError: there is no such file, it cannot be opened, or it is empty.
+        FormatError: there is no such file, it cannot be opened, it is empty, or git left a pointer in its place.
     """
     try:
         with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise FormatError("the file cannot be read", where=str(path), found=reason, do="check the path") from error
+    refuse_pointer(path, mapped[: len(_POINTER)])
+    return mapped
+
+
+def refuse_pointer(path: Path, start: bytes) -> None:
+    """Refuse a file that git left in a large one's place: a clone without Git LFS looks complete and is not.
+
+    Raises:
+        FormatError: that is what these first bytes are.
+    """
+    if start.startswith(_POINTER):
+        raise FormatError(
+            "the file was not fetched: a pointer of Git LFS stands in its place",
+            where=str(path),
+            found=f"{path.stat().st_size} bytes that name the file's digest and size",
+            do="run `git lfs pull` in the clone, or fetch the model with greenlight pull hf:OWNER/NAME",
+        )
 
 
 def find_overlap(spans: Iterable[tuple[int, int, str]]) -> tuple[str, str] | None:

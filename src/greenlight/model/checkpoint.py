@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from greenlight.errors import FormatError, UnsupportedError
+from greenlight.errors import ConfigError, FormatError, UnsupportedError
 from greenlight.formats.gguf import GGUFFile
 from greenlight.formats.gguf_parts import read_gguf_model
 from greenlight.formats.safetensors import SafetensorsFolder, read_folder
@@ -112,11 +112,17 @@ def gguf_checkpoint(file: GGUFFile) -> Checkpoint:
         )
     architecture = Fields(where, file.metadata).text("general.architecture")
     if architecture is None:
-        raise FormatError("the file does not say what model it is", where=f"{where}, general.architecture")
+        raise FormatError(
+            "the file does not say what model it is",
+            where=f"{where}, general.architecture",
+            found="nothing, expected a name such as llama",
+            do="it is no file of a model, or a damaged one; fetch it again",
+        )
     family = family_of_architecture(architecture, f"{where}, general.architecture")
     with _placed(where):
         gathered = stack_numbered(file.tensors)
-    config = family.config_from_gguf(Fields(where, file.metadata, prefix=f"{architecture}."), gathered.tensors)
+    with _placed(where):
+        config = family.config_from_gguf(Fields(where, file.metadata, prefix=f"{architecture}."), gathered.tensors)
     unread = {*family.gguf_extras, *map(family.gguf_name, family.unused(config))}
     tensors = {name: tensor for name, tensor in gathered.tensors.items() if name not in unread}
     shapes = _promised(where, family, config, len(tensors))
@@ -145,9 +151,15 @@ def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
     model_type = fields.text("model_type")
     if model_type is None:
         refuse_original_names(folder.path, folder.tensors)
-        raise FormatError("the config does not say what model it is", where=f"{where}, model_type")
+        raise FormatError(
+            "the config does not say what model it is",
+            where=f"{where}, model_type",
+            found="nothing, expected a name such as llama",
+            do="fetch config.json again from where the weights came from",
+        )
     family = family_of_model_type(model_type, f"{where}, model_type")
-    config = family.config_from_hf(fields)
+    with _placed(where):
+        config = family.config_from_hf(fields)
     read = [fields, part.around] if part.around else [fields]
     tensors = {name: t for name, t in part.tensors.items() if not name.endswith(family.hf_extras)}
     made: dict[str, Callable[[], Tensor]] = {}
@@ -197,6 +209,7 @@ _BOOKKEEPING = frozenset(
         *("architectures", "torch_dtype", "dtype", "transformers_version", "use_cache", "initializer_range"),
         *("bos_token_id", "eos_token_id", "pad_token_id", "attention_dropout", "_name_or_path", "unsloth_version"),
         *("is_llama_config", "transformers.js_config", "output_attentions", "output_hidden_states", "return_dict"),
+        "cache_implementation",
         *(
             "id2label",
             "label2id",
@@ -250,12 +263,13 @@ def _drop_tied_copy(where: str, tensors: dict[str, Tensor]) -> None:
 
 @contextmanager
 def _placed(where: str) -> Iterator[None]:
-    """Name the file or folder in errors that know a tensor alone."""
+    """Name the file or folder in errors that know a tensor or a fact alone."""
     try:
         yield
-    except FormatError as error:
+    except (FormatError, ConfigError) as error:
         if where not in (error.where or ""):
-            error.where = f"{where}, {error.where}"
+            error.where = f"{where}, {error.where}" if error.where else where
+        error.do = error.do or "the file contradicts itself; fetch it again from where the weights came from"
         raise
 
 

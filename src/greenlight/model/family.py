@@ -118,5 +118,6 @@ class Family:
     from_hf: Callable[[Mapping[str, Tensor], ModelConfig], Gathered] | None = None
     """The tensors of a folder, under this project's names where those differ; None where they do not."""
 
-    hf_extras: tuple[str, ...] = ()
-    """Ends of names of tensors that say nothing beyond the config."""
+    hf_extras: tuple[str, ...] = ("rotary_emb.inv_freq",)
+    """Ends of names of tensors that say nothing beyond the config: old checkpoints keep angles, which transformers
+    skips as well."""

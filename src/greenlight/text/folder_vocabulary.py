@@ -17,6 +17,7 @@ import tokenizers
 
 from greenlight.errors import TextError, UnsupportedError
 from greenlight.formats.jsonfile import read_json
+from greenlight.formats.tensors import refuse_pointer
 from greenlight.text import alphabet
 from greenlight.text.endings import end_ids
 from greenlight.text.gguf_vocabulary import library_encoder
@@ -45,10 +46,14 @@ def folder_vocabulary(folder: Path) -> Vocabulary:
             where=str(folder),
             do="save the tokenizer in the fast format, or use a GGUF file of the model",
         )
+    with path.open("rb") as file:
+        refuse_pointer(path, file.read(64))
     try:
         library = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:
-        raise TextError("tokenizer.json cannot be read", where=str(path), found=str(error)) from error
+        raise TextError(
+            "tokenizer.json cannot be read", where=str(path), found=str(error), do="fetch the file again"
+        ) from error
     if not isinstance(library.model, tokenizers.models.BPE):
         raise UnsupportedError(
             "this kind of tokenizer is not supported",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from greenlight.errors import FormatError
 from greenlight.formats.quants import dequantize
 from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.blocks import gguf_names, kv_layers, pre_norm_block, sandwich_block, shapes
@@ -85,6 +86,7 @@ def gemma2_from_hf(fields: Fields) -> ModelConfig:
     fields.refuse_unless("hidden_act", *TANH)  # beside the field that counts, some files keep the old one
     sizes, biased = _from_hf(fields, max_seq_len=8192, n_kv_heads=4)
     n_layers = sizes["n_layers"]
+    fields.get("sliding_window_size")  # the released files say the window twice; transformers reads the other
     return ModelConfig(
         family="gemma2",
         **sizes,
@@ -109,7 +111,7 @@ def gemma3_from_hf(fields: Fields) -> ModelConfig:
     # The text part of the 4B model leaves out its heads and its vocabulary.
     sizes, biased = _from_hf(fields, max_seq_len=131_072, n_kv_heads=4, n_heads=8, vocab_size=262_208)
     n_layers = sizes["n_layers"]
-    every = fields.integer("sliding_window_pattern", GEMMA3_EVERY)
+    every = _pattern(fields, n_layers)
     fields.get("_sliding_window_pattern")  # transformers' note to itself, beside the layer_types it made of it
     rope, local_rope = ropes_from_hf(fields, sizes["max_seq_len"], theta=GEMMA3_THETA, local_theta=DEFAULT_THETA)
     return ModelConfig(
@@ -128,6 +130,21 @@ def gemma3_from_hf(fields: Fields) -> ModelConfig:
         final_softcap=_bound(fields, "final_logit_softcapping", None),
         windows=windows_from_hf(fields, n_layers, size=4096, usual=_local(n_layers, every)),
     )
+
+
+def _pattern(fields: Fields, n_layers: int) -> int:
+    """Which layers see everything, as older files say it; newer ones list the kinds, and some say both."""
+    every = fields.integer("sliding_window_pattern", GEMMA3_EVERY)
+    kinds = ["sliding_attention" if local else "full_attention" for local in _local(n_layers, every)]
+    said = fields.get("layer_types")
+    if isinstance(said, list) and said != kinds and fields.get("sliding_window_pattern") is not None:
+        raise FormatError(
+            "layer_types and sliding_window_pattern contradict each other",
+            where=f"{fields.where}, layer_types",
+            found=f"{said}, expected each layer {every} to see everything and no other"[:200],
+            do="keep the one that the model was trained with; transformers 5 reads layer_types, older ones the pattern",
+        )
+    return every
 
 
 def _local(n_layers: int, every: int) -> list[bool]:

@@ -44,6 +44,7 @@ def config_from_hf(fields: Fields) -> ModelConfig:
     sizes = sizes_from_hf(fields, max_seq_len=131_072, n_kv_heads=8, head_dim=64, norm_eps=1e-5)
     experts = experts_from_hf(fields, count=("num_local_experts", "num_experts"), used=4)
     fields.refuse_unless("experts_per_token", experts["n_experts_used"])  # said twice in some files
+    fields.get("initial_context_length")  # what rope_scaling says too, by the name it has in OpenAI's own code
     n_layers, biased = sizes["n_layers"], fields.flag("attention_bias", True)
     stretched = fields.get("rope_scaling") is not None or fields.get("rope_parameters") is not None
     rope = rope_from_hf(fields, sizes["max_seq_len"], theta=THETA)

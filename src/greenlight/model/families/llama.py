@@ -32,7 +32,7 @@ from greenlight.model.sizes import (
 def llama_from_hf(fields: Fields) -> ModelConfig:
     """config.json; what it may leave out has transformers' defaults (models/llama/configuration_llama.py)."""
     fields.refuse_unless("hidden_act", "silu", "swish")
-    fields.refuse_unless("pretraining_tp", 1)
+    fields.get("pretraining_tp")  # into how many parts training cut its products: transformers 5 takes them whole
     sizes = sizes_from_hf(fields, max_seq_len=2048)
     biased = fields.flag("attention_bias", False)
     return ModelConfig(
@@ -159,7 +159,6 @@ LLAMA = Family(
     gguf_more=rope_factors,
     hf_config=llama_to_hf,
     gguf_extras=("rope_freqs.weight",),
-    hf_extras=("rotary_emb.inv_freq",),  # old checkpoints keep it; transformers skips it as well
 )
 
 MISTRAL = Family(

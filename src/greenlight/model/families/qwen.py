@@ -21,6 +21,7 @@ from greenlight.model.sizes import all_read, biases_from_gguf, sizes_from_gguf, 
 def qwen2_from_hf(fields: Fields) -> ModelConfig:
     """config.json; what it may leave out has transformers' defaults (models/qwen2/configuration_qwen2.py)."""
     fields.refuse_unless("hidden_act", "silu", "swish")
+    fields.refuse_unless("use_mrope", False)
     sizes = sizes_from_hf(fields, max_seq_len=32768, n_kv_heads=32)
     return ModelConfig(
         family="qwen2",
