@@ -213,6 +213,7 @@ def write_llama_gguf(
     weights: dict[str, np.ndarray],
     kind: str = "F32",
     metadata: dict[str, Any] | None = None,
+    rope_freqs: np.ndarray | None = None,
 ) -> Path:
     """The GGUF file that llama.cpp's converter would make: q and k rows reordered, norms and biases in F32.
 
@@ -228,7 +229,9 @@ def write_llama_gguf(
     rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
     rope = {"rope_theta": config.get("rope_theta")} | rope
     if rope.get("rope_type") == "llama3":
-        tensors["rope_freqs.weight"] = ("F32", llama3_factors(config["head_dim"], rope))
+        rope_freqs = llama3_factors(config["head_dim"], rope)
+    if rope_freqs is not None:
+        tensors["rope_freqs.weight"] = ("F32", rope_freqs)
     return write_gguf(path, gguf_metadata(config, rope) | (metadata or {"tokenizer.ggml.model": "none"}), tensors)
 
 

@@ -13,7 +13,7 @@ from greenlight.engine.generating import Generating
 from greenlight.engine.local import LocalModel
 from greenlight.engine.sampler import Draw
 from greenlight.engine.sequence import Sequence
-from greenlight.errors import TextError
+from greenlight.errors import GreenlightError, TextError
 from greenlight.formats.gguf import read_gguf
 from greenlight.formats.quants import dequantize
 from greenlight.text import ChatTemplate, Tokenizer
@@ -250,3 +250,25 @@ def test_a_template_that_loops_or_fails_is_one_error_that_names_the_model(model,
     assert caught.value.where == f"{model.path}, chat template"
     assert caught.value.found
     assert caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"tokenizer.ggml.pre": "unheard-of"}, "tokenizer.ggml.pre"),
+        ({"tokenizer.ggml.merges": 1}, "tokenizer.ggml.merges"),
+        ({"tokenizer.chat_template": "{% for"}, "chat template, line 1"),
+    ],
+)
+def test_what_is_wrong_with_a_files_tokenizer_or_template_names_the_file(tmp_path, changes, part):
+    path = tiny_chat_model(tmp_path / "tiny.gguf", vocabulary=byte_level(**changes))
+    with pytest.raises(GreenlightError) as caught:
+        LocalModel.load(path, ops="numpy")
+    assert caught.value.where == f"{path}, {part}"
+    assert caught.value.do
+
+
+def test_an_empty_template_is_none(tmp_path):
+    path = tiny_chat_model(tmp_path / "tiny.gguf", vocabulary=byte_level(**{"tokenizer.chat_template": ""}))
+    with pytest.raises(TextError, match="this model has no chat template"):
+        LocalModel.load(path, ops="numpy").prompt([Turn("user", "a")])

@@ -32,6 +32,7 @@ from tests.builders import (
     llama_weights,
     write_gguf,
     write_llama_folder,
+    write_llama_gguf,
     write_safetensors,
 )
 from tests.text.vocabularies import folder as vocabulary_folder
@@ -246,6 +247,18 @@ def test_a_gguf_file_of_another_shape_names_file_tensor_and_both_shapes(tmp_path
         open_checkpoint(path)
     assert str(path) in caught.value.where
     assert caught.value.do
+
+
+def test_factors_of_angles_that_do_not_fit_the_heads_are_found_before_anything_is_packed(tmp_path):
+    path = write_llama_gguf(tmp_path / "m.gguf", CONFIG, WEIGHTS, "F32", rope_freqs=np.ones(3, np.float32))
+    error = refusal(path)
+    assert error.what == "rope_freqs does not fit the heads"
+    assert error.where == str(path)
+
+
+def test_a_length_beyond_the_kernels_counters_says_how_much_is_allowed(tmp_path):
+    error = refusal(write_llama_folder(tmp_path / "m", CONFIG | {"max_position_embeddings": 2**32 - 1}, WEIGHTS))
+    assert error.found == "4294967295, expected a whole number of 1 to 2,147,483,647"
 
 
 # Any config.json

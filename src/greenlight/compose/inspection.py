@@ -100,5 +100,5 @@ def _template(tokenizer: Tokenizer) -> dict[str, JSON] | None:
         tokens = render_tokens(tokenizer, ChatTemplate(tokenizer.chat_template), turns, today=STATED_DATE)
         rendered = tokenizer.decode(tokens, skip_special=False)
     except TextError as error:
-        rendered = f"cannot be rendered: {error.what}"
+        rendered = f"cannot be rendered: {error.what}" + (f" ({error.found})" if error.found else "")
     return {"source": tokenizer.chat_template, "rendered": rendered}

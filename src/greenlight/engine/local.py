@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from greenlight.engine.answering import Answered, ChatRequest, ChoiceRequest, Reply, Turn, Weighed, is_plain, parted
 from greenlight.engine.engine import Engine
 from greenlight.engine.requests import GenerateRequest, Generation, Scored, ScoreRequest
-from greenlight.errors import TextError
+from greenlight.errors import TextError, UnsupportedError
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
@@ -61,7 +62,8 @@ class LocalModel:
         checkpoint = open_checkpoint(path)
         tokenizer = tokenizer_of(checkpoint)
         decoder = load_decoder(checkpoint, select_ops(ops), adapter=adapters or None)
-        template = ChatTemplate(tokenizer.chat_template) if tokenizer.chat_template else None
+        with _placed(path, "chat template"):
+            template = ChatTemplate(tokenizer.chat_template) if tokenizer.chat_template else None
         return cls(
             path=path,
             decoder=decoder,
@@ -110,18 +112,15 @@ class LocalModel:
         if self.template is None and self.chats:
             return harmony_tokens(self.tokenizer, render_harmony(turns, settings=HarmonySettings(date=today)))
         if self.template is None:
-            names = sorted(self.tokenizer.chat_templates)
+            names = sorted(name for name, source in self.tokenizer.chat_templates.items() if source)
             raise TextError(
                 "this model has several chat templates and no default" if names else "this model has no chat template",
                 where=str(self.path),
                 found=", ".join(names) or None,
                 do="use an instruct model, or a file whose metadata carries tokenizer.chat_template",
             )
-        try:
+        with _placed(self.path, "chat template"):
             return render_tokens(self.tokenizer, self.template, turns, today=today, **variables)
-        except TextError as error:
-            error.where = f"{self.path}, {error.where or 'chat template'}"
-            raise
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Tokens of plain text, without special tokens."""
@@ -137,6 +136,17 @@ class LocalModel:
         return LocalAnswerer(self, self.engine(max_sequences=max_sequences, prefix_cache=prefix_cache))
 
 
+@contextmanager
+def _placed(path: Path, part: str) -> Iterator[None]:
+    """Name the model's file in errors that know a part of it alone."""
+    try:
+        yield
+    except (TextError, UnsupportedError) as error:
+        error.where = f"{path}, {error.where or part}"
+        error.do = error.do or "fetch the file again, or use the model's Hugging Face folder"
+        raise
+
+
 def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer:
     """The tokenizer that came with a model, unless it is that of another.
 
@@ -145,7 +155,8 @@ def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer:
     """
     path, n_rows = checkpoint.path, checkpoint.config.vocab_size
     if checkpoint.format == "gguf":
-        tokenizer = Tokenizer.from_gguf(checkpoint.metadata)
+        with _placed(path, "tokenizer"):
+            tokenizer = Tokenizer.from_gguf(checkpoint.metadata)
         tokenizer.check_fits(n_rows, f"{path}, tokenizer.ggml.tokens")
         return tokenizer
     tokenizer = Tokenizer.from_folder(path)

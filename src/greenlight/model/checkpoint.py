@@ -13,6 +13,7 @@ from greenlight.formats.gguf import GGUFFile
 from greenlight.formats.gguf_parts import read_gguf_model
 from greenlight.formats.safetensors import SafetensorsFolder, read_folder
 from greenlight.formats.tensors import SCALED_ELSEWHERE, Tensor
+from greenlight.model.blocks import attention_spec
 from greenlight.model.config import ModelConfig
 from greenlight.model.experts import stack_numbered
 from greenlight.model.families import family_of_architecture, family_of_model_type
@@ -128,6 +129,7 @@ def gguf_checkpoint(file: GGUFFile) -> Checkpoint:
     shapes = _promised(where, family, config, len(tensors))
     names = {family.gguf_name(name): name for name in shapes}
     matched = _match(where, shapes, {names.get(name, name): t for name, t in tensors.items()}, file.homes)
+    _check_angles(where, config)
     return Checkpoint(
         path=file.path,
         format="gguf",
@@ -180,13 +182,15 @@ def folder_checkpoint(folder: SafetensorsFolder) -> Checkpoint:
         tensors, made = gathered.tensors, gathered.made
     shapes = _promised(str(folder.path), family, config, len(tensors))
     homes = {name: str(folder.path / file) for name, file in folder.homes.items()}
+    matched = _match(str(folder.path), shapes, tensors, homes)
+    _check_angles(where, config)
     return Checkpoint(
         path=folder.path,
         format="safetensors",
         size=folder.size,
         family=family,
         config=config,
-        tensors=_match(str(folder.path), shapes, tensors, homes),
+        tensors=matched,
         metadata=folder.config,
         made=made,
         unread=tuple(name for each in read for name in each.unread() if name not in _BOOKKEEPING),
@@ -322,6 +326,13 @@ def _match(
                 do="the two come from different models; fetch both again from one source",
             )
     return {name: tensors[name] for name in shapes}
+
+
+def _check_angles(where: str, config: ModelConfig) -> None:
+    """Before anything is packed, see that positions of every kind of layer have angles, and as many as heads need."""
+    with _placed(where):
+        for window in set(config.windows) or {None}:
+            attention_spec(config, window)
 
 
 def _some(names: list[str]) -> str:

@@ -53,7 +53,8 @@ class Fields:
         """A whole number of 1 to `most`; required where there is no default."""
         value = self._or_default(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise self.wrong(name, value, f"a whole number of 1 {'or more' if most == MOST else f'to {most:,}'}")
+            small = most == MOST and (not isinstance(value, int) or value <= most)
+            raise self.wrong(name, value, f"a whole number of 1 {'or more' if small else f'to {most:,}'}")
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
