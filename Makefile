@@ -10,7 +10,7 @@ MODEL := .venv/model.stamp
 WITNESS := .venv-witness/witness.stamp
 NATIVE := native/CMakeLists.txt $(wildcard native/src/*)
 
-.PHONY: help review test witness check sanitize bench clean
+.PHONY: help review test witness check sanitize arm64 bench clean
 
 help:
 	@echo "make review    the main job: review the default model, from nothing to an explained verdict"
@@ -18,6 +18,7 @@ help:
 	@echo "make witness   the tests against transformers, llama.cpp and gguf; whole exams, the longest simulations"
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make sanitize  the kernels' own tests under the address, undefined-behaviour and thread sanitizers"
+	@echo "make arm64     the same tests of the arm64 kernels, built here and run in qemu"
 	@echo "make bench     measured beside the peers; writes benchmarks/results.json and RESULTS.md (ONLY=decode,... prints a part)"
 
 review: $(BASE)
@@ -47,6 +48,13 @@ sanitize:
 	  cmake -S native -B build/sanitize-$$kind -DGREENLIGHT_TESTS=ON -DGREENLIGHT_SANITIZER=$$kind && \
 	  cmake --build build/sanitize-$$kind --parallel && build/sanitize-$$kind/native_tests || exit 1; \
 	done
+
+# Debian has both: g++-aarch64-linux-gnu and qemu-user. The last lines print a digest of all values: it is that of x86-64.
+arm64:
+	cmake -S native -B build/arm64 -DGREENLIGHT_TESTS=ON -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux \
+	  -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
+	cmake --build build/arm64 --parallel
+	qemu-aarch64 -cpu max build/arm64/native_tests
 
 bench: $(WITNESS)
 	.venv-witness/bin/greenlight pull smollm2
