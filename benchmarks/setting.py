@@ -96,7 +96,7 @@ def run_quietly(command: list[str], environment: dict[str, str]) -> str:
 def greenlight_command() -> list[str]:
     """The command as installed beside this Python; the module where it is not installed."""
     script = Path(sys.executable).with_name("greenlight")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "greenlight.cli"]
+    return [str(script)] if script.exists() else [sys.executable, "-m", "greenlight"]
 
 
 def main_type(path: Path) -> TensorType:

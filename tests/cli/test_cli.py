@@ -49,6 +49,11 @@ def test_version(run):
     assert run("--version")[1] == f"greenlight {greenlight.__version__}\n"
 
 
+def test_the_package_can_be_run_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "greenlight", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["greenlight", greenlight.__version__]
+
+
 def test_an_unknown_name_offers_the_nearest(run):
     code, out, err = run("inspect", "smolm2")
     assert (code, out) == (1, "")

@@ -33,7 +33,7 @@ def blocked(tmp_path):
     }
 
     def call(*arguments):
-        command = [*prefix, sys.executable, "-m", "greenlight.cli", *map(str, arguments)]
+        command = [*prefix, sys.executable, "-m", "greenlight", *map(str, arguments)]
         ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
         assert ended.returncode == 0, ended.stderr
         assert not reached.exists(), reached.read_text()

@@ -1,4 +1,4 @@
-"""python -m greenlight.cli: the same as the greenlight command."""
+"""python -m greenlight: the same as the greenlight command."""
 
 from greenlight.cli import main
 
