@@ -568,6 +568,33 @@ void every_item_is_done_once() {
     }
 }
 
+// A folder's bytes of neighbours, told apart one nibble at a time.
+void blocks_and_scales_become_rows(int threads) {
+    Pool::instance().resize(threads);
+    Vectors vectors(5);
+    for (const int rows : {2, 130, 700}) {
+        for (const int step : {1, 2}) {
+            const int blocks = vectors.whole(1, 4), first = step - 1;
+            std::vector<uint8_t> pairs(16 * rows * blocks), scales(rows * blocks), out(17 * rows / step * blocks);
+            for (uint8_t& byte : pairs) byte = static_cast<uint8_t>(vectors.whole(0, 255));
+            for (uint8_t& byte : scales) byte = static_cast<uint8_t>(vectors.whole(0, 254));
+            join_mxfp4(pairs.data(), scales.data(), rows, blocks, first, step, out.data());
+            for (int row = 0; row < rows / step; ++row) {
+                for (int b = 0; b < blocks; ++b) {
+                    const int from = (row * step + first) * blocks + b;
+                    const uint8_t* block = out.data() + 17 * (row * blocks + b);
+                    bool same = block[0] == scales[from];
+                    for (int i = 0; i < 32; ++i) {
+                        const int wanted = pairs[16 * from + i / 2] >> 4 * (i % 2) & 15;
+                        same &= (block[1 + i % 16] >> 4 * (i / 16) & 15) == wanted;
+                    }
+                    expect(same, "a block of MXFP4 is put in order");
+                }
+            }
+        }
+    }
+}
+
 uint64_t compute(const std::string& isa, int threads, bool exact) {
     Pool::instance().resize(threads);
     Outputs outputs;
@@ -591,6 +618,7 @@ uint64_t compute(const std::string& isa, int threads, bool exact) {
 
 int main() {
     every_item_is_done_once();
+    for (const int threads : {1, 3}) blocks_and_scales_become_rows(threads);
     for (const bool exact : {false, true}) {
         uint64_t digest = 0;
         for (const std::string& isa : usable_isas()) {

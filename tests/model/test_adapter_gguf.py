@@ -90,7 +90,9 @@ def test_deltas_of_another_order_of_rows_are_another_adapter(tmp_path, config, w
         assert np.abs(read[1][module].b - 2 * b).max() > 0.1
 
 
-@pytest.mark.parametrize("case", ["mistral", "qwen3", "gemma3", "olmo2", "ministral3"])
+@pytest.mark.parametrize(
+    "case", ["mistral", "qwen2", "qwen3", "gemma3", "gemma4", "olmo3", "ministral3", "mixtral", "qwen3 moe", "gpt-oss"]
+)
 def test_every_family_finds_its_own_weights(tmp_path, case):
     path = random_folder(tmp_path / "base", config_of(case))
     checkpoint = open_checkpoint(path)
