@@ -401,3 +401,39 @@ def test_the_memory_plan_counts_sums_in_float32_and_deltas_beside(tmp_path, conf
     ):
         plain, adapted = open_checkpoint(path), adapt(open_checkpoint(path), adapter).checkpoint
         assert describe(adapted).memory(64).weights_bytes - describe(plain).memory(64).weights_bytes == more
+
+
+# What adapters of wholes and of tied heads hold beside pairs
+
+
+def test_what_an_adapter_changes_of_a_vision_part_is_left_out_and_told(tmp_path, config, weights):
+    model, pairs = write_llama_folder(tmp_path / "m", config, weights), deltas(weights)
+    seen = {"model.vision_tower.encoder.layers.0.self_attn.q_proj": (np.ones((4, 3)), np.ones((5, 4)))}
+    alone = write_adapter(tmp_path / "a", pairs)
+    whole = write_adapter(tmp_path / "b", pairs | seen)
+    adapter = adapter_of([whole], open_checkpoint(model))
+    adapted = adapt(open_checkpoint(model), adapter).checkpoint
+    assert adapted.left_out == ("vision part of the adapter, 2 tensors",)
+    np.testing.assert_array_equal(logits(model, "numpy", adapter=whole), logits(model, "numpy", adapter=alone))
+    with pytest.raises(FormatError, match="changes nothing of the text model") as caught:
+        read_adapter(write_adapter(tmp_path / "c", seen))
+    assert caught.value.do
+
+
+def test_a_head_saved_whole_beside_its_pair_is_the_one_that_the_pair_is_added_to(tmp_path, config, weights):
+    config = config | {"tie_word_embeddings": True}
+    tied = {name: values for name, values in weights.items() if name != "lm_head.weight"}
+    embedding = weights["model.embed_tokens.weight"]
+    pairs = deltas({"lm_head.weight": embedding}, modules=("lm_head",))
+    more = {"base_model.model.lm_head.base_layer.weight": embedding}
+    adapter = write_adapter(tmp_path / "a", pairs, more=more)
+    model = write_llama_folder(tmp_path / "m", config, tied)
+    by_itself = weights | by_hand({"lm_head.weight": embedding}, pairs)
+    untied = write_llama_folder(tmp_path / "n", config | {"tie_word_embeddings": False}, by_itself)
+    near(logits(model, "numpy", adapter=adapter), logits(untied, "numpy"))
+
+
+def test_a_setting_that_is_not_computed_says_how_to_come_by_a_model(tmp_path, weights):
+    with pytest.raises(UnsupportedError, match="use_dora") as caught:
+        read_adapter(write_adapter(tmp_path / "a", deltas(weights), use_dora=True))
+    assert "merge_and_unload" in caught.value.do

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from greenlight.formats.jsonfile import read_json
 from greenlight.formats.quants import dequantize
 from greenlight.formats.safetensors import read_safetensors
 from greenlight.formats.tensors import Tensor
+from greenlight.model.wrappers import other_part
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -55,6 +57,8 @@ _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal", "true", "fa
 _PAIR = re.compile(r"(?P<module>.+)\.lora_(?P<which>[AB])(?:\.(?P<adapter>[^.]+))?\.weight")
 _PATTERN = re.compile(r"\^?(?:[\w-]|\\?\.)+")
 _MAX_RANK = 1 << 16
+_WHOLE_HEAD = "base_model.model.lm_head.base_layer.weight"
+"""peft saves the head whole beside its pair, as the embedding may have grown: the pair is added to this one."""
 _MOST = 1e9
 """No setting is larger, of an adapter that was trained to do any good; float32 holds what comes of it."""
 
@@ -101,6 +105,9 @@ class Adapter:
     targets: tuple[str, ...] | None
     """Names, or ends of names, of modules that all have a delta; None where the settings say it otherwise."""
 
+    left_out: tuple[str, ...] = ()
+    """What it changes of a whole's other parts, which text does without: "vision part of the adapter, 4 tensors"."""
+
 
 def read_adapter(path: Path) -> Adapter:
     """Read a folder with adapter_config.json and adapter_model.safetensors.
@@ -114,7 +121,8 @@ def read_adapter(path: Path) -> Adapter:
     _refuse_unread(config, where)
     if not (path / WEIGHTS_FILE).is_file():
         raise _no_weights(path)
-    deltas, replaced = _parts(read_safetensors(path / WEIGHTS_FILE), config, path)
+    tensors, left_out = _of_text(read_safetensors(path / WEIGHTS_FILE), str(path / WEIGHTS_FILE))
+    deltas, replaced = _parts(tensors, config, path)
     base = config.get("base_model_name_or_path")
     return Adapter(
         path=path,
@@ -122,7 +130,23 @@ def read_adapter(path: Path) -> Adapter:
         deltas=deltas,
         replaced=replaced,
         targets=_targets(config, where),
+        left_out=left_out,
     )
+
+
+def _of_text(tensors: Mapping[str, Tensor], where: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Without what belongs to the parts of a whole that the text model is read without."""
+    parts = {name: other_part(_in_model(name)) for name in tensors}
+    others = Counter(part for part in parts.values() if part)
+    if tensors and others.total() == len(tensors):
+        raise FormatError(
+            "the adapter changes nothing of the text model",
+            where=where,
+            found=", ".join(f"{part}: {n} tensors" for part, n in others.items()),
+            do="use the model without it: greenlight reads the text part alone",
+        )
+    mine = {name: tensor for name, tensor in tensors.items() if not parts[name]}
+    return mine, tuple(f"{part} of the adapter, {n} tensors" for part, n in others.items())
 
 
 def _no_weights(path: Path) -> FormatError:
@@ -148,7 +172,10 @@ def _refuse_unread(config: Mapping[str, Any], where: str) -> None:
     for name, value in config.items():
         if name not in _SAYS_NOTHING | _READ and value not in (None, False, [], {}):
             raise UnsupportedError(
-                f"the adapter sets {name}, which is not computed here", where=f"{where}, {name}", found=str(value)[:80]
+                f"the adapter sets {name}, which is not computed here",
+                where=f"{where}, {name}",
+                found=str(value)[:80],
+                do="merge it with peft (merge_and_unload) and give the folder of the merged model",
             )
     for name, allowed in (("bias", ("none", None)), ("fan_in_fan_out", (False, None))):
         if config.get(name) not in allowed:
@@ -194,6 +221,8 @@ def _parts(
             _once(name, match["which"] in pair, where)
             pair[match["which"]] = tensor
             adapters.add(match["adapter"])
+        elif name == _WHOLE_HEAD:
+            replaced["lm_head.weight"] = tensor
         elif (inner := _saved_name(name)).rpartition(".")[0].endswith(tuple(saved)):
             # The end of a name, as peft looks for it: norm is input_layernorm, too.
             _once(name, inner in replaced, where)

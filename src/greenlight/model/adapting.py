@@ -79,7 +79,14 @@ def _together(adapters: Sequence[Adapter]) -> Adapter:
             first = deltas.get(module)
             deltas[module] = delta if first is None else _side_by_side(first, delta)
         replaced |= adapter.replaced
-    return Adapter(path=adapters[0].path, base=adapters[0].base, deltas=deltas, replaced=replaced, targets=None)
+    return Adapter(
+        path=adapters[0].path,
+        base=adapters[0].base,
+        deltas=deltas,
+        replaced=replaced,
+        targets=None,
+        left_out=tuple(part for adapter in adapters for part in adapter.left_out),
+    )
 
 
 def _side_by_side(first: LowRank, second: LowRank) -> LowRank:
@@ -113,7 +120,12 @@ def adapt(checkpoint: Checkpoint, adapter: Adapter, how: How = "auto") -> Adapte
             made[name] = partial(_beside, checkpoint, name, delta)
             packed_bytes[name] = stored.n_bytes + delta.a.nbytes + delta.b.nbytes
             beside.append(module)
-    adapted = replace(checkpoint, made={**checkpoint.made, **made}, packed_bytes=packed_bytes)
+    adapted = replace(
+        checkpoint,
+        made={**checkpoint.made, **made},
+        packed_bytes=packed_bytes,
+        left_out=(*checkpoint.left_out, *adapter.left_out),
+    )
     return Adapted(adapted, tuple(merged), tuple(beside), tuple(widened))
 
 

@@ -97,7 +97,7 @@ def _apart(where: str, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor]
     mine: dict[str, Tensor] = {}
     others: Counter[str] = Counter()
     for name, tensor in tensors.items():
-        if part := _other_part(name):
+        if part := other_part(name):
             others[part] += 1
             continue
         alone = _alone(name)
@@ -112,7 +112,8 @@ def _apart(where: str, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor]
     return mine, tuple(f"{part} of {n} tensors" for part, n in others.items())
 
 
-def _other_part(name: str) -> str | None:
+def other_part(name: str) -> str | None:
+    """What a tensor or module belongs to that makes no text; None for the text model's own."""
     name = name.removeprefix("model.")
     return next((part for start, part in OTHER_PARTS.items() if name.startswith(start)), None)
 
