@@ -127,7 +127,7 @@ def per_token(path: Path) -> PerToken:
     for name, tensor in file.tensors.items():
         chosen = used["expert_used_count"] / used["expert_count"] if "_exps." in name else 1
         read += round(tensor.n_bytes * chosen) if name != looked_up else 0
-        if len(tensor.shape) > 1 and name not in ("token_embd.weight", "output.weight"):
+        if len(tensor.shape) > 1 and name.endswith(".weight") and name not in ("token_embd.weight", "output.weight"):
             products += round(tensor.n_values * chosen)
     return PerToken(read, products)
 

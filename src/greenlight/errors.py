@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class GreenlightError(Exception):
     """A problem that its reader can act on; the command line prints it without a traceback.
@@ -74,3 +77,22 @@ class LockError(GreenlightError):
 
 class EvidenceError(GreenlightError):
     """A run folder or bundle that is incomplete, damaged or of another run."""
+
+
+@contextmanager
+def placed(where: str, *kinds: type[GreenlightError], do: str, part: str = "") -> Iterator[None]:
+    """Complete errors of these kinds whose raiser knew a part of a file alone.
+
+    Args:
+        where: the file or folder, put before the part that an error names.
+        kinds: errors that are completed; others pass as they are.
+        do: the next thing to try, where an error does not say.
+        part: the part of the file, where an error does not say.
+    """
+    try:
+        yield
+    except kinds as error:
+        if where not in (error.where or ""):
+            error.where = ", ".join(filter(None, (where, error.where or part)))
+        error.do = error.do or do
+        raise

@@ -6,6 +6,10 @@ import json
 from benchmarks.install import sizes_mb
 from benchmarks.multiple_choice import arc_questions, differences, generated_questions
 from benchmarks.processes import parse_memory
+from benchmarks.review import ROW
+from benchmarks.roofline import int8_gop_s
+from benchmarks.setting import Setting
+from benchmarks.shared_prefix import OWN, PREFIX, REQUESTS, Prompts
 from benchmarks.text import plain_text
 from benchmarks.threads import best_threads
 
@@ -53,3 +57,30 @@ def test_all_cores_and_powers_of_two_are_tried_as_thread_counts():
     tried = best_threads(6, lambda n: {1: 10.0, 2: 30.0, 4: 20.0, 6: 25.0}[n])
     assert list(tried.rates) == [1, 2, 4, 6]
     assert (tried.threads, tried.value) == (2, 30.0)
+
+
+def test_requests_share_a_prefix_that_no_round_had_before():
+    prompts = Prompts(range(1000))
+    first, second = prompts(), prompts()
+    assert len(first) == REQUESTS
+    assert {len(prompt) for prompt in first} == {PREFIX + OWN}
+    assert len({tuple(prompt[:PREFIX]) for prompt in first}) == 1
+    assert len({tuple(prompt) for prompt in first}) == REQUESTS
+    assert first[0][:40] != second[0][:40]
+
+
+def test_a_row_of_a_review_is_told_from_its_progress():
+    rows = ["  refuse       non refusal 0.70 [0.25, 0.94] limit ≤ 0.05     FAIL          30 of 660 items"]
+    rows += ["  hallucinate  wrong –                                        NOT RUN       0 of 551 items"]
+    others = ["  refuse: 30 of 660 items", "evidence goes to /tmp/x", "  plan        18 rows, up to 3,633 items", ""]
+    others += ["NO-GO  some limits are known to be broken (HOLD would mean: not known yet)"]
+    assert all(ROW.match(row) for row in rows)
+    assert not any(ROW.match(line) for line in others)
+
+
+def test_the_int8_rate_is_measured_where_a_compiler_is(tmp_path, monkeypatch):
+    setting = Setting(ref="x", path=tmp_path / "x", work=tmp_path, threads=1, rounds=None)
+    monkeypatch.setattr("benchmarks.roofline.shutil.which", lambda _: None)
+    assert int8_gop_s(setting) is None
+    monkeypatch.setattr("benchmarks.roofline.shutil.which", lambda _: "false")
+    assert int8_gop_s(setting) is None

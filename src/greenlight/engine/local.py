@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from greenlight.engine.answering import Answered, ChatRequest, ChoiceRequest, Reply, Turn, Weighed, is_plain, parted
 from greenlight.engine.engine import Engine
 from greenlight.engine.requests import GenerateRequest, Generation, Scored, ScoreRequest
-from greenlight.errors import TextError, UnsupportedError
+from greenlight.errors import TextError, UnsupportedError, placed
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
@@ -128,23 +128,23 @@ class LocalModel:
 
     def engine(self, *, max_sequences: int = 32, prefix_cache: bool = True, guesses: bool = True) -> Engine:
         """A fresh engine over these weights."""
-        settings = {"prefix_cache": prefix_cache, "guesses": guesses}
-        return Engine(self.decoder, self.tokenizer, max_sequences=max_sequences, **settings)
+        return Engine(
+            self.decoder,
+            self.tokenizer,
+            max_sequences=max_sequences,
+            prefix_cache=prefix_cache,
+            guesses=guesses,
+        )
 
     def answerer(self, *, max_sequences: int = 32, prefix_cache: bool = True) -> LocalAnswerer:
         """A fresh engine that is asked in turns and texts."""
         return LocalAnswerer(self, self.engine(max_sequences=max_sequences, prefix_cache=prefix_cache))
 
 
-@contextmanager
-def _placed(path: Path, part: str) -> Iterator[None]:
+def _placed(path: Path, part: str) -> AbstractContextManager[None]:
     """Name the model's file in errors that know a part of it alone."""
-    try:
-        yield
-    except (TextError, UnsupportedError) as error:
-        error.where = f"{path}, {error.where or part}"
-        error.do = error.do or "fetch the file again, or use the model's Hugging Face folder"
-        raise
+    do = "fetch the file again, or use the model's Hugging Face folder"
+    return placed(str(path), TextError, UnsupportedError, do=do, part=part)
 
 
 def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer:

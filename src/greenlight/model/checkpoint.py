@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from greenlight.errors import ConfigError, FormatError, UnsupportedError
+from greenlight.errors import ConfigError, FormatError, UnsupportedError, placed
 from greenlight.formats.gguf import GGUFFile
 from greenlight.formats.gguf_parts import read_gguf_model
 from greenlight.formats.safetensors import SafetensorsFolder, read_folder
@@ -265,16 +265,10 @@ def _drop_tied_copy(where: str, tensors: dict[str, Tensor]) -> None:
         )
 
 
-@contextmanager
-def _placed(where: str) -> Iterator[None]:
+def _placed(where: str) -> AbstractContextManager[None]:
     """Name the file or folder in errors that know a tensor or a fact alone."""
-    try:
-        yield
-    except (FormatError, ConfigError) as error:
-        if where not in (error.where or ""):
-            error.where = f"{where}, {error.where}" if error.where else where
-        error.do = error.do or "the file contradicts itself; fetch it again from where the weights came from"
-        raise
+    do = "the file contradicts itself; fetch it again from where the weights came from"
+    return placed(where, FormatError, ConfigError, do=do)
 
 
 def _promised(where: str, family: Family, config: ModelConfig, n_tensors: int) -> dict[str, tuple[int, ...]]:

@@ -174,7 +174,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "ffn_dim", "vocab_size", "max_seq_len"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}", do="use 1 or more")
+                value = getattr(self, name)
+                raise ConfigError(f"{name} is {value}", found=f"{value}, expected 1 or more", do="use 1 or more")
         if self.n_heads % self.n_kv_heads:
             raise ConfigError(
                 "query heads cannot be shared out among kv heads",
@@ -186,7 +187,10 @@ class ModelConfig:
                 "a position cannot use so many experts", found=f"{self.n_experts_used} of {self.n_experts}"
             )
         if self.temperature_beta and self.temperature_length < 1:
-            raise ConfigError(f"temperature_length is {self.temperature_length}", do="use 1 or more")
+            length = self.temperature_length
+            raise ConfigError(
+                f"temperature_length is {length}", found=f"{length}, expected 1 or more", do="use 1 or more"
+            )
         if self.windows and (len(self.windows) != self.n_layers or any(w is not None and w < 1 for w in self.windows)):
             raise ConfigError(
                 "windows do not fit the layers",
@@ -196,11 +200,23 @@ class ModelConfig:
         for name in ("attention_softcap", "final_softcap", "attention_scale"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"{name} is {value}", do="use a number above 0, or leave it out")
+                raise ConfigError(
+                    f"{name} is {value}",
+                    found=f"{value}, expected a number above 0",
+                    do="use a number above 0, or leave it out",
+                )
         if self.head_dim % 2:
-            raise ConfigError(f"head_dim is {self.head_dim}, but rotary positions turn pairs", do="use an even one")
+            raise ConfigError(
+                f"head_dim is {self.head_dim}, but rotary positions turn pairs",
+                found=f"{self.head_dim}, expected an even number",
+                do="use an even one",
+            )
         if not (math.isfinite(self.norm_eps) and self.norm_eps > 0):
-            raise ConfigError(f"norm_eps is {self.norm_eps}", do="use a small number above 0, such as 1e-5")
+            raise ConfigError(
+                f"norm_eps is {self.norm_eps}",
+                found=f"{self.norm_eps}, expected a number above 0",
+                do="use a small number above 0, such as 1e-5",
+            )
 
     def _check_kinds(self) -> None:
         """Of layers that differ from one another."""
@@ -210,9 +226,16 @@ class ModelConfig:
                 found=f"n_heads {self.n_heads} is no multiple of full_n_kv_heads {self.full_n_kv_heads}",
             )
         if self.full_head_dim is not None and (self.full_head_dim < 1 or self.full_head_dim % 2):
-            raise ConfigError(f"full_head_dim is {self.full_head_dim}, but rotary positions turn pairs")
+            raise ConfigError(
+                f"full_head_dim is {self.full_head_dim}, but rotary positions turn pairs",
+                found=f"{self.full_head_dim}, expected an even number above 0",
+            )
         if min(self.per_layer_dim, self.n_shared_layers) < 0 or (self.per_layer_dim and self.per_layer_vocab_size < 1):
-            raise ConfigError("layers cannot share so few values, or have inputs of no length")
+            raise ConfigError(
+                "layers cannot share so few values, or have inputs of no length",
+                found=f"n_shared_layers {self.n_shared_layers}, per_layer_dim {self.per_layer_dim}, "
+                f"per_layer_vocab_size {self.per_layer_vocab_size}",
+            )
         if self.n_shared_layers:
             own = {self.window(layer) for layer in range(self.n_own_layers)}
             alone = {self.window(layer) for layer in range(max(self.n_own_layers, 0), self.n_layers)} - own

@@ -90,23 +90,18 @@ def _square(settings: Fields) -> tuple[int, int] | None:
 
 
 def _check(weight: Tensor, scale: Tensor | None, square: tuple[int, int] | None) -> None:
-    if scale is None or len(weight.shape) != 2:
-        raise FormatError(
-            "a weight in FP8 has no scale" if scale is None else "a weight in FP8 is no linear",
-            where=weight.name,
-            found=f"shape {weight.shape}, no {weight.name.removesuffix(WEIGHT)}{SCALE}"
-            if scale is None
-            else f"shape {weight.shape}",
-            do="fetch the folder again, as its makers published it",
-        )
-    expected = ((),) if square is None else ((-(-weight.shape[0] // square[0]), -(-weight.shape[1] // square[1])),)
-    if scale.shape not in (*expected, *(((1,), (1, 1)) if square is None else ())):
-        raise FormatError(
-            "a scale does not fit its weight",
-            where=scale.name,
-            found=f"{scale.shape}, expected {expected[0]} for a weight of {weight.shape}",
-            do="fetch the folder again, as its makers published it",
-        )
+    again = "fetch the folder again, as its makers published it"
+    if scale is None:
+        found = f"shape {weight.shape}, no {weight.name.removesuffix(WEIGHT)}{SCALE}"
+        raise FormatError("a weight in FP8 has no scale", where=weight.name, found=found, do=again)
+    if len(weight.shape) != 2:
+        raise FormatError("a weight in FP8 is no linear", where=weight.name, found=f"shape {weight.shape}", do=again)
+    fitting: tuple[tuple[int, ...], ...] = ((), (1,), (1, 1))
+    if square is not None:
+        fitting = (tuple(-(-n // side) for n, side in zip(weight.shape, square, strict=True)),)
+    if scale.shape not in fitting:
+        found = f"{scale.shape}, expected {fitting[0]} for a weight of {weight.shape}"
+        raise FormatError("a scale does not fit its weight", where=scale.name, found=found, do=again)
 
 
 def _product(name: str, weight: Tensor, scale: Any, square: tuple[int, int] | None) -> Tensor:

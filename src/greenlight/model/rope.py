@@ -104,7 +104,11 @@ class PartialScaling:
     def __post_init__(self) -> None:
         _require_positive("rope.factor", self.factor)
         if not 0 <= self.share <= 1:
-            raise ConfigError(f"a share of {self.share} of the pairs cannot turn", do="use a number from 0 to 1")
+            raise ConfigError(
+                f"a share of {self.share} of the pairs cannot turn",
+                found=f"{self.share}, expected 0 to 1",
+                do="use a number from 0 to 1",
+            )
 
 
 RopeScaling: TypeAlias = LinearScaling | Llama3Scaling | YarnScaling | FactorScaling | PartialScaling
@@ -191,4 +195,6 @@ def _yarn(inv_freq: Floats, theta: float, scaling: YarnScaling) -> Floats:
 
 def _require_positive(name: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"{name} is {value}, which is no factor", do="use a number above 0")
+        raise ConfigError(
+            f"{name} is {value}, which is no factor", found=f"{value}, expected a number above 0", do="use one above 0"
+        )

@@ -104,8 +104,9 @@ class NumpyOps:
 
     name = "numpy"
     batch_invariant = False
-    threads: int | None = None
     """BLAS may sum in another order for another number of rows."""
+    threads: int | None = None
+    """As many as BLAS likes."""
 
     def __init__(self, reason: str | None = None) -> None:
         self.identity = f"numpy/{'.'.join(np.__version__.split('.')[:2])}"
