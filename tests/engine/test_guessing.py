@@ -72,6 +72,25 @@ def test_on_the_kernels_a_repeated_text_takes_fewer_steps(default_model, monkeyp
     assert len(steps) < at_most
 
 
+class Monotone(FakeDecoder):
+    """Says one word for ever: each guess is right, and they grow as long as they may."""
+
+    def _logits(self, states):
+        return np.tile(np.eye(1, self.config.vocab_size, 3, dtype=np.float32), (len(states), 1))
+
+
+@pytest.mark.parametrize(("max_tokens", "finish", "n_tokens"), [(43, "length", 43), (500, "context", 70)])
+def test_no_guess_reaches_beyond_the_answers_last_token_or_the_models_last_position(max_tokens, finish, n_tokens):
+    decoder = Monotone(FEW_WORDS, max_seq_len=100)  # which looks at positions itself
+    sampling = SamplingParams(max_tokens=max_tokens, ignore_eos=True)
+    answer = run(
+        Engine(decoder, FakeTokenizer(FEW_WORDS)), [GenerateRequest(id="a", prompt=[3] * 30, sampling=sampling)]
+    )["a"]
+    assert (answer.finish, answer.tokens) == (finish, (3,) * n_tokens)
+    assert decoder.n_tokens == 30 + n_tokens - 1
+    assert decoder.n_passes < n_tokens / 4
+
+
 def test_operations_whose_bits_depend_on_the_batch_are_not_given_guesses(requests):
     decoder = FakeDecoder(FEW_WORDS, max_seq_len=200)
     decoder.ops.batch_invariant = False
