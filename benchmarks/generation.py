@@ -1,8 +1,7 @@
 """How long does an evaluation take whose answers are written? 200 of GSM8K's questions, 256 tokens each.
 
 Every side writes exactly as many tokens, whatever it would say: what is compared is the work (Cobbe et al. 2021,
-arXiv:2110.14168). The peers answer some of the questions and their
-seconds are multiplied: all of them would take an hour.
+arXiv:2110.14168). The peers answer some of the questions, and their seconds are multiplied: all would take an hour.
 """
 
 from __future__ import annotations
