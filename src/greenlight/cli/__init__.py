@@ -10,10 +10,11 @@ EXIT_ERROR, EXIT_USAGE = 1, 2
 
 def main() -> NoReturn:
     """Run the command line of this process; never shows a traceback for a problem its user can act on."""
-    from greenlight.cli import verbs  # noqa: F401  importing registers every verb
+    from greenlight.cli import verbs
     from greenlight.cli.app import app
     from greenlight.errors import GreenlightError, UsageError
 
+    verbs.register(sys.argv[1:])
     try:
         app()
     except GreenlightError as error:

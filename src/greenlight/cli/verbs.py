@@ -1,26 +1,39 @@
-"""Which verbs are there? Importing this registers them, in the order that help shows."""
+"""Which verbs are there, and which file has each? A command line that names one waits for no other."""
 
-# ruff: noqa: F401, I001  the import is the registration, and its order is the help's
+from __future__ import annotations
 
-from greenlight.cli import review
-from greenlight.cli import pull
-from greenlight.cli import inspect
-from greenlight.cli import doctor
-from greenlight.cli import chat
-from greenlight.cli import convert
-from greenlight.cli import plan
-from greenlight.cli import assess
-from greenlight.cli import label
-from greenlight.cli import judge
-from greenlight.cli import decide
-from greenlight.cli import verify
-from greenlight.cli import waive
-from greenlight.cli import ledger
-from greenlight.cli import explain
-from greenlight.cli import contaminate
-from greenlight.cli import release
-from greenlight.cli import diff
-from greenlight.cli import compare
-from greenlight.cli import merge
-from greenlight.cli import replay
-from greenlight.cli import import_
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+FILES: Mapping[str, tuple[str, ...]] = {
+    "review": ("review",),
+    "pull": ("pull", "list", "rm"),
+    "inspect": ("inspect",),
+    "doctor": ("doctor",),
+    "chat": ("chat",),
+    "convert": ("convert",),
+    "plan": ("plan", "lock"),
+    "assess": ("assess", "eval"),
+    "label": ("label",),
+    "judge": ("judge",),
+    "decide": ("decide", "report"),
+    "verify": ("verify",),
+    "waive": ("waive",),
+    "ledger": ("ledger", "delay", "reopen"),
+    "explain": ("explain",),
+    "contaminate": ("contaminate",),
+    "release": ("release",),
+    "diff": ("diff",),
+    "compare": ("compare", "drift"),
+    "merge": ("merge",),
+    "replay": ("replay",),
+    "import_": ("import",),
+}
+"""Modules of this package, in the order of the help, and the verbs that each registers as it is imported."""
+
+
+def register(arguments: Sequence[str] = ()) -> None:
+    """Register what a command line needs: the verb that it begins with, or all where it begins with anything else."""
+    asked = [file for file, verbs in FILES.items() if arguments and arguments[0] in verbs]
+    for file in asked or FILES:
+        import_module(f"greenlight.cli.{file}")

@@ -16,6 +16,7 @@ from greenlight.engine.answering import Answered, ChatRequest, ChoiceRequest, Re
 from greenlight.engine.engine import Engine
 from greenlight.engine.requests import GenerateRequest, Generation, Scored, ScoreRequest
 from greenlight.errors import TextError, UnsupportedError, placed
+from greenlight.formats.tensors import release_freed
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
 from greenlight.model.decoder import Decoder
 from greenlight.model.load import load_decoder
@@ -59,9 +60,9 @@ class LocalModel:
             FormatError, UnsupportedError, TextError: the files are damaged, or of a kind that is not supported.
         """
         start = time.perf_counter()
-        checkpoint = open_checkpoint(path)
-        tokenizer = tokenizer_of(checkpoint)
-        decoder = load_decoder(checkpoint, select_ops(ops), adapter=adapters or None)
+        decoder, tokenizer = _read(path, ops, adapters)
+        # A vocabulary's words were on the way twice: only now are they let go.
+        release_freed()
         with _placed(path, "chat template"):
             template = ChatTemplate(tokenizer.chat_template) if tokenizer.chat_template else None
         return cls(
@@ -139,6 +140,13 @@ class LocalModel:
     def answerer(self, *, max_sequences: int = 32, prefix_cache: bool = True) -> LocalAnswerer:
         """A fresh engine that is asked in turns and texts."""
         return LocalAnswerer(self, self.engine(max_sequences=max_sequences, prefix_cache=prefix_cache))
+
+
+def _read(path: Path, ops: str | None, adapters: tuple[Path, ...]) -> tuple[Decoder, Tokenizer]:
+    """What a model computes with and what it reads with; of its files nothing else is kept."""
+    checkpoint = open_checkpoint(path)
+    tokenizer = tokenizer_of(checkpoint)
+    return load_decoder(checkpoint, select_ops(ops), adapter=adapters or None), tokenizer
 
 
 def _placed(path: Path, part: str) -> AbstractContextManager[None]:
