@@ -56,6 +56,9 @@ class Figure:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """How both were run."""
 
+    counted: bool = False
+    """True where another round would give the same: no clock is in it."""
+
     why_not: str = ""
     """Why it was not measured."""
 

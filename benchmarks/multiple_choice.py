@@ -6,6 +6,7 @@ Speed is of 100 generated questions, of which only the length matters; agreement
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import random
@@ -64,7 +65,7 @@ class Difference(NamedTuple):
 
 def measure(setting: Setting) -> list[Figure]:
     """Speed, then agreement."""
-    return [*_speed(setting), *_agreement(setting)]
+    return [*_speed(setting), *agreement(setting)]
 
 
 def generated_questions(text: str) -> list[dict[str, Any]]:
@@ -157,12 +158,20 @@ def _speed(setting: Setting) -> list[Figure]:
     ]
 
 
-def _agreement(setting: Setting) -> list[Figure]:
-    name, data = "ARC-Easy, same choice as lm-eval in float32", data_folder()
+def agreement(setting: Setting, ops: str = "", *, least: float = AGREE, tie: float = NEAR_TIE_NATS) -> list[Figure]:
+    """Our choices beside lm-eval's in float32, and by how much it preferred its own where they differ.
+
+    Args:
+        setting: the run.
+        ops: what computes ours, as `--ops` names it; the usual ones without.
+        least: of 100 questions, how many must agree.
+        tie: the margin up to which two choices are as good, nats.
+    """
+    name, data = f"ARC-Easy{ops and f' by {ops}'}, same choice as lm-eval in float32", data_folder()
     if data is None or not (data / ARC_FILE).exists():
         return [Figure(name=name, unit="of 100", ours=(), why_not=f"there is no {ARC_FILE} under GREENLIGHT_DATA")]
     questions = arc_questions(data / ARC_FILE)
-    ours, theirs = logprobs_of(setting, questions)
+    ours, theirs = logprobs_of(setting, questions, ops)
     apart = differences(ours, theirs)
     settings = {
         "differences": [difference._asdict() for difference in apart],
@@ -176,24 +185,33 @@ def _agreement(setting: Setting) -> list[Figure]:
             name=name,
             unit=f"of {len(questions)}",
             ours=(float(len(questions) - len(apart)),),
-            at_least=AGREE * len(questions) / QUESTIONS,
+            at_least=least * len(questions) / QUESTIONS,
             settings=settings,
         ),
         Figure(
-            name="largest margin of lm-eval where the choices differ",
+            name=f"largest margin of lm-eval where the choices differ{ops and f', by {ops}'}",
             unit="nats",
             ours=(max((difference.margin_nats for difference in apart), default=0.0),),
             more_is_better=False,
-            at_most=NEAR_TIE_NATS,
+            at_most=tie,
         ),
     ]
 
 
-def logprobs_of(setting: Setting, questions: list[dict[str, Any]]) -> tuple[list[list[float]], list[list[float]]]:
+def logprobs_of(
+    setting: Setting, questions: list[dict[str, Any]], ops: str = ""
+) -> tuple[list[list[float]], list[list[float]]]:
     """Log-likelihoods of each question's choices: ours on the file as it is, lm-eval's in float32 on its weights."""
     folder = _write_task(setting.work / "arc", questions)
-    theirs = _lm_eval(setting, setting.hf_folder("float32"), "float32", 1, folder, 0)["logprobs"]
-    return _ours(setting, folder)["logprobs"], theirs
+    theirs = _in_float32(setting, folder, (folder / "choices.jsonl").read_text())
+    return _ours(setting, folder, ops)["logprobs"], theirs
+
+
+@functools.cache
+def _in_float32(setting: Setting, folder: Path, _questions: str) -> list[list[float]]:
+    """lm-eval's, computed once in a run for all that are held against it."""
+    logprobs: list[list[float]] = _lm_eval(setting, setting.hf_folder("float32"), "float32", 1, folder, 0)["logprobs"]
+    return logprobs
 
 
 def _accuracy(logprobs: Sequence[Sequence[float]], questions: Sequence[dict[str, Any]]) -> float:
@@ -209,8 +227,8 @@ def _write_task(folder: Path, questions: list[dict[str, Any]]) -> Path:
     return folder
 
 
-def _ours(setting: Setting, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, str(OURS), str(setting.path), str(folder / "choices.jsonl")]
+def _ours(setting: Setting, folder: Path, ops: str = "") -> dict[str, Any]:
+    command = [sys.executable, str(OURS), str(setting.path), str(folder / "choices.jsonl"), *([ops] if ops else [])]
     result: dict[str, Any] = json.loads(run_quietly(command, setting.offline()))
     return result
 

@@ -1,6 +1,6 @@
 """Score four-way questions with greenlight and print a JSON object with seconds and log-likelihoods.
 
-python multiple_choice_ours.py MODEL CHOICES.jsonl
+python multiple_choice_ours.py MODEL CHOICES.jsonl [OPS]
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from greenlight.engine.local import LocalModel
 
 
 def main() -> None:
-    model_path, questions_path = map(Path, sys.argv[1:])
+    model_path, questions_path = map(Path, sys.argv[1:3])
     start = time.perf_counter()
-    model = LocalModel.load(model_path)
+    model = LocalModel.load(model_path, ops=sys.argv[3] if len(sys.argv) > 3 else None)
     loaded = time.perf_counter()
     questions = [json.loads(line) for line in questions_path.read_text().splitlines()]
     requests = [_request(model, str(i), question) for i, question in enumerate(questions)]

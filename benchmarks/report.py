@@ -63,7 +63,7 @@ def warnings(run: Mapping[str, Any], figures: Sequence[Figure]) -> list[str]:
     if shares:
         busiest = max(shares, key=shares.__getitem__)
         said.append(f"Other processes used up to {shares[busiest]:.0%} of all cores (during {busiest}).")
-    few = [figure.name for figure in figures if figure.ours and 0 < len(figure.peer) < SLOW]
+    few = [figure.name for figure in figures if figure.ours and not figure.counted and 0 < len(figure.peer) < SLOW]
     if few:
         said.append(f"{len(few)} comparisons rest on fewer than {SLOW} rounds.")
     spinning = run["most_cpu_left_in_pauses"]
@@ -87,6 +87,8 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 def _value(value: float | None, unit: str) -> str:
     if value is None:
         return "–"
+    if 0 < abs(value) < 0.01:
+        return f"{value:.2g} {unit}"
     digits = 3 if abs(value) < 1 and value else 2 if abs(value) < 10 and value != int(value) else 0
     return f"{value:.{digits}f} {unit}"
 

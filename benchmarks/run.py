@@ -30,7 +30,7 @@ from benchmarks.figures import Figure, median, paired_ratio, status, void_becaus
 from benchmarks.setting import Setting, SideFailedError  # noqa: E402
 
 PARTS = ("decode", "prefill", "streams", "cold_start", "memory", "multiple_choice", "install", "long_context", "kinds")
-PARTS += ("sizes", "shared_prefix", "generation", "review", "guesses")
+PARTS += ("sizes", "shared_prefix", "generation", "review", "guesses", "precision")
 FORMAT = "greenlight.benchmarks/1"
 
 

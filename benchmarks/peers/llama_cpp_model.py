@@ -9,6 +9,7 @@ from pathlib import Path
 
 import llama_cpp
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.setting import SideFailedError
 
@@ -86,6 +87,13 @@ class LlamaCpp:
             rows = [(prompt[step % len(prompt)], len(prompt) + step, s) for s, prompt in enumerate(prompts)]
             self._decode_rows(rows, answers=len(rows))
         return n * len(prompts) / (time.perf_counter() - start)
+
+    def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """After each token of a text that fits one batch, (T, V)."""
+        self._forget()
+        self._decode_rows([(int(token), position, 0) for position, token in enumerate(tokens)], answers=len(tokens))
+        rows = llama_cpp.llama_get_logits(self._context)
+        return np.ctypeslib.as_array(rows, (len(tokens), self._n_vocab)).copy()
 
     def close(self) -> None:
         llama_cpp.llama_batch_free(self._rows)

@@ -1,6 +1,6 @@
 """Write a GGUF file with its linears in another type.
 
-python llama_cpp_quantize.py IN.gguf OUT.gguf {q4_0,q4_1,q8_0}
+python llama_cpp_quantize.py IN.gguf OUT.gguf {q4_0,q4_1,q8_0,q4_k_s,q6_k}
 """
 
 from __future__ import annotations

@@ -71,3 +71,16 @@ def test_a_disturbed_or_short_run_says_that_it_is_not_to_be_quoted():
 
 def test_what_was_measured_apart_stays_when_results_are_written_anew():
     assert markdown(RUN, {"all": FIGURES}, "## Apart\n").endswith("\n\n## Apart\n")
+
+
+def test_values_near_zero_keep_two_digits():
+    shown = table([Figure(name="divergence", unit="nats", ours=(0.00000031,), at_most=0.0005)])
+    assert "3.1e-07 nats" in shown
+    assert "≤ 0.0005 nats" in shown
+
+
+def test_what_is_counted_needs_no_rounds():
+    beside = {"name": "same token", "unit": "%", "ours": (99.0,), "peer": (98.0,), "peer_name": "peer"}
+    run = {**RUN, "others_share_of_cores": {}}
+    assert warnings(run, [Figure(**beside, counted=True)]) == []
+    assert warnings(run, [Figure(**beside)]) == ["1 comparisons rest on fewer than 3 rounds."]
