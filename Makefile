@@ -19,7 +19,7 @@ help:
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make sanitize  the kernels' own tests under the address, undefined-behaviour and thread sanitizers"
 	@echo "make arm64     the same tests of the arm64 kernels, built here and run in qemu"
-	@echo "make bench     measured beside the peers; writes benchmarks/results.json and RESULTS.md (ONLY=decode,... prints a part)"
+	@echo "make bench     measured beside the peers, into benchmarks/results.json and RESULTS.md (ONLY=decode,... some parts)"
 
 review: $(BASE)
 	.venv/bin/greenlight review smollm2 --pull

@@ -38,9 +38,6 @@ class Figure:
     ratio_floor: float | None = None
     """The ratio that ours must reach."""
 
-    ratio_goal: float | None = None
-    """The ratio aimed at in the end."""
-
     at_least: float | None = None
     """What ours must reach by itself."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.text import ROOT
 from greenlight.compose.machine import cores, machine
 
 PACKAGES = ("greenlight-llm", "numpy", "llama-cpp-python", "lm-eval", "torch", "transformers")
+WRITTEN = ("results.json", "RESULTS.md")
+"""What the benchmarks themselves change in the tree."""
+
 PAUSE_S = 0.03
 QUIET = 0.1
 """Part of one core that a parked process may still use."""
@@ -34,6 +39,13 @@ def facts() -> dict[str, Any]:
         "load_average_before": round(os.getloadavg()[0], 2),
         "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+def code() -> dict[str, Any]:
+    """The commit that is measured, and whether anything but figures differs from it; None outside of a checkout."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--", ".", *(f":!benchmarks/{name}" for name in WRITTEN))
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 class Parking:
@@ -118,6 +130,17 @@ def _busy_s() -> float | None:
 def _own_s() -> float:
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of this tree; None where it has none of its own."""
+    if not (ROOT / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _version(package: str) -> str | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 PROVENANCE = "measured on a quiet two-core AVX-512 VNNI server, 2026-11"
+
+INSTRUCTION_SET = "avx512vnni"
+"""Of that server. A peer on a machine without it is slower, quiet or not."""
 
 LLAMA_CPP = "llama-cpp-python 0.3.36, two threads, built for the CPU it ran on"
 LM_EVAL = "lm-eval 0.4.13, transformers 5.23.0, torch 2.13.0 for CPU, bfloat16, batch size 1"
@@ -21,3 +26,8 @@ STREAMS_TOK_S = {("Q4_0", 8): 294.0, ("Q4_0", 32): 429.0, ("Q4_1", 8): 176.0, ("
 
 CHOICE_SCORING_S, CHOICE_WALL_S = 73.0, 98.0
 """100 four-way questions of about 90 tokens: scoring alone, and from process start to end."""
+
+
+def known_for(features: Collection[str]) -> bool:
+    """Whether a machine with these instruction sets is of the kind on which the figures were taken."""
+    return INSTRUCTION_SET in features

@@ -13,6 +13,7 @@ from benchmarks import peer_figures
 from benchmarks.text import ROOT
 from greenlight.formats.gguf import read_gguf
 from greenlight.formats.tensors import TensorType
+from greenlight.ops.native import cpu_features
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -46,8 +47,8 @@ class Setting:
 
     @property
     def known(self) -> bool:
-        """Whether the peers' figures on a quiet machine are of this file."""
-        return self.path.name == peer_figures.MODEL_FILE
+        """Whether the peers' figures on a quiet machine are of this file and of such a machine."""
+        return self.path.name == peer_figures.MODEL_FILE and peer_figures.known_for(cpu_features())
 
     @property
     def kind(self) -> str:

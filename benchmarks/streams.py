@@ -16,8 +16,6 @@ PROMPT, TOKENS, ROUNDS = 32, 64, 5
 POSITIONS = 256
 """Context of each of the peer's sequences."""
 FLOOR = 3.0
-TOGETHER = {32: 800.0}
-"""Tokens per second that so many streams must reach in all."""
 
 
 def measure(setting: Setting) -> list[Figure]:
@@ -50,7 +48,6 @@ def _figure(setting: Setting, kind: str, ours: Ours, streams: int) -> Figure:
         **seen,
         peer_name="llama.cpp",
         ratio_floor=FLOOR if kind == "Q4_0" else None,
-        at_least=TOGETHER.get(streams),
         known=peer_figures.STREAMS_TOK_S.get((kind, streams)) if setting.known else None,
         best=tried.value,
         settings={"prompt": PROMPT, "tokens": TOKENS, "build": build(), **tried.settings("tok/s")},
