@@ -312,7 +312,8 @@ static void mix_slab(const AttentionJob& job, const AttentionUnit& unit, int sla
         const int left = unit.n_keys - page * kPage, n = left < kPage ? left : kPage;
         const float* weights = unit.scores + page * kPage;
         const T* source = head_page<T>(job, unit.sequence, page, unit.kv_head) + start;
-        const T* ahead = head_page<T>(job, unit.sequence, left > kPage ? page + 1 : unit.first_page, unit.kv_head) + start;
+        const int next = left > kPage ? page + 1 : unit.first_page;  // the next slab begins at the first page again
+        const T* ahead = head_page<T>(job, unit.sequence, next, unit.kv_head) + start;
         if (sizeof(T) == 4 || panels.count == 1) {
             value_panels(source, ahead, n, panels, weights, unit.stride, mixed);
         } else if constexpr (sizeof(T) == 2) {

@@ -206,8 +206,8 @@ void bind_handles(nb::module_& m) {
         });
     nb::class_<Embedding>(m, "Embedding").def_ro("vocabulary", &Embedding::vocabulary).def_ro("dim", &Embedding::dim);
     nb::class_<Heads>(m, "Heads")
-        .def(nb::init<int, int, int, float, std::vector<float>, float, int, float, int, float, float, int, bool>(), "n_heads"_a,
-             "n_kv_heads"_a, "head_dim"_a, "scale"_a, "inv_freq"_a, "rope_scale"_a, "window"_a = 0, "softcap"_a = 0.0f,
+        .def(nb::init<int, int, int, float, std::vector<float>, float, int, float, int, float, float, int, bool>(),
+             "n_heads"_a, "n_kv_heads"_a, "head_dim"_a, "scale"_a, "inv_freq"_a, "rope_scale"_a, "window"_a = 0, "softcap"_a = 0.0f,
              "norm"_a = 0, "norm_eps"_a = 0.0f, "temperature_beta"_a = 0.0f, "temperature_length"_a = 0,
              "shared"_a = false);
     nb::class_<Pages>(m, "Pages")

@@ -1,8 +1,6 @@
 // Which kernel multiplies so many rows by a tile of this kind? Every height of a panel has its own, in tables.
 #pragma once
 
-#include <type_traits>
-
 #include "products.inl"
 #include "unpack.inl"
 
@@ -50,8 +48,8 @@ static QuantKernel find_quant(Kind kind, int rows, bool wide) {
     return with_source(kind, [&](auto source) -> QuantKernel {
         using Source = decltype(source);
         if (!wide) return quant_table<Source, 1, 1, kMostNarrow<Source>>[rows];
-        if constexpr (std::is_same_v<Source, PackedQ8>) return quant_table<Source, kWideTiles, kLeastWide, kWideRows>[rows];
-        else return quant_table<typename UnpackedAs<Source>::type, kWideTiles, kLeastWide, kWideRows>[rows];
+        using Wide = typename UnpackedAs<Source>::type;
+        return quant_table<Wide, kWideTiles, kLeastWide, kWideRows>[rows];
     });
 }
 

@@ -115,7 +115,8 @@ static void paired_tile(const LinearJob& job, const Segment& segment, int tile, 
     const bool quantised = is_quantised(segment.kind);
     const Panels& panels = quantised ? job.quant_panels : job.float_panels;
     const Tiles first = take(job, segment.kind, gate, together ? up : nullptr, scratch);
-    const Tiles second = together ? first : take(job, segment.up_kind, up, nullptr, scratch + job.k / kBlock * kUnpackedStep);
+    uint8_t* scratch_up = scratch + job.k / kBlock * kUnpackedStep;
+    const Tiles second = together ? first : take(job, segment.up_kind, up, nullptr, scratch_up);
     for (int p = 0; p < panels.count; ++p) {
         if (job.wide) prefetch_part(gate + segment.tile_bytes, segment.tile_bytes, p, panels.count);
         prefetch_results(job, segment, tile, panels.first_row(p), panels.size(p));

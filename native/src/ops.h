@@ -118,7 +118,9 @@ struct Step {
     uint64_t number;
     std::shared_ptr<Pages> pages;
     int n_sequences, n_rows, table_width;
-    const int32_t* table(int group) const { return tables.data() + static_cast<size_t>(group) * n_sequences * table_width; }
+    const int32_t* table(int group) const {
+        return tables.data() + static_cast<size_t>(group) * n_sequences * table_width;
+    }
     std::vector<int32_t> tokens, starts, tables, outputs, positions, sequence_of_row;
 };
 

@@ -1,8 +1,8 @@
 // How is a mixture of experts computed? Rows choose, then each expert that was chosen does its rows, one expert after
 // the other: its weights are read once per step, by all threads together.
 //
-// An expert's product with a row does not depend on what else it computes, and a row adds its experts up in the order in
-// which it chose them: its bits depend on that row alone.
+// An expert's product with a row does not depend on what else it computes, and a row adds its experts up in the order
+// in which it chose them: its bits depend on that row alone.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -61,7 +61,8 @@ Array Context::moe_add(const Step& step, const Array& x, const Linear& router, c
     check(residual);
     const int n_experts = static_cast<int>(experts.gate_up.size()), columns = residual.columns;
     if (router.paired || router.n != n_experts) throw std::invalid_argument("the router has another number of experts");
-    if (top_k < 1 || top_k > n_experts) throw std::invalid_argument("top_k must be between 1 and the number of experts");
+    if (top_k < 1 || top_k > n_experts)
+        throw std::invalid_argument("top_k must be between 1 and the number of experts");
     if (experts.gate_up[0].k != x.columns || experts.down[0].n != columns || residual.rows != x.rows)
         throw std::invalid_argument("the experts take or give other shapes than the arrays have");
     const Array logits = product(step, x, nullptr, 0.0f, router, nullptr, Glu::silu);

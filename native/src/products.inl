@@ -1,5 +1,5 @@
-// What is a product of a panel and a tile? Integer dot products per 32 inputs, one float fma per output and block, blocks
-// in order.
+// What is a product of a panel and a tile? Integer dot products per 32 inputs, one float fma per output and block,
+// blocks in order.
 //
 // The sum of one output is the same chain of operations whatever stands beside it, so its bits depend on its own row
 // and its own weights only: not on the batch, the panel it fell into, the tile pair, or the thread.

@@ -141,7 +141,7 @@ GL_INLINE F load_i8(const int8_t* p) {
 // 2^(e - 128) of 16 bytes, the subnormal ones too; infinite for 255.
 GL_INLINE F half_powers(const uint8_t* p) {
     int32_t bits[kLanes];
-    for (int i = 0; i < kLanes; ++i) bits[i] = p[i] ? static_cast<int32_t>(static_cast<uint32_t>(p[i]) << 23) : 0x00400000;
+    for (int i = 0; i < kLanes; ++i) bits[i] = p[i] ? static_cast<int32_t>(uint32_t{p[i]} << 23) : 0x00400000;
     GL_QUARTERS(F, vmulq_n_f32(vreinterpretq_f32_s32(vld1q_s32(bits + 4 * i)), 0.5f));
 }
 

@@ -144,7 +144,10 @@ GL_INLINE Line high_nibbles(Line x) {
 // Bits of bytes move down (or up, for n below 0).
 template <int n>
 GL_INLINE Line shifted(Line x) {
-    for (uint8_t& byte : x.bytes) byte = static_cast<uint8_t>(n >= 0 ? byte >> (n < 0 ? 0 : n) : byte << (n < 0 ? -n : 0));
+    for (uint8_t& byte : x.bytes) {
+        if constexpr (n >= 0) byte = static_cast<uint8_t>(byte >> n);
+        else byte = static_cast<uint8_t>(byte << -n);
+    }
     return x;
 }
 GL_INLINE Line masked(Line x, int mask) {
@@ -172,7 +175,7 @@ GL_INLINE F load_i8(const int8_t* p) {
 // 2^(e - 128) of 16 bytes, the subnormal ones too; infinite for 255.
 GL_INLINE F half_powers(const uint8_t* p) {
     I bits;
-    for (int i = 0; i < kLanes; ++i) bits[i] = p[i] ? static_cast<int32_t>(static_cast<uint32_t>(p[i]) << 23) : 0x00400000;
+    for (int i = 0; i < kLanes; ++i) bits[i] = p[i] ? static_cast<int32_t>(uint32_t{p[i]} << 23) : 0x00400000;
     return __builtin_bit_cast(F, bits) * 0.5f;
 }
 

@@ -1,4 +1,4 @@
-// Where do 32 inputs of a tile come from? A source for each kind of weights: its lines of codes, its scales, its minima.
+// Where do 32 inputs of a tile come from? A source for each kind of weights: its lines of codes, scales and minima.
 #pragma once
 
 namespace greenlight::GREENLIGHT_ISA {

@@ -40,6 +40,10 @@ struct UnpackedAs<Compact<kind>> {
                                                                              : Kind::Q5_0>>;
 };
 template <>
+struct UnpackedAs<PackedQ8> {  // is bytes as it lies
+    using type = PackedQ8;
+};
+template <>
 struct UnpackedAs<Compact<Kind::Q4_K>> {
     using type = Unpacked<PackedQ4<true>>;
 };
@@ -70,14 +74,14 @@ static void unpack_tile(const uint8_t* tile, int n_blocks, uint8_t* out) {
     }
 }
 
-// Tiles as bytes in scratch; Q8_0 and floats are read where they are.
+// A tile as bytes in scratch; one that is bytes already stays where it is.
 static const uint8_t* unpack(Kind kind, const uint8_t* tile, int n_blocks, uint8_t* scratch) {
-    if (kind == Kind::Q8_0) return tile;
-    with_source(kind, [&](auto source) {
+    return with_source(kind, [&](auto source) -> const uint8_t* {
         using Source = decltype(source);
-        if constexpr (!std::is_same_v<Source, PackedQ8>) unpack_tile<Source>(tile, n_blocks, scratch);
+        if constexpr (std::is_same_v<Source, typename UnpackedAs<Source>::type>) return tile;
+        else unpack_tile<Source>(tile, n_blocks, scratch);
+        return scratch;
     });
-    return scratch;
 }
 
 }  // namespace greenlight::GREENLIGHT_ISA
