@@ -8,6 +8,7 @@ and Q6_K have these in the down projections and, for the rest, Q5_0 or Q8_0.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -76,11 +77,11 @@ def _accuracy(setting: Setting, kind: str) -> list[Figure]:
         name = f"{kind}, {precision}: divergence from float32"
         return Figure(name=name, unit="nats", ours=(kl,), more_is_better=False, **more)
 
-    least = peer.n_same - 2 * standard_error(standard, peer)
+    least = math.ceil(peer.n_same - 2 * standard_error(standard, peer))
     return [
         top1("standard", standard.n_same, peer=(float(peer.n_same),), at_least=least, **beside),
         divergence("standard", standard.mean_kl, peer=(peer.mean_kl,), ratio_floor=KL_FLOOR, **beside),
-        top1("exact", exact.n_same, at_least=LEAST_TOP1 * n, **common),
+        top1("exact", exact.n_same, at_least=math.ceil(LEAST_TOP1 * n), **common),
         divergence("exact", exact.mean_kl, at_most=MOST_KL, **common),
     ]
 
