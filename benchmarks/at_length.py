@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from benchmarks.figures import Figure, alternate
 from benchmarks.machine import park
 from benchmarks.ours import Forward
 from benchmarks.peers.llama_cpp_model import LlamaCpp, build
-from benchmarks.roofline import Roofline, roofline
-from benchmarks.setting import Setting, per_token
+from benchmarks.roofline import INT8, READ, MemoryReader, Sides, part_of_int8, part_of_read, peaks
+from benchmarks.setting import Setting, bytes_of_step, per_token
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
 
@@ -47,11 +47,11 @@ class Work:
 
 def measure_works(setting: Setting, works: Sequence[Work]) -> list[Figure]:
     """Prefill and decode of each, and the share of what the machine could do that ours reached."""
-    limits = roofline(setting)
+    limits = {READ: MemoryReader().gb_s, **peaks(setting, INT8)}
     return [figure for work in works for figure in _measure(setting, work, limits)]
 
 
-def _measure(setting: Setting, work: Work, limits: Roofline) -> list[Figure]:
+def _measure(setting: Setting, work: Work, limits: Sides) -> list[Figure]:
     decoder = load_decoder(work.path, select_ops("native"))
     ours = Forward(decoder, work.prompt + work.tokens)
     peer = LlamaCpp(work.path, threads=setting.threads, positions=work.prompt + work.tokens)
@@ -68,7 +68,7 @@ def _measure(setting: Setting, work: Work, limits: Roofline) -> list[Figure]:
         return once
 
     sides = {"ours": side("ours", ours.both_tok_s), "peer": side("peer", peer.both_tok_s)}
-    prefill = alternate(setting.count(work.rounds), sides, between=park, warm_up=False)
+    seen = alternate(setting.count(work.rounds), {**sides, **limits}, between=park, warm_up=False)
     peer.close()
     common: dict[str, Any] = {"unit": "tok/s", "peer_name": "llama.cpp"}
     common["settings"] = {
@@ -77,20 +77,17 @@ def _measure(setting: Setting, work: Work, limits: Roofline) -> list[Figure]:
         "build": build(),
         "peer_threads": setting.threads,
     }
-    cost = per_token(work.path)
-    read = [100 * rate * cost.read_bytes / (limits.read_gb_s * 1e9) for rate in decode["ours"]]
-    shares = {f"decode after {work.prompt}, {work.name}, part of memory's read speed": read}
-    if limits.int8_gop_s is not None:
-        done = [100 * rate * 2 * cost.products / (limits.int8_gop_s * 1e9) for rate in prefill["ours"]]
-        shares[f"prefill of {work.prompt}, {work.name}, part of the int8 rate"] = done
+    prefill_name, decode_name = f"prefill of {work.prompt}, {work.name}", f"decode after {work.prompt}, {work.name}"
+    step = bytes_of_step(work.path, work.prompt + work.tokens // 2)
     return [
-        Figure(name=f"prefill of {work.prompt}, {work.name}", **prefill, ratio_floor=work.prefill_floor, **common),
+        Figure(name=prefill_name, ours=seen["ours"], peer=seen["peer"], ratio_floor=work.prefill_floor, **common),
+        *part_of_int8(prefill_name, seen["ours"], per_token(work.path).products, seen),
         Figure(
-            name=f"decode after {work.prompt}, {work.name}",
+            name=decode_name,
             ours=tuple(decode["ours"]),
             peer=tuple(decode["peer"]),
             ratio_floor=work.decode_floor,
             **common,
         ),
-        *(Figure(name=name, unit="%", ours=tuple(share), settings=asdict(limits)) for name, share in shares.items()),
+        part_of_read(decode_name, decode["ours"], step, seen[READ]),
     ]

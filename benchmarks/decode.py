@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from benchmarks import peer_figures
 from benchmarks.figures import Figure, alternate
-from benchmarks.machine import MemoryReader, park
+from benchmarks.machine import park
 from benchmarks.ours import Ours
 from benchmarks.peers.llama_cpp_model import LlamaCpp, build
-from benchmarks.setting import Setting, per_token
+from benchmarks.roofline import READ, MemoryReader, part_of_read
+from benchmarks.setting import Setting, bytes_of_step
 from benchmarks.text import plain_text
 from benchmarks.threads import best_threads
 
@@ -30,18 +31,19 @@ def _one_file(setting: Setting, kind: str, reader: MemoryReader) -> list[Figure]
     prompt = ours.model.encode(plain_text())[:PROMPT]
     tried = best_threads(setting.threads, lambda n: (peer.use_threads(n), peer.decode_tok_s(prompt, TOKENS))[1])
     peer.use_threads(tried.threads)
+    step = bytes_of_step(path, PROMPT + TOKENS // 2)
     seen = alternate(
         setting.count(ROUNDS),
         {
             "ours": lambda: ours.decode_tok_s(prompt, TOKENS),
             "peer": lambda: peer.decode_tok_s(prompt, TOKENS),
             "engine": lambda: ours.engine_decode_tok_s(prompt, TOKENS),
-            "gb_s": reader.gb_s,
+            READ: reader.gb_s,
+            "read as much": MemoryReader(step).gb_s,
         },
         between=park,
     )
     peer.close()
-    weights = per_token(path).read_bytes
     common = {
         "unit": "tok/s",
         "peer": seen["peer"],
@@ -51,14 +53,10 @@ def _one_file(setting: Setting, kind: str, reader: MemoryReader) -> list[Figure]
     }
     common |= {"known": peer_figures.DECODE_TOK_S.get(kind) if setting.known else None}
     common["settings"] = {"prompt": PROMPT, "tokens": TOKENS, "build": build(), **tried.settings("tok/s")}
-    share = tuple(100 * rate * weights / (gb_s * 1e9) for rate, gb_s in zip(seen["ours"], seen["gb_s"], strict=True))
     return [
         Figure(name=f"decode {kind}, forward passes", ours=seen["ours"], **common),
         Figure(name=f"decode {kind}, through the engine", ours=seen["engine"], **common),
-        Figure(
-            name=f"decode {kind}, part of memory's read speed",
-            unit="%",
-            ours=share,
-            settings={"weights_per_token": weights, "read_gb_s": seen["gb_s"]},
-        ),
+        part_of_read(f"decode {kind}", seen["ours"], step, seen[READ]),
+        # Large caches keep a part of these weights: then the read speed of memory is no limit, and this one is.
+        part_of_read(f"decode {kind}", seen["ours"], step, seen["read as much"], "the read speed of as many bytes"),
     ]

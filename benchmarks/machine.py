@@ -1,17 +1,13 @@
-"""What did the benchmarks run on, was it quiet, and how fast does its memory read?"""
+"""What did the benchmarks run on, and was it quiet?"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from benchmarks.text import ROOT
 from greenlight.compose.machine import cores, machine
@@ -84,39 +80,6 @@ class Bystanders:
             return
         room = (time.perf_counter() - start) * (os.cpu_count() or 1)
         self.share = max(0.0, (now - busy) - (_own_s() - own)) / room
-
-
-class MemoryReader:
-    """Reads memory as fast as numpy can, with a thread per core: the ceiling of decoding, which reads all weights.
-
-    Several reductions are tried once and the fastest is kept, so that memory is what limits it.
-    """
-
-    SIZE_BYTES = 384 << 20
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(cores())
-        values = np.ones(self.SIZE_BYTES // 4, np.float32)
-        self._parts = np.array_split(values, cores())
-        ways: list[Callable[[Any], Any]] = [np.max, np.sum, _dot, _max_of_bytes]
-        self._way = max(ways, key=self._gb_s)
-
-    def gb_s(self) -> float:
-        """Gigabytes (1e9 bytes) per second, best of three passes."""
-        return max(self._gb_s(self._way) for _ in range(3))
-
-    def _gb_s(self, way: Callable[[Any], Any]) -> float:
-        start = time.perf_counter()
-        list(self._pool.map(way, self._parts))
-        return self.SIZE_BYTES / (time.perf_counter() - start) / 1e9
-
-
-def _dot(values: Any) -> Any:
-    return np.dot(values, values)
-
-
-def _max_of_bytes(values: Any) -> Any:
-    return np.max(values.view(np.int8))
 
 
 def _busy_s() -> float | None:

@@ -1,4 +1,15 @@
 """What is measured, and in which order do its rows stand? Each part is the file of its name in this folder."""
 
-PARTS = ("decode", "prefill", "streams", "cold_start", "memory", "multiple_choice", "install", "long_context", "kinds")
+PARTS = (
+    "roofline",
+    "decode",
+    "prefill",
+    "streams",
+    "cold_start",
+    "memory",
+    "multiple_choice",
+    "install",
+    "long_context",
+    "kinds",
+)
 PARTS += ("sizes", "shared_prefix", "generation", "review", "guesses", "precision")

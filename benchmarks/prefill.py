@@ -7,7 +7,8 @@ from benchmarks.figures import Figure, alternate
 from benchmarks.machine import park
 from benchmarks.ours import Ours
 from benchmarks.peers.llama_cpp_model import LlamaCpp, build
-from benchmarks.setting import Setting
+from benchmarks.roofline import INT8, part_of_int8, peaks
+from benchmarks.setting import Setting, per_token
 from benchmarks.text import plain_text
 from benchmarks.threads import best_threads
 
@@ -18,10 +19,11 @@ FLOORS = {"Q4_0": 3.0, "Q4_1": 6.0, "Q8_0": 4.0}
 
 def measure(setting: Setting) -> list[Figure]:
     """The default file, then the other types that llama.cpp's quantizer makes of it."""
-    return [_one_file(setting, kind) for kind in dict.fromkeys([setting.kind, "Q4_0", "Q8_0"])]
+    kinds = dict.fromkeys([setting.kind, "Q4_0", "Q8_0"])
+    return [figure for kind in kinds for figure in _one_file(setting, kind)]
 
 
-def _one_file(setting: Setting, kind: str) -> Figure:
+def _one_file(setting: Setting, kind: str) -> list[Figure]:
     path = setting.quantised(kind)
     ours = Ours(path, TOKENS)
     peer = LlamaCpp(path, threads=setting.threads, positions=TOKENS)
@@ -29,15 +31,18 @@ def _one_file(setting: Setting, kind: str) -> Figure:
     tried = best_threads(setting.threads, lambda n: (peer.use_threads(n), peer.prefill_tok_s(tokens))[1])
     peer.use_threads(tried.threads)
     sides = {"ours": lambda: ours.prefill_tok_s(tokens), "peer": lambda: peer.prefill_tok_s(tokens)}
-    seen = alternate(setting.count(ROUNDS), sides, between=park)
+    seen = alternate(setting.count(ROUNDS), {**sides, **peaks(setting, INT8)}, between=park)
     peer.close()
-    return Figure(
-        name=f"prefill {kind}, {TOKENS} tokens",
+    name = f"prefill {kind}, {TOKENS} tokens"
+    figure = Figure(
+        name=name,
         unit="tok/s",
-        **seen,
+        ours=seen["ours"],
+        peer=seen["peer"],
         peer_name="llama.cpp",
         ratio_floor=FLOORS.get(kind),
         known=peer_figures.PREFILL_TOK_S.get(kind) if setting.known else None,
         best=tried.value,
         settings={"build": build(), **tried.settings("tok/s")},
     )
+    return [figure, *part_of_int8(name, seen["ours"], per_token(path).products, seen)]

@@ -1,44 +1,127 @@
-"""What could this machine do at the very most? Bytes read and int8 operations per second, measured here."""
+"""What could this machine do at the very most, and what part of it was reached?
+
+Limits are of all cores together, and are measured in the rounds of what is held against them: a machine that others use
+too is not as fast in every minute.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks.machine import MemoryReader, park
+import numpy as np
+
+from benchmarks.figures import Figure, alternate
+from benchmarks.machine import park
 from benchmarks.setting import Setting, SideFailedError, run_quietly
+from greenlight.compose.machine import cores
 
-SOURCE = Path(__file__).with_name("int8_peak.cpp")
+TITLE = "what the machine can do"
+ROUNDS = 5
+SOURCE = Path(__file__).with_name("peaks.cpp")
+READ, INT8 = "read", "int8"
+RATES = (INT8, "float32", "bf16")
+"""What peaks.cpp measures."""
 
-
-@dataclass(frozen=True, slots=True)
-class Roofline:
-    """A machine's two limits, of all its cores together."""
-
-    read_gb_s: float
-    """Memory read, gigabytes (1e9 bytes) per second."""
-
-    int8_gop_s: float | None
-    """Products and sums of int8 in registers, billions per second; None where nothing measures it (no x86)."""
+Sides = dict[str, Callable[[], float]]
+Seen = Mapping[str, Sequence[float]]
 
 
-def roofline(setting: Setting) -> Roofline:
-    """Measure both, with as many threads as the run has."""
-    park()
-    return Roofline(MemoryReader().gb_s(), int8_gop_s(setting))
+def measure(setting: Setting) -> list[Figure]:
+    """The limits by themselves."""
+    sides = {READ: MemoryReader().gb_s, **peaks(setting, *RATES)}
+    seen = alternate(setting.count(ROUNDS), sides, between=park)
+    figures = [Figure(name="memory read by all cores", unit="GB/s", ours=seen[READ])]
+    for rate in RATES:
+        name = f"{rate}, products and sums in registers"
+        why_not = "" if rate in seen else "this CPU has no such instruction, or nothing here compiles for it"
+        figures.append(Figure(name=name, unit="Gop/s", ours=seen.get(rate, ()), why_not=why_not))
+    return figures
 
 
-def int8_gop_s(setting: Setting) -> float | None:
-    """The best of three runs of int8_peak.cpp, built for this CPU."""
-    compiler, program = shutil.which("g++"), setting.work / "int8_peak"
+class MemoryReader:
+    """Reads memory as fast as numpy can, with a thread per core: the ceiling of decoding, which reads all weights.
+
+    Several reductions are tried once and the fastest is kept, so that memory is what limits it.
+
+    Args:
+        size_bytes: how much is read each time; what fits into a cache is read from there, as weights of that size are.
+    """
+
+    def __init__(self, size_bytes: int = 384 << 20) -> None:
+        self._pool, self._size_bytes = ThreadPoolExecutor(cores()), size_bytes // 4 * 4
+        values = np.ones(size_bytes // 4, np.float32)
+        self._parts = np.array_split(values, cores())
+        ways: list[Callable[[Any], Any]] = [np.max, np.sum, _dot, _max_of_bytes]
+        self._way = max(ways, key=self._gb_s)
+
+    def gb_s(self) -> float:
+        """Gigabytes (1e9 bytes) per second, best of three passes."""
+        return max(self._gb_s(self._way) for _ in range(3))
+
+    def _gb_s(self, way: Callable[[Any], Any]) -> float:
+        start = time.perf_counter()
+        list(self._pool.map(way, self._parts))
+        return self._size_bytes / (time.perf_counter() - start) / 1e9
+
+
+def _dot(values: Any) -> Any:
+    return np.dot(values, values)
+
+
+def _max_of_bytes(values: Any) -> Any:
+    return np.max(values.view(np.int8))
+
+
+def peaks(setting: Setting, *rates: str) -> Sides:
+    """What measures each of these rates once, in Gop/s; none of those that nothing here measures."""
+    compiler, program = shutil.which("g++"), setting.work / "peaks"
     if compiler is None:
-        return None
+        return {}
     command = [compiler, "-O2", "-march=native", "-pthread", str(SOURCE), "-o", str(program)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
-        return None
+        return {}
+
+    def once(rate: str) -> float:
+        return float(run_quietly([str(program), str(setting.threads), rate], {}))
+
+    return {rate: partial(once, rate) for rate in rates if _works(once, rate)}
+
+
+def _works(once: Callable[[str], float], rate: str) -> bool:
     try:
-        return float(run_quietly([str(program), str(setting.threads)], {}))
+        return once(rate) > 0
     except (SideFailedError, ValueError):
-        return None
+        return False
+
+
+def part_of_read(
+    name: str, steps_per_s: Sequence[float], step_bytes: int, gb_s: Sequence[float], whose: str = "memory's read speed"
+) -> Figure:
+    """Which part of a read speed was used, round by round.
+
+    Args:
+        name: what was timed.
+        steps_per_s: forward passes.
+        step_bytes: what each of them reads.
+        gb_s: the read speed in the same rounds.
+        whose: what was read there.
+    """
+    share = tuple(100 * rate * step_bytes / (limit * 1e9) for rate, limit in zip(steps_per_s, gb_s, strict=True))
+    settings = {"bytes_per_step": step_bytes, "read_gb_s": list(gb_s)}
+    return Figure(name=f"{name}, part of {whose}", unit="%", ours=share, settings=settings)
+
+
+def part_of_int8(name: str, tok_s: Sequence[float], products: int, seen: Seen) -> list[Figure]:
+    """Which part of the int8 rate a prompt's linears used, round by round; no figure where it was not measured."""
+    if INT8 not in seen:
+        return []
+    share = tuple(100 * rate * 2 * products / (limit * 1e9) for rate, limit in zip(tok_s, seen[INT8], strict=True))
+    settings = {"operations_per_token": 2 * products, "int8_gop_s": list(seen[INT8])}
+    return [Figure(name=f"{name}, part of the int8 rate", unit="%", ours=share, settings=settings)]

@@ -13,6 +13,7 @@ from benchmarks import peer_figures
 from benchmarks.text import ROOT
 from greenlight.formats.gguf import read_gguf
 from greenlight.formats.tensors import TensorType
+from greenlight.model.load import describe
 from greenlight.ops.native import cpu_features
 
 PEERS = Path(__file__).parent / "peers"
@@ -131,6 +132,11 @@ def per_token(path: Path) -> PerToken:
         if len(tensor.shape) > 1 and name.endswith(".weight") and name not in ("token_embd.weight", "output.weight"):
             products += round(tensor.n_values * chosen)
     return PerToken(read, products)
+
+
+def bytes_of_step(path: Path, past: int, streams: int = 1) -> int:
+    """What a forward pass reads that adds a token to each stream: weights, and keys and values of those before it."""
+    return per_token(path).read_bytes + describe(path).memory(past, streams).kv_bytes
 
 
 def data_folder() -> Path | None:

@@ -7,7 +7,8 @@ from benchmarks.figures import Figure, alternate
 from benchmarks.machine import park
 from benchmarks.ours import Ours
 from benchmarks.peers.llama_cpp_model import LlamaCpp, build
-from benchmarks.setting import Setting
+from benchmarks.roofline import READ, MemoryReader, part_of_read
+from benchmarks.setting import Setting, bytes_of_step
 from benchmarks.text import plain_text
 from benchmarks.threads import best_threads
 
@@ -26,10 +27,11 @@ def measure(setting: Setting) -> list[Figure]:
 
 def _one_file(setting: Setting, kind: str) -> list[Figure]:
     ours = Ours(setting.quantised(kind), PROMPT)
-    return [_figure(setting, kind, ours, streams) for streams in (8, 32)]
+    reader = MemoryReader()
+    return [figure for streams in (8, 32) for figure in _together(setting, kind, ours, streams, reader)]
 
 
-def _figure(setting: Setting, kind: str, ours: Ours, streams: int) -> Figure:
+def _together(setting: Setting, kind: str, ours: Ours, streams: int, reader: MemoryReader) -> list[Figure]:
     path = setting.quantised(kind)
     peer = LlamaCpp(path, threads=setting.threads, positions=POSITIONS, sequences=streams)
     text = ours.model.encode(plain_text())
@@ -39,16 +41,21 @@ def _figure(setting: Setting, kind: str, ours: Ours, streams: int) -> Figure:
     sides = {
         "ours": lambda: ours.streams_tok_s(prompts, TOKENS),
         "peer": lambda: peer.streams_tok_s(prompts, TOKENS),
+        READ: reader.gb_s,
     }
     seen = alternate(setting.count(ROUNDS), sides, between=park)
     peer.close()
-    return Figure(
-        name=f"decode {kind}, {streams} streams in all",
+    name, past = f"decode {kind}, {streams} streams in all", PROMPT + TOKENS // 2
+    figure = Figure(
+        name=name,
         unit="tok/s",
-        **seen,
+        ours=seen["ours"],
+        peer=seen["peer"],
         peer_name="llama.cpp",
         ratio_floor=FLOOR if kind == "Q4_0" else None,
         known=peer_figures.STREAMS_TOK_S.get((kind, streams)) if setting.known else None,
         best=tried.value,
         settings={"prompt": PROMPT, "tokens": TOKENS, "build": build(), **tried.settings("tok/s")},
     )
+    steps = [rate / streams for rate in seen["ours"]]
+    return [figure, part_of_read(name, steps, bytes_of_step(path, past, streams), seen[READ])]

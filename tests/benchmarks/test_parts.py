@@ -7,8 +7,6 @@ from benchmarks.install import sizes_mb
 from benchmarks.multiple_choice import arc_questions, differences, generated_questions
 from benchmarks.processes import parse_memory
 from benchmarks.review import ROW
-from benchmarks.roofline import int8_gop_s
-from benchmarks.setting import Setting
 from benchmarks.shared_prefix import OWN, PREFIX, REQUESTS, Prompts
 from benchmarks.text import plain_text
 from benchmarks.threads import best_threads
@@ -76,11 +74,3 @@ def test_a_row_of_a_review_is_told_from_its_progress():
     others += ["NO-GO  some limits are known to be broken (HOLD would mean: not known yet)"]
     assert all(ROW.match(row) for row in rows)
     assert not any(ROW.match(line) for line in others)
-
-
-def test_the_int8_rate_is_measured_where_a_compiler_is(tmp_path, monkeypatch):
-    setting = Setting(ref="x", path=tmp_path / "x", work=tmp_path, threads=1, rounds=None)
-    monkeypatch.setattr("benchmarks.roofline.shutil.which", lambda _: None)
-    assert int8_gop_s(setting) is None
-    monkeypatch.setattr("benchmarks.roofline.shutil.which", lambda _: "false")
-    assert int8_gop_s(setting) is None

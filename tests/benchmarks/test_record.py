@@ -8,7 +8,7 @@ import pytest
 from benchmarks.figures import Figure
 from benchmarks.page import markdown
 from benchmarks.run import measure
-from benchmarks.setting import Setting, SideFailedError, per_token
+from benchmarks.setting import Setting, SideFailedError, bytes_of_step, per_token
 
 from benchmarks import record
 from tests.benchmarks.builders import OTHER, run
@@ -90,8 +90,11 @@ def test_the_page_in_the_tree_is_what_is_made_of_the_figures_in_the_tree():
 
 
 def test_bytes_and_operations_in_the_prose_are_those_of_the_default_model(default_model):
+    prose = (record.HERE / "explained.md").read_text()
     linears, q4_1 = per_token(default_model).products, per_token(default_model).read_bytes
     for block_bytes in (18, 20, 34):
         read = q4_1 + linears // 32 * (block_bytes - 20)
         row = f"| {block_bytes} bytes | {read:,} bytes | {2 * linears:,} |"
-        assert row in (record.HERE / "explained.md").read_text()
+        assert row in prose
+    kv = bytes_of_step(default_model, 32) - q4_1
+    assert f"{kv // 32:,} bytes each" in prose
