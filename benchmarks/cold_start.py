@@ -34,7 +34,7 @@ def measure(setting: Setting) -> list[Figure]:
             peer_name="llama-cpp-python",
             more_is_better=False,
             at_most=FIRST_TOKEN_S,
-            settings={"prompt": PROMPT},
+            settings={"prompt": PROMPT, "peer_threads": setting.threads},
         ),
         Figure(name="greenlight --help", unit="s", ours=seen["help"], more_is_better=False, at_most=HELP_S),
     ]

@@ -64,7 +64,7 @@ def measure(setting: Setting) -> list[Figure]:
         }
         seen = alternate(setting.count(ROUNDS), sides, between=park, warm_up=False)
     common: dict[str, Any] = {"unit": "s", "more_is_better": False, "ratio_floor": FLOOR}
-    said = {"peer_questions": SERVER_QUESTIONS, "peer_slots": best, "peer_s_by_slots": trials}
+    said = {**llama_server.how_run(setting, best), "peer_questions": SERVER_QUESTIONS, "peer_s_by_slots": trials}
     return [
         Figure(name=name, **seen, peer_name="llama-server", best=trials[best], settings=said, **common),
         Figure(
@@ -72,7 +72,13 @@ def measure(setting: Setting) -> list[Figure]:
             ours=seen["ours"],
             peer=(harness,) * len(seen["ours"]),
             peer_name="lm-eval",
-            settings={"peer_questions": HARNESS_QUESTIONS, "peer_batch_size": HARNESS_QUESTIONS, "peer_rounds": 1},
+            settings={
+                "peer_questions": HARNESS_QUESTIONS,
+                "peer_batch_size": HARNESS_QUESTIONS,
+                "peer_rounds": 1,
+                "peer_threads": setting.threads,
+                "peer_dtype": "bfloat16",
+            },
             **common,
         ),
     ]

@@ -25,10 +25,11 @@ def measure(setting: Setting) -> list[Figure]:
     # As many positions are counted for the question as for the answer; it has fewer.
     kv_mb = describe(setting.path).memory(2 * TOKENS, ops_name=select_ops().name).kv_bytes / 1e6
     file_mb = setting.path.stat().st_size / 1e6
+    how = {"peer_threads": setting.threads}
     limit = OVER_FILE * file_mb + kv_mb + OVER_ALL_MB
     return [
-        _figure("resident while chatting", "VmRSS", ours, peer, limit, {"file_mb": file_mb, "kv_mb": kv_mb}),
-        _figure("peak of a chat", "VmHWM", ours, peer, None, {}),
+        _figure("resident while chatting", "VmRSS", ours, peer, limit, {**how, "file_mb": file_mb, "kv_mb": kv_mb}),
+        _figure("peak of a chat", "VmHWM", ours, peer, None, how),
     ]
 
 

@@ -142,8 +142,9 @@ def _void_table(rows: Sequence[Row]) -> list[str]:
 
 
 def _peers(figures: Sequence[Figure]) -> list[str]:
-    builds = {figure.settings["build"]: figure.peer_name for figure in figures if "build" in figure.settings}
-    lines = [f"- {name}, as it describes its build: {build}" for build, name in builds.items()]
+    described = [figure for figure in figures if figure.peer and "build" in figure.settings]
+    builds = dict.fromkeys((figure.peer_name, figure.settings["build"]) for figure in described)
+    lines = [f"- {name}, its build: {build}" for name, build in builds]
     names: dict[str, list[str]] = {}
     for figure in figures:
         how = {key: value for key, value in figure.settings.items() if key.startswith("peer_")}

@@ -59,6 +59,11 @@ def measure(setting: Setting) -> list[Figure]:
             more_is_better=False,
             ratio_floor=FLOOR,
             best=trials[best],
-            settings={"peer_slots": best, "peer_s_by_slots": trials, "own": OWN, "tokens": TOKENS},
+            settings={
+                **llama_server.how_run(setting, best),
+                "peer_s_by_slots": trials,
+                "own": OWN,
+                "tokens": TOKENS,
+            },
         )
     ]

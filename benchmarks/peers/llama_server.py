@@ -24,6 +24,7 @@ from benchmarks.setting import Setting, SideFailedError, run_quietly
 REQUIREMENT = "llama-cpp-python==0.3.36"
 OPTIONS = ("LLAMA_BUILD_SERVER=ON", "LLAMA_BUILD_TESTS=OFF", "LLAMA_BUILD_EXAMPLES=OFF", "LLAMA_BUILD_UI=OFF")
 OPTIONS += ("LLAMA_USE_PREBUILT_UI=OFF", "LLAMA_OPENSSL=OFF", "BUILD_SHARED_LIBS=OFF", "CMAKE_BUILD_TYPE=Release")
+OPTIONS += ("GGML_NATIVE=ON",)
 NO_AMX = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
 """What gcc 12 makes of the tile code dies of an illegal instruction on CPUs that have it."""
 
@@ -37,14 +38,24 @@ def program(setting: Setting) -> Path:
     built = setting.work / "llama-server" / "bin" / "llama-server"
     if not built.exists():
         sources = _sources(setting.work)
-        options = [f"-D{option}" for option in OPTIONS]
-        if platform.machine() == "x86_64":
-            options += [f"-DCMAKE_{language}_FLAGS={NO_AMX}" for language in ("C", "CXX")]
+        options = [f"-D{option}" for option in _options()]
         build = str(setting.work / "llama-server")
         run_quietly(["cmake", "-S", str(sources), "-B", build, *options], dict(os.environ))
         command = ["cmake", "--build", build, "--target", "llama-server", "--parallel", str(setting.threads)]
         run_quietly(command, dict(os.environ))
     return built
+
+
+def how_run(setting: Setting, slots: int) -> dict[str, Any]:
+    """For the record: its build, as it says itself and as it was configured, and what it was started with."""
+    done = subprocess.run([str(program(setting)), "--version"], capture_output=True, text=True, check=True)
+    said = "; ".join((done.stdout + done.stderr).split("\n")).strip("; ")
+    return {"build": f"{said}; {' '.join(_options())}", "peer_threads": setting.threads, "peer_slots": slots}
+
+
+def _options() -> list[str]:
+    flags = [f"CMAKE_{language}_FLAGS={NO_AMX}" for language in ("C", "CXX")]
+    return [*OPTIONS, *(flags if platform.machine() == "x86_64" else [])]
 
 
 def _sources(work: Path) -> Path:
