@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks import peer_figures
 from benchmarks.figures import Figure, alternate
 from benchmarks.machine import park
@@ -18,10 +20,9 @@ FLOOR = 2.0
 
 
 def measure(setting: Setting) -> list[Figure]:
-    """The default file, then the other types that llama.cpp's quantizer makes of it."""
+    """The default file, then the other types."""
     reader = MemoryReader()
-    kinds = dict.fromkeys([setting.kind, "Q4_0", "Q8_0"])
-    return [figure for kind in kinds for figure in _one_file(setting, kind, reader)]
+    return [figure for kind in setting.kinds for figure in _one_file(setting, kind, reader)]
 
 
 def _one_file(setting: Setting, kind: str, reader: MemoryReader) -> list[Figure]:
@@ -44,15 +45,15 @@ def _one_file(setting: Setting, kind: str, reader: MemoryReader) -> list[Figure]
         between=park,
     )
     peer.close()
-    common = {
+    common: dict[str, Any] = {
         "unit": "tok/s",
         "peer": seen["peer"],
         "peer_name": "llama.cpp",
         "ratio_floor": FLOOR,
+        "known": peer_figures.DECODE_TOK_S.get(kind) if setting.known else None,
         "best": tried.value,
+        "settings": {"prompt": PROMPT, "tokens": TOKENS, "build": build(), **tried.settings("tok/s")},
     }
-    common |= {"known": peer_figures.DECODE_TOK_S.get(kind) if setting.known else None}
-    common["settings"] = {"prompt": PROMPT, "tokens": TOKENS, "build": build(), **tried.settings("tok/s")}
     return [
         Figure(name=f"decode {kind}, forward passes", ours=seen["ours"], **common),
         Figure(name=f"decode {kind}, through the engine", ours=seen["engine"], **common),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figure, alternate
+from benchmarks.harness import evaluate, write_task
 from benchmarks.machine import park
 from benchmarks.ours import Ours
 from benchmarks.peers import llama_server
@@ -77,7 +78,7 @@ def measure(setting: Setting) -> list[Figure]:
                 "peer_batch_size": HARNESS_QUESTIONS,
                 "peer_rounds": 1,
                 "peer_threads": setting.threads,
-                "peer_dtype": "bfloat16",
+                "peer_dtype": setting.torch_dtype,
             },
             **common,
         ),
@@ -95,12 +96,7 @@ def _server_s(setting: Setting, prompts: Sequence[Sequence[int]], slots: int) ->
 
 
 def _harness_s(setting: Setting, questions: Sequence[dict[str, Any]]) -> float:
-    folder = setting.work / "answers"
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / "answers.jsonl"
-    data.write_text("".join(json.dumps(question) + "\n" for question in questions))
-    (folder / "answers.yaml").write_text(TASK.format(data=data.resolve(), tokens=TOKENS))
-    n = str(HARNESS_QUESTIONS)
-    options = (str(setting.hf_folder("bfloat16")), "bfloat16", n, str(folder), n, str(setting.threads))
-    printed = setting.run_peer("lm_eval_generate.py", *options)
-    return QUESTIONS / HARNESS_QUESTIONS * float(json.loads(printed.strip().splitlines()[-1])["seconds"])
+    folder = write_task(setting.work / "answers", "answers", TASK, questions, tokens=TOKENS)
+    n = HARNESS_QUESTIONS
+    result = evaluate(setting, "lm_eval_generate.py", folder, dtype=setting.torch_dtype, batch_size=n, limit=n)
+    return QUESTIONS / n * float(result["seconds"])

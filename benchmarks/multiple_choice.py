@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import peer_figures
 from benchmarks.figures import Figure, alternate
+from benchmarks.harness import evaluate, write_task
 from benchmarks.machine import park
 from benchmarks.setting import Setting, data_folder, run_quietly
 from benchmarks.text import plain_text, source
@@ -30,6 +31,7 @@ WALL_S = 10.0
 AGREE, NEAR_TIE_NATS = 95.0, 0.3
 ARC_FILE = "arc/arc_easy_test.jsonl.gz"
 OURS = Path(__file__).with_name("multiple_choice_ours.py")
+SCRIPT = "lm_eval_choices.py"
 TASK = """task: choices
 dataset_path: json
 dataset_kwargs:
@@ -111,11 +113,10 @@ def differences(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float
 
 
 def _speed(setting: Setting) -> list[Figure]:
-    folder = _write_task(setting.work / "generated", generated_questions(plain_text()))
-    hf_folder = setting.hf_folder("bfloat16")
+    folder = write_task(setting.work / "generated", "choices", TASK, generated_questions(plain_text()))
 
     def theirs(batch_size: int, limit: int) -> dict[str, Any]:
-        return _lm_eval(setting, hf_folder, "bfloat16", batch_size, folder, limit)
+        return evaluate(setting, SCRIPT, folder, dtype=setting.torch_dtype, batch_size=batch_size, limit=limit)
 
     trials = {size: theirs(size, TRIAL_QUESTIONS)["scoring_s"] for size in BATCH_SIZES}
     best = min(trials, key=trials.__getitem__)
@@ -135,7 +136,7 @@ def _speed(setting: Setting) -> list[Figure]:
         "peer_batch_size": best,
         f"peer_s_by_batch_size_of_{TRIAL_QUESTIONS}_questions": trials,
         "peer_threads": setting.threads,
-        "peer_dtype": "bfloat16",
+        "peer_dtype": setting.torch_dtype,
         "text": source(),
     }
     work = f"{QUESTIONS} questions × {CHOICES}"
@@ -202,7 +203,7 @@ def logprobs_of(
     setting: Setting, questions: list[dict[str, Any]], ops: str = ""
 ) -> tuple[list[list[float]], list[list[float]]]:
     """Log-likelihoods of each question's choices: ours on the file as it is, lm-eval's in float32 on its weights."""
-    folder = _write_task(setting.work / "arc", questions)
+    folder = write_task(setting.work / "arc", "choices", TASK, questions)
     theirs = _in_float32(setting, folder, (folder / "choices.jsonl").read_text())
     return _ours(setting, folder, ops)["logprobs"], theirs
 
@@ -210,7 +211,7 @@ def logprobs_of(
 @functools.cache
 def _in_float32(setting: Setting, folder: Path, _questions: str) -> list[list[float]]:
     """lm-eval's, computed once in a run for all that are held against it."""
-    logprobs: list[list[float]] = _lm_eval(setting, setting.hf_folder("float32"), "float32", 1, folder, 0)["logprobs"]
+    logprobs: list[list[float]] = evaluate(setting, SCRIPT, folder, dtype="float32", batch_size=1, limit=0)["logprobs"]
     return logprobs
 
 
@@ -219,22 +220,7 @@ def _accuracy(logprobs: Sequence[Sequence[float]], questions: Sequence[dict[str,
     return right / len(questions)
 
 
-def _write_task(folder: Path, questions: list[dict[str, Any]]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / "choices.jsonl"
-    data.write_text("".join(json.dumps(question) + "\n" for question in questions))
-    (folder / "choices.yaml").write_text(TASK.format(data=data.resolve()))
-    return folder
-
-
 def _ours(setting: Setting, folder: Path, ops: str = "") -> dict[str, Any]:
     command = [sys.executable, str(OURS), str(setting.path), str(folder / "choices.jsonl"), *([ops] if ops else [])]
     result: dict[str, Any] = json.loads(run_quietly(command, setting.offline()))
-    return result
-
-
-def _lm_eval(setting: Setting, hf: Path, dtype: str, batch_size: int, folder: Path, limit: int) -> dict[str, Any]:
-    options = (str(hf), dtype, str(batch_size), str(folder), str(limit), str(setting.threads))
-    printed = setting.run_peer("lm_eval_choices.py", *options)
-    result: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
     return result

@@ -18,9 +18,8 @@ FLOORS = {"Q4_0": 3.0, "Q4_1": 6.0, "Q8_0": 4.0}
 
 
 def measure(setting: Setting) -> list[Figure]:
-    """The default file, then the other types that llama.cpp's quantizer makes of it."""
-    kinds = dict.fromkeys([setting.kind, "Q4_0", "Q8_0"])
-    return [figure for kind in kinds for figure in _one_file(setting, kind)]
+    """The default file, then the other types."""
+    return [figure for kind in setting.kinds for figure in _one_file(setting, kind)]
 
 
 def _one_file(setting: Setting, kind: str) -> list[Figure]:

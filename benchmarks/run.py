@@ -42,7 +42,8 @@ def main() -> None:
         work = Path(arguments.work or temporary).resolve()
         work.mkdir(parents=True, exist_ok=True)
         setting = _setting(arguments.model, work, arguments.rounds)
-        run = measure(setting, parts, lambda so_far: record.add(folder, [so_far]) if folder else None)
+        begun = begin(setting, arguments.commit)
+        run = measure(setting, begun, parts, lambda so_far: record.add(folder, [so_far]) if folder else None)
     everything = [figure for part in run.parts.values() for figure in part]
     print("\n" + report.table(everything))
     for sentence in report.warnings(run):
@@ -63,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default=MODEL, help="a GGUF model, by a name that is pulled or a path")
     parser.add_argument("--out", help="folder for results.json and RESULTS.md; this one otherwise")
     parser.add_argument("--print", action="store_true", help="write nothing")
+    parser.add_argument("--commit", help="of the code, where this is a copy without git")
     parser.add_argument("--work", help="folder for derived files, kept; a temporary one otherwise")
     arguments = parser.parse_args()
     unknown = set((arguments.only or PARTS[0]).split(",")) - set(PARTS)
@@ -89,9 +91,9 @@ def _setting(ref: str, work: Path, rounds: int | None) -> Setting:
     return Setting(ref=ref, path=path, work=work, threads=cores(), rounds=rounds)
 
 
-def measure(setting: Setting, parts: Sequence[str], keep: Callable[[Run], object]) -> Run:
+def measure(setting: Setting, run: Run, parts: Sequence[str], keep: Callable[[Run], object]) -> Run:
     """Run the parts in order; hand on what there is after each, so that a run that is killed keeps it."""
-    run, start = _begin(setting), time.perf_counter()
+    start = time.perf_counter()
     for name in parts:
         part = importlib.import_module(f"benchmarks.{name}")
         print(f"{part.TITLE} ...", file=sys.stderr, flush=True)
@@ -109,10 +111,13 @@ def measure(setting: Setting, parts: Sequence[str], keep: Callable[[Run], object
     return run
 
 
-def _begin(setting: Setting) -> Run:
+def begin(setting: Setting, commit: str | None = None) -> Run:
+    """A run of no parts yet."""
     date, facts = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}", machine.facts()
     model = {"ref": setting.ref, "file": setting.path.name, "size_bytes": setting.path.stat().st_size}
-    return Run(id=run_id(date, facts), date=date, machine=facts, model=model, **machine.code())
+    code = machine.code()
+    commit, dirty = code["commit"] or commit, code["dirty"]
+    return Run(id=run_id(date, facts), date=date, machine=facts, commit=commit, dirty=dirty, model=model)
 
 
 def _part(part: Any, setting: Setting) -> list[Figure]:

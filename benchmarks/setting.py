@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -17,6 +18,7 @@ from greenlight.model.load import describe
 from greenlight.ops.native import cpu_features
 
 PEERS = Path(__file__).parent / "peers"
+CPUINFO = Path("/proc/cpuinfo")
 
 
 class SideFailedError(RuntimeError):
@@ -55,6 +57,17 @@ class Setting:
     def kind(self) -> str:
         """The type that holds most of the file's bytes, such as Q4_1."""
         return main_type(self.path).name
+
+    @property
+    def kinds(self) -> list[str]:
+        """That type, then others that llama.cpp's quantizer makes of the file."""
+        return list(dict.fromkeys([self.kind, "Q4_0", "Q8_0"]))
+
+    @property
+    def torch_dtype(self) -> str:
+        """In what torch is fastest here: a CPU without instructions for bfloat16 widens it at every step."""
+        flags = CPUINFO.read_text() if CPUINFO.exists() else ""
+        return "bfloat16" if re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", flags) else "float32"
 
     def quantised(self, kind: str) -> Path:
         """The model's file with its linears in another type, made by llama.cpp's quantizer."""

@@ -13,12 +13,14 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.agreement import Agreement, agreement
 from benchmarks.text import plain_text, source
+from greenlight.compose.identity import predictions
+from greenlight.engine.local import tokenizer_of
 from greenlight.formats.quants import QUANTISERS, dequantize, quantise
 from greenlight.formats.tensors import Tensor, TensorType
 from greenlight.model.checkpoint import Checkpoint, open_checkpoint
@@ -26,23 +28,6 @@ from greenlight.model.decoder import Decoder
 from greenlight.ops import Ops
 from greenlight.ops.native import NativeOps
 from greenlight.ops.numpy_ops import NumpyOps
-from greenlight.ops.protocol import PAGE_SIZE, Batch
-from greenlight.text import Tokenizer
-
-Floats = NDArray[np.float32]
-
-
-class Distance(NamedTuple):
-    """How far one run of a text is from another."""
-
-    divergence: float
-    """Mean Kullback-Leibler divergence, nats a position."""
-
-    agreement: float
-    """Share of positions at which the likeliest token is the same."""
-
-    def __str__(self) -> str:
-        return f"{self.divergence:.5f} nats, top-1 {self.agreement:.3f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,17 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--positions", type=int, default=256)
     asked = parser.parse_args(arguments)
     checkpoint = open_checkpoint(asked.model)
-    tokens = Tokenizer.from_gguf(checkpoint.metadata).encode(plain_text())[: asked.positions]
+    encoded = tokenizer_of(checkpoint).encode(plain_text())[: asked.positions + 1]
+    tokens, following = np.array(encoded[:-1], np.int32), np.array(encoded[1:], np.int32)
     wide = recoded(checkpoint, TensorType.F32)
-    parent = log_probabilities(wide, NumpyOps(), tokens)
+    parent = logits(wide, NumpyOps(), tokens)
     print(f"{asked.model.name}, {len(tokens)} positions of {source()}")
     for name in asked.types.split(","):
         stored = recoded(wide, TensorType[name])
-        exact = log_probabilities(stored, NumpyOps(), tokens)
-        ours = log_probabilities(stored, NativeOps(), tokens)
+        exact = logits(stored, NumpyOps(), tokens)
+        ours = logits(stored, NativeOps(), tokens)
         print(
             f"{name:7} {share(stored, TensorType[name]):4.0%} of values   "
-            f"rounding {distance(parent, exact)}   kernels {distance(exact, ours)}",
+            f"rounding {said(agreement(parent, exact, following))}   kernels {said(agreement(exact, ours, following))}",
             flush=True,
         )
 
@@ -89,26 +75,14 @@ def share(checkpoint: Checkpoint, type_: TensorType) -> float:
     return sum(t.n_values for t in tensors if t.type is type_) / sum(t.n_values for t in tensors)
 
 
-def log_probabilities(checkpoint: Checkpoint, ops: Ops, tokens: Sequence[int]) -> Floats:
+def logits(checkpoint: Checkpoint, ops: Ops, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
     """Of the next token at every position, (T, V)."""
-    decoder, n = Decoder(checkpoint, ops), len(tokens)
-    n_pages = -(-n // PAGE_SIZE)
-    batch = Batch(
-        tokens=np.array(tokens, np.int32),
-        starts=np.array([0, n], np.int32),
-        past=np.zeros(1, np.int32),
-        page_tables=np.arange(n_pages, dtype=np.int32)[None],
-        outputs=np.arange(n, dtype=np.int32),
-    )
-    logits = decoder.forward(batch, decoder.new_pages(n_pages))
-    logits -= logits.max(axis=1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return np.concatenate([rows for _, rows in predictions(Decoder(checkpoint, ops), tokens)])
 
 
-def distance(reference: Floats, other: Floats) -> Distance:
-    """Of the other run from the reference."""
-    divergence = (np.exp(reference) * (reference - other)).sum(axis=1, dtype=np.float64).mean()
-    return Distance(float(divergence), float((reference.argmax(axis=1) == other.argmax(axis=1)).mean()))
+def said(found: Agreement) -> str:
+    """How near one run of the text is to another."""
+    return f"{found.mean_kl:.5f} nats, top-1 {found.same.mean():.3f}"
 
 
 if __name__ == "__main__":

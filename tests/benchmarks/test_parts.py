@@ -2,14 +2,24 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 
+import pytest
 from benchmarks.install import sizes_mb
 from benchmarks.multiple_choice import arc_questions, differences, generated_questions
+from benchmarks.parts import PARTS
 from benchmarks.processes import parse_memory
+from benchmarks.record import HERE
 from benchmarks.review import ROW
+from benchmarks.setting import Setting
 from benchmarks.shared_prefix import OWN, PREFIX, REQUESTS, Prompts
 from benchmarks.text import plain_text
 from benchmarks.threads import best_threads
+
+
+def test_every_part_is_a_file_of_its_name_with_a_title_of_its_own():
+    titles = [re.search(r'^TITLE = "(.+)"$', (HERE / f"{part}.py").read_text(), re.MULTILINE)[1] for part in PARTS]
+    assert len(set(titles)) == len(titles)
 
 
 def test_generated_questions_are_the_same_every_time_and_of_one_size():
@@ -74,3 +84,14 @@ def test_a_row_of_a_review_is_told_from_its_progress():
     others += ["NO-GO  some limits are known to be broken (HOLD would mean: not known yet)"]
     assert all(ROW.match(row) for row in rows)
     assert not any(ROW.match(line) for line in others)
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [("avx2 avx512_bf16 x", "bfloat16"), ("fp bf16", "bfloat16"), ("avx2 avx512_vnni", "float32"), ("", "float32")],
+)
+def test_torch_runs_in_bfloat16_where_the_cpu_computes_with_it(tmp_path, monkeypatch, flags, dtype):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr("benchmarks.setting.CPUINFO", tmp_path / "cpuinfo")
+    setting = Setting(ref="x", path=tmp_path / "x", work=tmp_path, threads=2, rounds=None)
+    assert setting.torch_dtype == dtype

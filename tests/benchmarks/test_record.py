@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from benchmarks.figures import Figure
 from benchmarks.page import markdown
-from benchmarks.run import measure
+from benchmarks.run import begin, measure
 from benchmarks.setting import Setting, SideFailedError, bytes_of_step, per_token
 
 from benchmarks import record
@@ -67,7 +67,7 @@ def test_a_run_that_is_killed_after_its_second_part_keeps_two(tmp_path, monkeypa
     for name, result in (("a", 1.0), ("b", 2.0), ("c", KeyboardInterrupt()), ("d", 4.0)):
         part(monkeypatch, name, result)
     with pytest.raises(KeyboardInterrupt):
-        measure(setting, ["a", "b", "c", "d"], lambda so_far: record.add(tmp_path / "out", [so_far]))
+        measure(setting, begin(setting), ["a", "b", "c", "d"], lambda so_far: record.add(tmp_path / "out", [so_far]))
     (kept,) = record.read(tmp_path / "out" / "results.json")
     assert list(kept.parts) == ["a", "b"]
     assert kept.others_share_of_cores.keys() == {"a", "b"}
@@ -78,7 +78,7 @@ def test_a_run_that_is_killed_after_its_second_part_keeps_two(tmp_path, monkeypa
 def test_a_part_whose_side_fails_says_so_and_the_others_go_on(monkeypatch, setting):
     part(monkeypatch, "a", SideFailedError("exit 1 of peer\nits last words"))
     part(monkeypatch, "b", 2.0)
-    run = measure(setting, ["a", "b"], lambda _: None)
+    run = measure(setting, begin(setting), ["a", "b"], lambda _: None)
     assert run.parts["a"][0].why_not == "exit 1 of peer"
     assert run.parts["b"][0].ours == (2.0,)
 
