@@ -95,3 +95,19 @@ def test_torch_runs_in_bfloat16_where_the_cpu_computes_with_it(tmp_path, monkeyp
     monkeypatch.setattr("benchmarks.setting.CPUINFO", tmp_path / "cpuinfo")
     setting = Setting(ref="x", path=tmp_path / "x", work=tmp_path, threads=2, rounds=None)
     assert setting.torch_dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("file", "features", "known"),
+    [
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", ["avx2", "avx512vnni"], True),
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", ["avx2"], False),
+        ("another.gguf", ["avx2", "avx512vnni"], False),
+    ],
+)
+def test_a_peers_known_figures_bind_on_their_file_and_kind_of_machine_alone(
+    tmp_path, monkeypatch, file, features, known
+):
+    monkeypatch.setattr("benchmarks.setting.available", lambda: True)
+    monkeypatch.setattr("benchmarks.setting.cpu_features", lambda: features)
+    assert Setting(ref="x", path=tmp_path / file, work=tmp_path, threads=2, rounds=None).known == known
