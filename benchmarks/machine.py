@@ -13,8 +13,8 @@ from benchmarks.text import ROOT
 from greenlight.compose.machine import cores, machine
 
 PACKAGES = ("greenlight-llm", "numpy", "llama-cpp-python", "lm-eval", "torch", "transformers")
-WRITTEN = ("results.json", "RESULTS.md")
-"""What the benchmarks themselves change in the tree."""
+NOT_CODE = ("benchmarks/results.json", "benchmarks/*.md")
+"""What a run changes itself, and what people write of figures."""
 
 PAUSE_S = 0.03
 QUIET = 0.1
@@ -38,9 +38,9 @@ def facts() -> dict[str, Any]:
 
 
 def code() -> dict[str, Any]:
-    """The commit that is measured, and whether anything but figures differs from it; None outside of a checkout."""
+    """The commit that is measured, and whether any code differs from it; None outside of a checkout."""
     commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--", ".", *(f":!benchmarks/{name}" for name in WRITTEN))
+    changes = _git("status", "--porcelain", "--", ".", *(f":!{pattern}" for pattern in NOT_CODE))
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
