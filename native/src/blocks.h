@@ -1,6 +1,22 @@
 // Which codes and scales does a block of a file hold? The quantised types beyond Q4_0, Q4_1 and Q8_0.
 //
-// Layouts: ggml-org/ggml src/ggml-common.h. Static on purpose, as in half.h.
+// Blocks as files have them, with the number of bytes of each part (ggml-org/ggml src/ggml-common.h); d and dmin are f16:
+//
+//   Q4_0     | d 2 | nibbles 16 |                                                   18 bytes for 32 inputs
+//   Q4_1     | d 2 | minimum 2 | nibbles 16 |                                       20
+//   Q8_0     | d 2 | int8 32 |                                                      34
+//   Q5_0     | d 2 | fifth bits 4 | nibbles 16 |                                    22
+//   Q5_1     | d 2 | minimum 2 | fifth bits 4 | nibbles 16 |                        24
+//   IQ4_NL   | d 2 | nibbles 16 |                                                   18
+//   MXFP4    | exponent 1 | nibbles 16 |                                            17
+//   Q2_K     | 4-bit scales and minima 16 | pairs 64 | d 2 | dmin 2 |               84 bytes for 256 inputs
+//   Q3_K     | third bits 32 | pairs 64 | 6-bit scales 12 | d 2 |                   110
+//   Q4_K     | d 2 | dmin 2 | 6-bit scales and minima 12 | nibbles 128 |            144
+//   Q5_K     | d 2 | dmin 2 | 6-bit scales and minima 12 | fifth bits 32 | nibbles 128 |   176
+//   Q6_K     | nibbles 128 | pairs 64 | int8 scales 16 | d 2 |                      210
+//   IQ4_XS   | d 2 | scales' high bits 2 | scales' nibbles 4 | nibbles 128 |        136
+//
+// Static on purpose, as in half.h.
 #pragma once
 
 #include "half.h"

@@ -1,7 +1,11 @@
-// The table of one instruction set: included last by each kernels_*.cpp.
+// Which functions stand in the table of an instruction set? Included last by each kernels_*.cpp, after its lanes.
 #pragma once
 
 #include "attention.inl"
+#include "linear.inl"
+#include "quantise.inl"
+#include "rows.inl"
+#include "widen.inl"
 
 namespace greenlight {
 

@@ -5,7 +5,4 @@
 #include "half.h"
 #include "kernels.h"
 #include "simd_avx512vnni.h"
-// The order matters: each builds on those before it.
-#include "rows.inl"
-#include "linear.inl"
 #include "kernels.inl"

@@ -2,7 +2,7 @@
 //
 // A linear is cut into tiles of 16 output rows: one vector lane per row, so no sum ever crosses lanes. Within a tile,
 // all bytes follow each other in the order in which they are used: one sequential stream per thread is what memory
-// rewards.
+// rewards. sources.inl draws the tiles of each kind, quantise.inl a panel, pages.inl a page.
 //
 //   Q4_0, Q4_1  per 32 inputs: 4 lines of [16 rows][4 bytes]; low nibbles are inputs 4j..4j+3, high nibbles 16+4j..,
 //               then 16 f16 scales (and for Q4_1 16 f16 minima)                      288 or 320 bytes

@@ -1,6 +1,7 @@
 // How are the outputs of a linear computed? Tile by tile, each against all panels of rows; then bias, residual or gate.
 #pragma once
 
+#include "activations.inl"
 #include "choose.inl"
 
 namespace greenlight::GREENLIGHT_ISA {

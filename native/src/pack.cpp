@@ -1,4 +1,4 @@
-// Where does each byte of a file's rows go in a tile?
+// Where does each byte of a file's rows go in a tile? From blocks as blocks.h draws them to lines as sources.inl does.
 #include "pack.h"
 
 #include <algorithm>
@@ -129,6 +129,10 @@ void pack_compact(Kind kind, const uint8_t* const* rows, int n_rows, uint8_t* ou
     }
 }
 
+// Of floats a tile has a line for each input, and nothing else:
+//
+//   input 0  | row 0 | row 1 |  ...  | row 15 |   as the file has them: f32, f16 or bf16
+//   input 1  |       |       |       |        |
 template <size_t bytes>
 void pack_floats(const uint8_t* const* rows, int n_rows, int k, uint8_t* out) {
     for (int first = 0; first < k; first += 16) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "sources.inl"
+#include "widen.inl"
 
 namespace greenlight::GREENLIGHT_ISA {
 

@@ -1,6 +1,8 @@
 // Where do 32 inputs of a tile come from? A source for each kind of weights: its lines of codes, scales and minima.
 #pragma once
 
+#include "lanes.inl"
+
 namespace greenlight::GREENLIGHT_ISA {
 
 GL_INLINE F load_halves(const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
@@ -13,8 +15,19 @@ GL_INLINE void prefetch(const uint8_t* p, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 3);
 }
 
-// Where a kernel reads 32 inputs of a tile from. lines(j): inputs 4j..4j+3 and 16+4j..16+4j+3 of 16 rows. `head` is
-// what comes before every eighth step, where a kind has that. Stored codes have `offset` added to them: none, 8 or 128.
+// A source says where a kernel reads 32 inputs of a tile from. lines(j): inputs 4j..4j+3 and 16+4j..16+4j+3 of 16 rows.
+// `head` is what comes before every eighth step, where a kind has that. Stored codes have `offset` added to them: none,
+// 8 or 128; the panel's word at that place begins the integer sum, and takes it off again.
+
+// Q4_0 and Q4_1:
+//
+//              row 0                row 1               row 15
+//   line 0   | 4 bytes            | 4 bytes |   ...   | 4 bytes |   low nibbles: inputs 0-3, high: 16-19
+//   line 1   |                    |         |         |         |   4-7, 20-23
+//   line 2   |                    |         |         |         |   8-11, 24-27
+//   line 3   |                    |         |         |         |   12-15, 28-31
+//   byte 256 | 16 scales, f16     |
+//   byte 288 | 16 minima, f16     |   Q4_1 alone
 template <bool has_minimum>
 struct PackedQ4 {
     static constexpr bool wide_range = false, minimum = has_minimum, halves = false;
@@ -30,6 +43,12 @@ struct PackedQ4 {
     GL_INLINE F minima(const uint8_t* block, const uint8_t*, int) { return load_halves(block + 288); }
 };
 
+// Q8_0:
+//
+//   line 0   | 4 bytes of row 0 | row 1 |  ...  | row 15 |   inputs 0-3, stored + 128
+//     ...                                                    line j: inputs 4j to 4j + 3
+//   line 7   |                                           |   inputs 28-31
+//   byte 512 | 16 scales, f16   |
 struct PackedQ8 {
     static constexpr bool wide_range = true, minimum = false, halves = false;
     static constexpr size_t step = 544, header = 0;
@@ -60,7 +79,25 @@ GL_INLINE Line pair(Line pairs) {
     return masked(shifted<2 * j - to>(pairs), 3 << to);
 }
 
-// The kinds whose codes take more work (see layout.h), stored + 128; Q4_K as it is.
+// The kinds whose codes take more work, stored + 128; Q4_K as it is. A line is [16 rows][4 bytes] again. What its byte
+// i of a row holds, the highest bits first:
+//
+//   nibbles, line j of 4   |       16+4j+i       |        4j+i         |   the input whose low four bits stand there
+//   pairs, line h of 2     | 16h+12+i | 16h+8+i  | 16h+4+i  |  16h+i   |   the input whose two bits (of Q6_K: 4 and 5)
+//   bits, one line         |28+i|24+i|20+i|16+i  |12+i|8+i |4+i | i    |   the input whose highest bit
+//
+//   kind       before 8 steps   a step: lines                 then, of 16 rows
+//   Q5_0, Q5_1                  | nibbles 4 | bits 1 |         | f16 scales | Q5_1: f16 minima |
+//   IQ4_NL                      | nibbles 4 |                  | f16 scales |
+//   MXFP4                       | nibbles 4 |                  | exponents, a byte each |
+//   Q2_K       | d | dmin |     | pairs 2 |                    | int8 scales, first half | second half | minima, both |
+//   Q3_K       | d |            | pairs 2 | bits 1 |           | int8 scales, first half | second half |
+//   Q4_K       | d | dmin |     | nibbles 4 |                  | int8 scales | int8 minima |
+//   Q5_K       | d | dmin |     | nibbles 4 | bits 1 |         | int8 scales | int8 minima |
+//   Q6_K       | d |            | nibbles 4 | pairs 2 |        | int8 scales, first half | second half |
+//   IQ4_XS     | d |            | nibbles 4 |                  | int8 scales |
+//
+// d and dmin: 16 f16 factors of these scales and minima. MXFP4 and IQ4 codes are entries of the tables above.
 template <Kind kind>
 struct Compact {
     static constexpr bool wide_range = kind != Kind::Q4_K, halves = has_halves(kind);

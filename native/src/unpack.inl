@@ -7,8 +7,12 @@
 
 namespace greenlight::GREENLIGHT_ISA {
 
-// Any of them, unpacked by `unpack_tile`: 8 lines of bytes, then 16 float scales and 16 float minima, for each half of
-// the inputs where halves have their own.
+// Any of them, unpacked by `unpack_tile`. Per 32 inputs:
+//
+//   line 0   | 4 bytes of row 0 | row 1 |  ...  | row 15 |   inputs 0-3
+//     ...                                                    line j: inputs 4j to 4j + 3
+//   line 7   |                                           |   inputs 28-31
+//   byte 512 | 16 float scales | and, where a kind has them, scales of the second half, minima, minima of the second half
 template <class From>
 struct Unpacked {
     static constexpr bool wide_range = From::wide_range, minimum = From::minimum, halves = From::halves;
