@@ -32,8 +32,8 @@ struct BlockCodes {
     int run;
 };
 
-static const int8_t kUneven[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-static const int8_t kTwiceE2M1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+static constexpr int8_t kUneven[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+static constexpr int8_t kTwiceE2M1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // What is taken from a code to get its value; kinds that name entries of a table have none.
 static constexpr int code_offset(Kind kind) {
@@ -148,13 +148,12 @@ static inline void block_values(Kind kind, const uint8_t* block, float scale, fl
     const bool table = kind == Kind::IQ4_NL || kind == Kind::IQ4_XS || kind == Kind::MXFP4;
     const int8_t* entries = kind == Kind::MXFP4 ? kTwiceE2M1 : kUneven;
     const float d = kind == Kind::MXFP4 ? half_power(block[0]) : f16_to_f32(found.d), dmin = f16_to_f32(found.dmin);
-    const bool minima = kind == Kind::Q2_K || kind == Kind::Q4_K || kind == Kind::Q5_K;
     for (int i = 0; i < n; ++i) {
         const int run = i / found.run;
         const float step = n == 256 ? d * static_cast<float>(found.scales[run]) : d;
         const int code = table ? entries[found.codes[i]] : found.codes[i] - code_offset(kind);
         float value = step * static_cast<float>(code);
-        if (minima) value = value - dmin * static_cast<float>(found.minima[run]);
+        if (has_dmin(kind)) value = value - dmin * static_cast<float>(found.minima[run]);
         if (kind == Kind::Q5_1) value = value + dmin;
         out[i] = value * scale;
     }

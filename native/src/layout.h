@@ -31,6 +31,8 @@ enum class Kind : int {
 };
 
 static constexpr int kKinds = 16;
+static constexpr const char* kKindNames[kKinds] = {"F32",    "F16",   "BF16", "Q4_0", "Q4_1", "Q8_0", "Q5_0", "Q5_1",
+                                                   "IQ4_NL", "MXFP4", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"};
 static constexpr int kLanes = 16;
 static constexpr int kBlock = 32;
 static constexpr int kPage = 32;
@@ -52,6 +54,23 @@ static constexpr bool is_compact(Kind kind) { return kind >= Kind::Q5_0; }
 
 // Whether 16 inputs share a scale, not 32.
 static constexpr bool has_halves(Kind kind) { return kind == Kind::Q2_K || kind == Kind::Q3_K || kind == Kind::Q6_K; }
+
+// Whether 256 inputs share a factor of their minima, as they do one of their scales.
+static constexpr bool has_dmin(Kind kind) { return kind == Kind::Q2_K || kind == Kind::Q4_K || kind == Kind::Q5_K; }
+
+// Bytes of the lines that hold the codes of 32 inputs of 16 rows; scales stand behind them.
+static constexpr size_t code_bytes(Kind kind) {
+    switch (kind) {
+        case Kind::Q2_K: return 128;
+        case Kind::Q3_K: return 192;
+        case Kind::Q5_0:
+        case Kind::Q5_1:
+        case Kind::Q5_K: return 320;
+        case Kind::Q6_K: return 384;
+        case Kind::Q8_0: return 512;
+        default: return 256;
+    }
+}
 
 // What a kind takes: inputs and bytes of a block in a file; bytes of 16 rows in a tile, for each 32 inputs (or for each
 // one of floats), and before every eighth of these.

@@ -78,22 +78,16 @@ void put_bits(const uint8_t* codes, int at, uint8_t* out) {
     }
 }
 
-// The codes of 32 inputs of one row, and where their scales begin.
-size_t put_codes(Kind kind, const uint8_t* codes, uint8_t* out) {
+// The codes of 32 inputs of one row.
+void put_codes(Kind kind, const uint8_t* codes, uint8_t* out) {
     if (kind == Kind::Q2_K || kind == Kind::Q3_K) {
         put_pairs(codes, 0, out);
-        if (kind == Kind::Q2_K) return 128;
-        put_bits(codes, 2, out + 128);
-        return 192;
+        if (kind == Kind::Q3_K) put_bits(codes, 2, out + 128);
+        return;
     }
     put_nibbles(codes, out);
-    if (kind == Kind::Q6_K) {
-        put_pairs(codes, 4, out + 256);
-        return 384;
-    }
-    if (kind != Kind::Q5_0 && kind != Kind::Q5_1 && kind != Kind::Q5_K) return 256;
-    put_bits(codes, 4, out + 256);
-    return 320;
+    if (kind == Kind::Q6_K) put_pairs(codes, 4, out + 256);
+    if (kind == Kind::Q5_0 || kind == Kind::Q5_1 || kind == Kind::Q5_K) put_bits(codes, 4, out + 256);
 }
 
 void put_half(uint16_t half, uint8_t* out) { std::memcpy(out, &half, 2); }
@@ -101,13 +95,13 @@ void put_half(uint16_t half, uint8_t* out) { std::memcpy(out, &half, 2); }
 // Block b of row r, with the factors that come before it.
 void put_block(Kind kind, const BlockCodes& block, int r, uint8_t* out) {
     const Shape shape = shape_of(kind);
-    const bool minima = kind == Kind::Q2_K || kind == Kind::Q4_K || kind == Kind::Q5_K;
     if (shape.header) put_half(block.d, out + 2 * r);
-    if (minima) put_half(block.dmin, out + 32 + 2 * r);
+    if (has_dmin(kind)) put_half(block.dmin, out + 32 + 2 * r);
     out += shape.header;
     const int runs = kBlock / block.run;
     for (int step = 0; step < shape.inputs / kBlock; ++step, out += shape.step) {
-        uint8_t* scales = out + put_codes(kind, block.codes + step * kBlock, out + 4 * r);
+        put_codes(kind, block.codes + step * kBlock, out + 4 * r);
+        uint8_t* scales = out + code_bytes(kind);
         if (!shape.header) {
             put_half(block.d, scales + 2 * r);
             if (kind == Kind::Q5_1) put_half(block.dmin, scales + 32 + 2 * r);
@@ -115,7 +109,7 @@ void put_block(Kind kind, const BlockCodes& block, int r, uint8_t* out) {
         }
         for (int run = 0; run < runs; ++run) {
             scales[16 * run + r] = static_cast<uint8_t>(block.scales[step * runs + run]);
-            if (minima) scales[16 * (runs + run) + r] = static_cast<uint8_t>(block.minima[step * runs + run]);
+            if (has_dmin(kind)) scales[16 * (runs + run) + r] = static_cast<uint8_t>(block.minima[step * runs + run]);
         }
     }
 }

@@ -1,6 +1,7 @@
 // Where do 32 inputs of a tile come from? A source for each kind of weights: its lines of codes, scales and minima.
 #pragma once
 
+#include "blocks.h"
 #include "lanes.inl"
 
 namespace greenlight::GREENLIGHT_ISA {
@@ -62,11 +63,14 @@ struct PackedQ8 {
     GL_INLINE F minima(const uint8_t*, const uint8_t*, int) { return zero(); }
 };
 
-// Entries of tables, stored + 128.
-alignas(16) static const uint8_t kUnevenBytes[16] = {1,   24,  45,  63,  79,  93,  106, 118,
-                                                     129, 141, 153, 166, 181, 197, 217, 241};
-alignas(16) static const uint8_t kTwiceE2M1Bytes[16] = {128, 129, 130, 131, 132, 134, 136, 140,
-                                                        128, 127, 126, 125, 124, 122, 120, 116};
+// Entries of a table, stored + 128, as `lookup` wants them.
+struct alignas(16) StoredEntries {
+    uint8_t bytes[16];
+    constexpr explicit StoredEntries(const int8_t (&entries)[16]) : bytes{} {
+        for (int i = 0; i < 16; ++i) bytes[i] = static_cast<uint8_t>(entries[i] + 128);
+    }
+};
+static constexpr StoredEntries kStoredUneven{kUneven}, kStoredE2M1{kTwiceE2M1};
 
 // Bit j of each byte of a line, moved to bit `to`.
 template <int j, int to>
@@ -101,8 +105,7 @@ GL_INLINE Line pair(Line pairs) {
 template <Kind kind>
 struct Compact {
     static constexpr bool wide_range = kind != Kind::Q4_K, halves = has_halves(kind);
-    static constexpr bool minimum =
-        kind == Kind::Q5_1 || kind == Kind::Q2_K || kind == Kind::Q4_K || kind == Kind::Q5_K;
+    static constexpr bool minimum = kind == Kind::Q5_1 || has_dmin(kind);
     static constexpr size_t step = shape_of(kind).step, header = shape_of(kind).header;
     static constexpr int offset = kind == Kind::Q4_K ? -1 : static_cast<int>(kOffset128);
 
@@ -133,17 +136,13 @@ struct Compact {
         high = stored(high);
     }
     GL_INLINE Line stored(Line codes) {
-        if constexpr (kind == Kind::IQ4_NL || kind == Kind::IQ4_XS) return lookup(kUnevenBytes, codes);
-        if constexpr (kind == Kind::MXFP4) return lookup(kTwiceE2M1Bytes, codes);
+        if constexpr (kind == Kind::IQ4_NL || kind == Kind::IQ4_XS) return lookup(kStoredUneven.bytes, codes);
+        if constexpr (kind == Kind::MXFP4) return lookup(kStoredE2M1.bytes, codes);
         if constexpr (kind == Kind::Q4_K) return codes;
-        return plus(codes, 128 - (kind == Kind::Q5_0 ? 16 : kind == Kind::Q3_K ? 4 : kind == Kind::Q6_K ? 32 : 0));
+        return plus(codes, 128 - code_offset(kind));
     }
 
-    static constexpr size_t at = kind == Kind::Q2_K   ? 128
-                                 : kind == Kind::Q3_K ? 192
-                                 : kind == Kind::Q6_K ? 384
-                                 : kind == Kind::Q5_0 || kind == Kind::Q5_1 || kind == Kind::Q5_K ? 320
-                                                                                                  : 256;
+    static constexpr size_t at = code_bytes(kind);
     // Products of a 16-bit float and a small integer: exact.
     GL_INLINE F scales(const uint8_t* block, const uint8_t* head, int half) {
         // 255, which the format keeps for "not a number", counts as the exponent above 254, as in ggml.

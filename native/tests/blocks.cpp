@@ -17,7 +17,7 @@ void a_block_widens_to_its_values(Case& c) {
             for (int r = 0; r < 3; ++r) {
                 for (int i = 0; i < dim; ++i) {
                     const double expected = reference::value(table.kind, table.row(step.tokens[r]), i);
-                    expect_near(out[r * dim + i], expected, 1e-6 * std::fabs(expected) + 1e-6, kNames[kind]);
+                    expect_near(out[r * dim + i], expected, 1e-6 * std::fabs(expected) + 1e-6, kKindNames[kind]);
                 }
             }
         }

@@ -10,9 +10,6 @@
 
 namespace greenlight::driver {
 
-inline constexpr const char* kNames[kKinds] = {"F32",    "F16",   "BF16", "Q4_0", "Q4_1", "Q8_0", "Q5_0", "Q5_1",
-                                        "IQ4_NL", "MXFP4", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"};
-
 [[noreturn]] inline void fail(const std::string& what) {
     std::fprintf(stderr, "FAILED: %s\n", what.c_str());
     std::exit(1);

@@ -43,7 +43,7 @@ void check_linear(Case& c, const Matrix& weight, const Linear& packed, int rows,
             reference::Sum sum = expected_product(weight, j, &x[r * k], c.exact);
             if (!weight.bias.empty()) sum.value += weight.bias[j], sum.size += std::fabs(weight.bias[j]);
             const double allowed = tolerance(sum, k) + (c.exact ? 0x1p-15 * sum.size / 4 : 0);
-            const std::string what = std::string(kNames[static_cast<int>(weight.kind)]) + " linear";
+            const std::string what = std::string(kKindNames[static_cast<int>(weight.kind)]) + " linear";
             expect_near(out[r * n + j], sum.value, allowed, what);
             expect(added[r * n + j] == residual[r * n + j] + out[r * n + j], what + " with a residual");
         }
