@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,10 @@
 namespace greenlight {
 
 class Context;
+
+inline void need(bool condition, const char* why) {
+    if (!condition) throw std::invalid_argument(why);
+}
 
 // Rows of floats in an arena buffer, valid until the next step begins; the buffer goes back when the handle dies.
 class Array {
@@ -146,6 +151,11 @@ struct QuantMemory {
     QuantRows room(size_t values, bool halves);
 };
 
+// The norms of a layer's attention, and its sinks; null where it has none.
+struct HeadNorms {
+    const Norm *q, *k, *v, *sinks;
+};
+
 class Context {
   public:
     // `exact`: activations of quantised weights keep what rounding to int8 takes from them, in a second int8.
@@ -203,7 +213,11 @@ class Context {
     void prepare(const LinearJob& job, const Linear& weight, const float* x, int row, const Norm* norm, float eps,
                  float* normed) const;
     void prepare_all(const LinearJob& job, const Linear& weight, const float* x, const Norm* norm, float eps);
-    void run_units(const AttentionJob& job, std::vector<AttentionUnit>& units);
+    // What the head's logits of some rows come to; none of them is kept.
+    std::vector<LogitState> see_logits(const float* x, int rows, const Linear& head, const int32_t* targets,
+                                       float softcap);
+    void attend(const AttentionJob& job, std::vector<AttentionUnit>& units);
+    void run_units(const AttentionJob& job, const std::vector<AttentionUnit>& units);
     void run_phases(const AttentionJob& job, const std::vector<AttentionUnit>& units);
     // Bytes that belong to one thread alone, for every thread.
     void reserve_per_thread(size_t bytes);

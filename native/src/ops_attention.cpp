@@ -88,6 +88,57 @@ void place(AttentionUnit& unit, int group, float* memory) {
     unit.inverse = memory + static_cast<size_t>(unit.n_tokens) * group * unit.stride;
 }
 
+void check_norms(const Heads& heads, const HeadNorms& norms) {
+    const size_t H = heads.n_heads, K = heads.n_kv_heads, D = heads.head_dim;
+    const auto fits = [](const Norm* norm, size_t size) { return norm && norm->weight.size() == size; };
+    if (heads.norm != HeadNorm::none) {
+        const bool whole = heads.norm == HeadNorm::projection;
+        need(fits(norms.q, whole ? H * D : D) && (heads.shared || fits(norms.k, whole ? K * D : D)),
+             "q_norm and k_norm must be as wide as what they norm");
+    }
+    need(!norms.v || fits(norms.v, D), "v_norm must be as wide as a head");
+    need(!norms.sinks || fits(norms.sinks, H), "sinks must be one per query head");
+}
+
+void check_attention(const Step& step, const Array& qkv, int layer, const Heads& heads, const HeadNorms& norms) {
+    const Pages& pages = *step.pages;
+    if (layer < 0 || layer >= static_cast<int>(pages.layers.size()))
+        throw std::out_of_range("the pages have no layer " + std::to_string(layer));
+    const LayerShape& shape = pages.layers[layer];
+    need(shape.n_kv_heads == heads.n_kv_heads && shape.head_dim == heads.head_dim,
+         "heads: the pages were made for others");
+    need(!shape.window || (heads.window && heads.window <= shape.window),
+         "heads: their window sees further back than pages are kept");
+    const int H = heads.n_heads, K = heads.n_kv_heads;
+    need(qkv.rows == step.n_rows && qkv.columns == (heads.shared ? H : H + 2 * K) * heads.head_dim,
+         "qkv must be (T, (H + 2K)·D), or (T, H·D) where keys and values are shared");
+    check_norms(heads, norms);
+}
+
+const float* weight_of(const Norm* norm) { return norm ? norm->weight.data() : nullptr; }
+
+// All but where queries and results go.
+AttentionJob job_of(const Step& step, const Array& qkv, int layer, Heads& heads, const HeadNorms& norms) {
+    const Pages& pages = *step.pages;
+    AttentionJob job{};
+    job.n_heads = heads.n_heads, job.n_kv_heads = heads.n_kv_heads, job.head_dim = heads.head_dim;
+    job.half = heads.half(), job.slabs = (heads.head_dim + kSlab - 1) / kSlab;
+    job.scale = heads.scale;
+    job.window = heads.window, job.softcap = heads.softcap;
+    job.norm = heads.norm, job.norm_eps = heads.norm_eps;
+    job.q_norm = weight_of(norms.q), job.k_norm = weight_of(norms.k), job.v_norm = weight_of(norms.v);
+    job.sinks = weight_of(norms.sinks);
+    job.shared = heads.shared;
+    job.temperature_beta = heads.temperature_beta, job.temperature_length = heads.temperature_length;
+    job.rope = heads.rope(*std::max_element(step.positions.begin(), step.positions.end()) + 1);
+    job.qkv = qkv.data();
+    job.pages = pages.data(layer), job.half_pages = pages.half;
+    job.page_stride = pages.page_stride(), job.head_stride = pages.head_stride(layer);
+    job.tables = step.table(pages.layers[layer].group), job.table_width = step.table_width;
+    job.sequence_of_row = step.sequence_of_row.data(), job.positions = step.positions.data();
+    return job;
+}
+
 // Shares the pieces of all units, counted through, and calls fn(thread, unit, first, last).
 template <class Pieces, class Fn>
 void share_pieces(const std::vector<AttentionUnit>& units, int portion, const Pieces& pieces, const Fn& fn) {
@@ -105,7 +156,7 @@ void share_pieces(const std::vector<AttentionUnit>& units, int portion, const Pi
 
 }  // namespace
 
-void Context::run_units(const AttentionJob& job, std::vector<AttentionUnit>& units) {
+void Context::run_units(const AttentionJob& job, const std::vector<AttentionUnit>& units) {
     const int group = job.n_heads / job.n_kv_heads;
     Pool::instance().share(static_cast<int>(units.size()), 1, [&](int thread, int first, int last) {
         float* scratch = own<float>(thread);
@@ -138,81 +189,43 @@ void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUni
         });
 }
 
+void Context::attend(const AttentionJob& job, std::vector<AttentionUnit>& units) {
+    const int group = job.n_heads / job.n_kv_heads, threads = Pool::instance().size();
+    size_t most_scratch = 0, most_scores = 0, all_scores = 0;
+    for (const AttentionUnit& unit : units) {
+        most_scratch = std::max(most_scratch, attention_scratch_floats(unit.n_tokens * group, job.head_dim));
+        most_scores = std::max(most_scores, score_floats(unit, group));
+        all_scores += score_floats(unit, group);
+    }
+    const bool phases = threads > 1 && static_cast<int>(units.size()) < 4 * threads;
+    reserve_per_thread((most_scratch + (phases ? 0 : most_scores)) * sizeof(float));
+    if (!phases) return run_units(job, units);
+    float* memory = scores_.at_least<float>(all_scores);
+    for (AttentionUnit& unit : units) {
+        place(unit, group, memory);
+        memory += score_floats(unit, group);
+    }
+    run_phases(job, units);
+}
+
 Array Context::attention(const Step& step, const Array& qkv, int layer, Heads& heads, const Norm* q_norm,
                          const Norm* k_norm, const Norm* v_norm, const Norm* sinks) {
     check(step);
     check(qkv);
-    const Pages& pages = *step.pages;
-    if (layer < 0 || layer >= static_cast<int>(pages.layers.size()))
-        throw std::out_of_range("the pages have no layer " + std::to_string(layer));
-    const LayerShape& shape = pages.layers[layer];
-    if (shape.n_kv_heads != heads.n_kv_heads || shape.head_dim != heads.head_dim) {
-        throw std::invalid_argument("heads: the pages were made for others");
-    }
-    if (shape.window && (heads.window == 0 || heads.window > shape.window))
-        throw std::invalid_argument("heads: their window sees further back than pages are kept");
-    const int H = heads.n_heads, K = heads.n_kv_heads, D = heads.head_dim, group = H / K;
-    if (qkv.rows != step.n_rows || qkv.columns != (heads.shared ? H : H + 2 * K) * D)
-        throw std::invalid_argument("qkv must be (T, (H + 2K)·D), or (T, H·D) where keys and values are shared");
-    if (heads.norm != HeadNorm::none) {
-        const bool whole = heads.norm == HeadNorm::projection;
-        const size_t q_size = whole ? H * D : D, k_size = whole ? K * D : D;
-        const bool keys_fit = heads.shared || (k_norm && k_norm->weight.size() == k_size);
-        if (!q_norm || q_norm->weight.size() != q_size || !keys_fit)
-            throw std::invalid_argument("q_norm and k_norm must be as wide as what they norm");
-    }
-    if (v_norm && static_cast<int>(v_norm->weight.size()) != D)
-        throw std::invalid_argument("v_norm must be as wide as a head");
-    if (sinks && static_cast<int>(sinks->weight.size()) != H)
-        throw std::invalid_argument("sinks must be one per query head");
+    const HeadNorms norms{q_norm, k_norm, v_norm, sinks};
+    check_attention(step, qkv, layer, heads, norms);
+    const int H = heads.n_heads, K = heads.n_kv_heads, D = heads.head_dim;
     Array out = make(step, step.n_rows, H * D);
     Pool& pool = Pool::instance();
     std::lock_guard lock(pool.exclusive);
-
-    AttentionJob job{};
-    job.n_heads = H, job.n_kv_heads = K, job.head_dim = D, job.half = heads.half();
-    job.slabs = (D + kSlab - 1) / kSlab;
-    job.scale = heads.scale;
-    job.window = heads.window, job.softcap = heads.softcap;
-    job.norm = heads.norm, job.norm_eps = heads.norm_eps;
-    job.q_norm = q_norm ? q_norm->weight.data() : nullptr;
-    job.k_norm = k_norm ? k_norm->weight.data() : nullptr;
-    job.v_norm = v_norm ? v_norm->weight.data() : nullptr;
-    job.shared = heads.shared;
-    job.sinks = sinks ? sinks->weight.data() : nullptr;
-    job.temperature_beta = heads.temperature_beta, job.temperature_length = heads.temperature_length;
-    job.rope = heads.rope(*std::max_element(step.positions.begin(), step.positions.end()) + 1);
-    job.qkv = qkv.data();
+    AttentionJob job = job_of(step, qkv, layer, heads, norms);
     job.q = queries_.at_least<float>(static_cast<size_t>(step.n_rows) * H * D);
     job.out = out.data();
-    job.pages = pages.data(layer);
-    job.half_pages = pages.half;
-    job.page_stride = pages.page_stride(), job.head_stride = pages.head_stride(layer);
-    job.tables = step.table(shape.group), job.table_width = step.table_width;
-    job.sequence_of_row = step.sequence_of_row.data(), job.positions = step.positions.data();
-
-    std::vector<AttentionUnit> units = cut(step, K, group, heads.window);
-    size_t most_scratch = 0, most_scores = 0, all_scores = 0;
-    for (const AttentionUnit& unit : units) {
-        most_scratch = std::max(most_scratch, attention_scratch_floats(unit.n_tokens * group, D));
-        most_scores = std::max(most_scores, score_floats(unit, group));
-        all_scores += score_floats(unit, group);
-    }
-    const int n_units = static_cast<int>(units.size());
-    const bool phases = pool.size() > 1 && n_units < 4 * pool.size();
-    reserve_per_thread((most_scratch + (phases ? 0 : most_scores)) * sizeof(float));
-    if (phases) {
-        float* memory = scores_.at_least<float>(all_scores);
-        for (AttentionUnit& unit : units) {
-            place(unit, group, memory);
-            memory += score_floats(unit, group);
-        }
-    }
     pool.share(step.n_rows, 4, [&](int, int first, int last) {
         for (int row = first; row < last; ++row) kernels_.rope_and_store(job, row);
     });
-    if (phases) run_phases(job, units);
-    else run_units(job, units);
+    std::vector<AttentionUnit> units = cut(step, K, H / K, heads.window);
+    attend(job, units);
     return out;
 }
 

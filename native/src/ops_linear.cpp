@@ -110,16 +110,12 @@ Array Context::product(const Step& step, const Array& x, const Norm* norm, float
                        const Array* residual, Glu glu) {
     check(step);
     check(x);
-    if (x.columns != weight.k)
-        throw std::invalid_argument("the weight takes another number of inputs than the array has");
-    if (norm && static_cast<int>(norm->weight.size()) != weight.k) {
-        throw std::invalid_argument("the norm has another width than its input");
-    }
+    need(x.columns == weight.k, "the weight takes another number of inputs than the array has");
+    need(!norm || static_cast<int>(norm->weight.size()) == weight.k, "the norm has another width than its input");
     if (residual) {
         check(*residual);
-        if (residual->rows != x.rows || residual->columns != weight.n) {
-            throw std::invalid_argument("the residual has another shape than the product");
-        }
+        need(residual->rows == x.rows && residual->columns == weight.n,
+             "the residual has another shape than the product");
     }
     Array out = make(step, x.rows, weight.n);
     if (!x.rows) return out;
@@ -146,43 +142,18 @@ Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear&
                                  const std::vector<int32_t>& targets, float softcap) {
     check(step);
     check(x);
-    if (x.columns != head.k || head.paired)
-        throw std::invalid_argument("the head takes another number of inputs than the array has");
-    if (static_cast<int>(targets.size()) != x.rows)
-        throw std::invalid_argument("targets must be one per row of x");
+    need(x.columns == head.k && !head.paired, "the head takes another number of inputs than the array has");
+    need(static_cast<int>(targets.size()) == x.rows, "targets must be one per row of x");
     for (const int32_t target : targets) {
         if (target < 0 || target >= head.n)
             throw std::out_of_range("target " + std::to_string(target) + " is outside the vocabulary");
     }
     Logprobs result{std::vector<float>(x.rows), std::vector<uint8_t>(x.rows)};
-    Pool& pool = Pool::instance();
-    std::lock_guard lock(pool.exclusive);
-    constexpr int kRows = 512, kTiles = 256;  // 512 rows of 4,096 logits at a time: 8 MB, whatever the vocabulary
+    std::lock_guard lock(Pool::instance().exclusive);
+    constexpr int kRows = 512;
     for (int start = 0; start < x.rows; start += kRows) {
         const int rows = std::min(kRows, x.rows - start);
-        LinearJob job = plan(rows, head);
-        job.out_stride = kTiles * kLanes;
-        job.out = strip_.at_least<float>(rows * job.out_stride + kLanes);
-        std::vector<LogitState> states(rows, {-std::numeric_limits<float>::infinity(), 0, 0.0, 0.0f});
-        prepare_all(job, head, x.row(start), nullptr, 0.0f);
-        for (const Segment& segment : head.segments) {
-            for (int tile = 0; tile < segment.n_tiles; tile += kTiles) {
-                const int n_tiles = std::min(kTiles, segment.n_tiles - tile);
-                const int columns = std::min(n_tiles * kLanes, segment.n - tile * kLanes);
-                job.out_column = segment.column + tile * kLanes;
-                pool.share(n_tiles, 4, [&](int thread, int first, int last) {
-                    kernels_.linear_tiles(job, segment, tile + first, tile + last, own<uint8_t>(thread));
-                });
-                pool.share(rows, 4, [&](int, int first, int last) {
-                    for (int row = first; row < last; ++row) {
-                        float* strip = job.out + row * job.out_stride;
-                        if (softcap > 0.0f) kernels_.softcap(strip, softcap, columns, strip);
-                        kernels_.logits(job.out + row * job.out_stride, columns, job.out_column, targets[start + row],
-                                        states[row]);
-                    }
-                });
-            }
-        }
+        const std::vector<LogitState> states = see_logits(x.row(start), rows, head, &targets[start], softcap);
         for (int row = 0; row < rows; ++row) {
             const LogitState& state = states[row];
             result.values[start + row] =
@@ -191,6 +162,36 @@ Logprobs Context::token_logprobs(const Step& step, const Array& x, const Linear&
         }
     }
     return result;
+}
+
+// 512 rows of 4,096 logits at a time: 8 MB, whatever the vocabulary.
+std::vector<LogitState> Context::see_logits(const float* x, int rows, const Linear& head, const int32_t* targets,
+                                            float softcap) {
+    constexpr int kTiles = 256;
+    Pool& pool = Pool::instance();
+    LinearJob job = plan(rows, head);
+    job.out_stride = kTiles * kLanes;
+    job.out = strip_.at_least<float>(rows * job.out_stride + kLanes);
+    std::vector<LogitState> states(rows, {-std::numeric_limits<float>::infinity(), 0, 0.0, 0.0f});
+    prepare_all(job, head, x, nullptr, 0.0f);
+    for (const Segment& segment : head.segments) {
+        for (int tile = 0; tile < segment.n_tiles; tile += kTiles) {
+            const int n_tiles = std::min(kTiles, segment.n_tiles - tile);
+            const int columns = std::min(n_tiles * kLanes, segment.n - tile * kLanes);
+            job.out_column = segment.column + tile * kLanes;
+            pool.share(n_tiles, 4, [&](int thread, int first, int last) {
+                kernels_.linear_tiles(job, segment, tile + first, tile + last, own<uint8_t>(thread));
+            });
+            pool.share(rows, 4, [&](int, int first, int last) {
+                for (int row = first; row < last; ++row) {
+                    float* strip = job.out + row * job.out_stride;
+                    if (softcap > 0.0f) kernels_.softcap(strip, softcap, columns, strip);
+                    kernels_.logits(strip, columns, job.out_column, targets[row], states[row]);
+                }
+            });
+        }
+    }
+    return states;
 }
 
 }  // namespace greenlight
