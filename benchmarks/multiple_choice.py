@@ -210,7 +210,7 @@ def logprobs_of(
 
 @functools.cache
 def _in_float32(setting: Setting, folder: Path, _questions: str) -> list[list[float]]:
-    """lm-eval's, computed once in a run for all that are held against it."""
+    """lm-eval's of the questions in a folder, computed once in a run for all that are held against it."""
     logprobs: list[list[float]] = evaluate(setting, SCRIPT, folder, dtype="float32", batch_size=1, limit=0)["logprobs"]
     return logprobs
 
