@@ -26,10 +26,12 @@ def facts() -> dict[str, Any]:
     from greenlight.ops import select_ops
     from greenlight.ops.native import available, cpu_features, threads
 
+    ops = select_ops()
+    name, _, version = ops.identity.partition("/")
     return {
         **machine(),
         "memory_mb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6),
-        "ops": select_ops().identity,
+        "ops": f"{name}/{ops.isa}/{version}" if ops.isa else ops.identity,
         "threads": threads() if available() else cores(),
         "cpu_features": cpu_features() if available() else [],
         "load_average_before": round(os.getloadavg()[0], 2),

@@ -30,7 +30,7 @@ def plan(tmp_path_factory):
 
 def taken(plan, **changes):
     found = {
-        "ops": "native/portable/1",
+        "ops": "native/1",
         "program_bytes": 70_000_000,
         "weights_bytes": plan.weights_bytes - plan.mapped_bytes,
         "load_peak_bytes": plan.load_peak_bytes,

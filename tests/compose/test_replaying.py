@@ -35,6 +35,11 @@ def test_random_items_come_out_with_the_same_bytes(run, chat_model):
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+def test_another_instruction_set_gives_the_same_bytes(run, chat_model, monkeypatch):
+    monkeypatch.setenv("GREENLIGHT_ISA", "portable")
+    assert compose.replay(run, size=5, seed=3, model=str(chat_model)).same
+
+
 def test_a_changed_answer_is_named_with_what_the_model_says(run, chat_model, tmp_path):
     copy = shutil.copytree(run, tmp_path / "copy")
     path = copy / "samples" / "bias.jsonl"

@@ -32,7 +32,7 @@ class Examinee(Protocol):
 
     @property
     def ops(self) -> str:
-        """What computes it: operations and instruction set, or the kind of endpoint."""
+        """What computes it: operations and their version, or the kind of endpoint."""
 
     def identity(self) -> dict[str, JSON]:
         """What a lock says of it."""

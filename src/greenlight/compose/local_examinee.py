@@ -48,7 +48,7 @@ class LocalExaminee:
 
     @property
     def ops(self) -> str:
-        """Operations and instruction set that compute it."""
+        """Operations that compute it, with their version."""
         return self.loaded.model.decoder.ops.identity
 
     def identity(self) -> dict[str, JSON]:
@@ -59,7 +59,7 @@ class LocalExaminee:
         """What a run records of how it was computed."""
         decoder = self.loaded.model.decoder
         left_out: dict[str, JSON] = {"left_out": ", ".join(decoder.left_out)} if decoder.left_out else {}
-        return {"ops": self.ops, "threads": decoder.ops.threads, **left_out}
+        return {"ops": self.ops, "isa": decoder.ops.isa, "threads": decoder.ops.threads, **left_out}
 
     def answerer(self) -> LocalAnswerer:
         """A fresh way to ask it."""

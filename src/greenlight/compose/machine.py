@@ -38,6 +38,7 @@ def diagnose() -> dict[str, JSON]:
         **facts,
         "supported": supported,
         "ops": ops.identity,
+        "isa": ops.isa,
         "fast": ops.name == "native",
         "why": getattr(ops, "reason", None),
         "threads": ops.threads,

@@ -43,7 +43,7 @@ def select_ops(name: str | None = None) -> Ops:
 
 
 def name_of(identity: str) -> str:
-    """What `select_ops` calls the ops of this identity: native/avx2/1+exact are native+exact."""
+    """What `select_ops` calls the ops of this identity: native/1+exact are native+exact."""
     name, exact = identity.partition("/")[0], identity.endswith("+exact")
     return f"{name}+exact" if exact else name
 

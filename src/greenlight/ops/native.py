@@ -3,7 +3,7 @@
 Quantised weights of every type are repacked when loaded, their codes and scales as they are, and multiplied as
 integers: activations get one int8 scale per 32 values; in the exact precision, a second int8 for what the first left.
 Float weights are multiplied in float32. Keys and values are kept in float16. Every row's bits depend on that row alone:
-not on its batch, its neighbours, what was cached, or the number of threads.
+not on its batch, its neighbours, what was cached, the number of threads, or the instruction set.
 
 `GREENLIGHT_THREADS` sets the number of threads (default: the CPUs this process may use), `GREENLIGHT_ISA` the
 instruction set (default: the best this CPU has). `GREENLIGHT_CPU_WITHOUT` names features, separated by commas, that
@@ -139,7 +139,12 @@ class NativeOps:
         self._half_pages = kv == "f16"
         # Keyed by identity: hashing a spec with all its frequencies would cost more than a layer's smallest operation.
         self._heads: dict[int, tuple[AttentionSpec, Heads]] = {}
-        self.identity = f"native/{self._context.isa}/{VERSION}{'+exact' if precision == 'exact' else ''}"
+        self.identity = f"native/{VERSION}{'+exact' if precision == 'exact' else ''}"
+
+    @property
+    def isa(self) -> str:
+        """Instruction set of the kernels; no part of the identity, since all give the same bits."""
+        return self._context.isa
 
     @property
     def threads(self) -> int:

@@ -107,6 +107,8 @@ class NumpyOps:
     """BLAS may sum in another order for another number of rows."""
     threads: int | None = None
     """As many as BLAS likes."""
+    isa: str | None = None
+    """Whatever numpy and BLAS find."""
 
     def __init__(self, reason: str | None = None) -> None:
         self.identity = f"numpy/{'.'.join(np.__version__.split('.')[:2])}"

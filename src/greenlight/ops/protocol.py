@@ -186,10 +186,14 @@ class Ops(Protocol):
     """'numpy' or 'native'."""
 
     identity: str
-    """Name, instruction set and version: part of a run's identity, since bits differ between them."""
+    """Name and version: part of a run's identity, since bits differ between them."""
 
     batch_invariant: bool
     """Whether the same row gives the same bits in every batch."""
+
+    @property
+    def isa(self) -> str | None:
+        """Instruction set that it was made for; None where a library decides."""
 
     @property
     def threads(self) -> int | None:
