@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,11 @@ class Work:
     """The least ratio of decode."""
 
 
-def measure_works(setting: Setting, works: Sequence[Work]) -> list[Figure]:
-    """Prefill and decode of each, and the share of what the machine could do that ours reached."""
+def measure_works(setting: Setting, works: Sequence[Work]) -> Iterator[Figure]:
+    """Prefill and decode of each, and the share of what the machine could do that ours reached; as they come."""
     limits = {READ: MemoryReader().gb_s, **peaks(setting, INT8)}
-    return [figure for work in works for figure in _measure(setting, work, limits)]
+    for work in works:
+        yield from _measure(setting, work, limits)
 
 
 def _measure(setting: Setting, work: Work, limits: Sides) -> list[Figure]:

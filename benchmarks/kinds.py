@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from benchmarks.at_length import Work, measure_works
 from benchmarks.figures import Figure
 from benchmarks.random_models import random_file
@@ -12,7 +14,7 @@ FLOOR = 1.5
 FILES = (("Llama 1B", "Q4_K"), ("Llama 1B", "Q6_K"), ("gpt-oss, 4 layers", "MXFP4"))
 
 
-def measure(setting: Setting) -> list[Figure]:
+def measure(setting: Setting) -> Iterator[Figure]:
     """Decode must be well ahead; prefill is shown."""
     return measure_works(
         setting,

@@ -66,22 +66,19 @@ park = Parking()
 
 
 class Bystanders:
-    """How much of the machine did others use, between entering and leaving? None where the system does not tell."""
+    """How much of the machine do others use, from when this was made?"""
 
-    share: float | None = None
-    """Of all cores, 0 to 1."""
-
-    def __enter__(self) -> Bystanders:
+    def __init__(self) -> None:
         self._start = time.perf_counter(), _busy_s(), _own_s()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def share(self) -> float | None:
+        """Of all cores, 0 to 1; None where the system does not tell."""
         start, busy, own = self._start
         now = _busy_s()
         if busy is None or now is None:
-            return
+            return None
         room = (time.perf_counter() - start) * (os.cpu_count() or 1)
-        self.share = max(0.0, (now - busy) - (_own_s() - own)) / room
+        return max(0.0, (now - busy) - (_own_s() - own)) / room
 
 
 def _busy_s() -> float | None:

@@ -12,4 +12,4 @@ PARTS = (
     "long_context",
     "kinds",
 )
-PARTS += ("sizes", "shared_prefix", "generation", "review", "guesses", "precision")
+PARTS += ("sizes", "sizes_4k", "shared_prefix", "generation", "review", "guesses", "precision")

@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ MODEL = "smollm2"
 
 def main() -> None:
     arguments = _arguments()
+    # A user's second start finds compiled modules, whatever this environment says, and so does the peers' first.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parts = arguments.only.split(",") if arguments.only else list(PARTS)
     folder = None if arguments.print else Path(arguments.out or record.HERE)
     with tempfile.TemporaryDirectory(prefix="greenlight-bench-") as temporary:
@@ -92,23 +95,33 @@ def _setting(ref: str, work: Path, rounds: int | None) -> Setting:
 
 
 def measure(setting: Setting, run: Run, parts: Sequence[str], keep: Callable[[Run], object]) -> Run:
-    """Run the parts in order; hand on what there is after each, so that a run that is killed keeps it."""
+    """Run the parts in order; hand on what there is after each, so that a run that is killed keeps it.
+
+    A part may give its figures one by one; what it had given by then is kept, too.
+    """
     start = time.perf_counter()
     for name in parts:
         part = importlib.import_module(f"benchmarks.{name}")
         print(f"{part.TITLE} ...", file=sys.stderr, flush=True)
-        with machine.Bystanders() as bystanders:
-            figures = _part(part, setting)
+        figures: list[Figure] = []
+        bystanders = machine.Bystanders()
+        for figure in _part(part, setting):
+            figures.append(figure)
+            run = _further(run, time.perf_counter() - start, name, figures, bystanders.share())
+            keep(run)
         print(report.table(figures), file=sys.stderr, flush=True)
-        run = replace(
-            run,
-            seconds=time.perf_counter() - start,
-            most_cpu_left_in_pauses=machine.park.most_left,
-            others_share_of_cores={**run.others_share_of_cores, name: bystanders.share},
-            parts={**run.parts, name: figures},
-        )
-        keep(run)
     return run
+
+
+def _further(run: Run, seconds: float, part: str, figures: Sequence[Figure], others: float | None) -> Run:
+    """The run with what a part has given so far."""
+    return replace(
+        run,
+        seconds=seconds,
+        most_cpu_left_in_pauses=machine.park.most_left,
+        others_share_of_cores={**run.others_share_of_cores, part: others},
+        parts={**run.parts, part: list(figures)},
+    )
 
 
 def begin(setting: Setting, commit: str | None = None) -> Run:
@@ -120,14 +133,13 @@ def begin(setting: Setting, commit: str | None = None) -> Run:
     return Run(id=run_id(date, facts), date=date, machine=facts, commit=commit, dirty=dirty, model=model)
 
 
-def _part(part: Any, setting: Setting) -> list[Figure]:
+def _part(part: Any, setting: Setting) -> Iterator[Figure]:
     """A part's figures; where a side failed, one that says so, and the other parts go on."""
     try:
-        figures: list[Figure] = part.measure(setting)
+        yield from part.measure(setting)
     except SideFailedError as error:
         print(f"error: {error}", file=sys.stderr)
-        return [Figure(name=part.TITLE, unit="", ours=(), why_not=str(error).splitlines()[0])]
-    return figures
+        yield Figure(name=part.TITLE, unit="", ours=(), why_not=str(error).splitlines()[0])
 
 
 if __name__ == "__main__":
