@@ -10,7 +10,7 @@ MODEL := .venv/model.stamp
 WITNESS := .venv-witness/witness.stamp
 NATIVE := native/CMakeLists.txt $(wildcard native/src/*)
 
-.PHONY: help review test witness check sanitize arm64 bench clean
+.PHONY: help review test witness check sanitize arm64 avx512 bench clean
 
 help:
 	@echo "make review    the main job: review the default model, from nothing to an explained verdict"
@@ -19,6 +19,7 @@ help:
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make sanitize  the kernels' own tests under the address, undefined-behaviour and thread sanitizers"
 	@echo "make arm64     the same tests of the arm64 kernels, built here and run in qemu"
+	@echo "make avx512    the same tests of the AVX-512 kernels, run in AVX2 by emulation"
 	@echo "make bench     measured beside the peers, into benchmarks/results.json and RESULTS.md (ONLY=decode,... some parts)"
 
 review: $(BASE)
@@ -55,6 +56,13 @@ arm64:
 	  -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
 	cmake --build build/arm64 --parallel
 	qemu-aarch64 -cpu max build/arm64/native_tests
+
+# For a CPU without AVX-512; Debian has the emulation: libsimde-dev. The lines named avx512vnni print the same digests.
+avx512:
+	cmake -S native -B build/avx512 -DGREENLIGHT_TESTS=ON -DGREENLIGHT_EMULATE_AVX512=ON -DCMAKE_BUILD_TYPE=Release \
+	  -DCMAKE_CXX_FLAGS_RELEASE=-O2
+	cmake --build build/avx512 --parallel
+	build/avx512/native_tests
 
 bench: $(WITNESS)
 	.venv-witness/bin/greenlight pull smollm2

@@ -93,7 +93,9 @@ std::vector<const Kernels*> usable_kernels() {
     std::vector<const Kernels*> usable;
 #if defined(__x86_64__)
     const bool avx2 = features.avx2 && features.fma && features.f16c;
-#if !defined(GREENLIGHT_WITHOUT_AVX512)  // the test driver's, where it could not run them
+#if defined(GREENLIGHT_EMULATED_AVX512)  // the test driver's, in AVX2
+    if (avx2) usable.push_back(&kernels_avx512vnni);
+#elif !defined(GREENLIGHT_WITHOUT_AVX512)  // the test driver's, where it could not run them
     if (avx2 && features.avx512 && features.vnni) usable.push_back(&kernels_avx512vnni);
 #endif
     if (avx2) usable.push_back(&kernels_avx2);
