@@ -27,7 +27,7 @@ TITLE = "multiple choice"
 QUESTIONS, CHOICES, QUESTION_WORDS, CHOICE_WORDS, SEED = 100, 4, 60, 8, 7
 BATCH_SIZES, TRIAL_QUESTIONS = (1, 4, 8), 20
 ROUNDS = 3
-WALL_S = 10.0
+FLOOR, WALL_S = 5.0, 10.0
 AGREE, NEAR_TIE_NATS = 95.0, 0.3
 ARC_FILE = "arc/arc_easy_test.jsonl.gz"
 OURS = Path(__file__).with_name("multiple_choice_ours.py")
@@ -131,7 +131,7 @@ def _speed(setting: Setting) -> list[Figure]:
 
     sides = {"ours": lambda: run("ours"), "peer": lambda: run("peer")}
     wall = alternate(setting.count(ROUNDS), sides, between=park, warm_up=False)
-    common = {"unit": "s", "peer_name": "lm-eval", "more_is_better": False}
+    common = {"unit": "s", "peer_name": "lm-eval", "more_is_better": False, "ratio_floor": FLOOR}
     common["settings"] = {
         "peer_batch_size": best,
         f"peer_s_by_batch_size_of_{TRIAL_QUESTIONS}_questions": trials,

@@ -21,8 +21,8 @@ median of its rounds, a ratio the median of the rounds' own ratios: above 1, our
 A peer that ran below {LEAST_OF_PEER:.0%} of its known figure, {peer_figures.PROVENANCE}, or of
 its own best setting in this run, was disturbed or badly set up: what was measured beside it is void and counts as
 nothing. Known are {peer_figures.LLAMA_CPP}; and
-{peer_figures.LM_EVAL}. They are held against machines with
-{peer_figures.INSTRUCTION_SET}, as that one has it; elsewhere the peer's own best setting alone counts."""
+{peer_figures.LM_EVAL}. A machine without
+{peer_figures.INSTRUCTION_SET}, which that one has, rarely lets a peer reach them: most of its rows are void."""
 
 
 class Row(NamedTuple):

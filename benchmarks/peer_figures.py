@@ -7,7 +7,7 @@ from collections.abc import Collection
 PROVENANCE = "measured on a quiet two-core AVX-512 VNNI server, 2026-11"
 
 INSTRUCTION_SET = "avx512vnni"
-"""Of that server. A peer on a machine without it is slower, quiet or not."""
+"""Of that server. A peer on a machine without it is slower, quiet or not; its rows are void all the same."""
 
 LLAMA_CPP = "llama-cpp-python 0.3.36, two threads, built for the CPU it ran on"
 LM_EVAL = "lm-eval 0.4.13, transformers 5.23.0, torch 2.13.0 for CPU, bfloat16, batch size 1"

@@ -97,31 +97,24 @@ def _setting(ref: str, work: Path, rounds: int | None) -> Setting:
 def measure(setting: Setting, run: Run, parts: Sequence[str], keep: Callable[[Run], object]) -> Run:
     """Run the parts in order; hand on what there is after each, so that a run that is killed keeps it.
 
-    A part may give its figures one by one; what it had given by then is kept, too.
+    A part is kept whole or not at all: half of it must not take the place of one that was measured to its end.
     """
     start = time.perf_counter()
     for name in parts:
         part = importlib.import_module(f"benchmarks.{name}")
         print(f"{part.TITLE} ...", file=sys.stderr, flush=True)
-        figures: list[Figure] = []
         bystanders = machine.Bystanders()
-        for figure in _part(part, setting):
-            figures.append(figure)
-            run = _further(run, time.perf_counter() - start, name, figures, bystanders.share())
-            keep(run)
+        figures = list(_part(part, setting))
         print(report.table(figures), file=sys.stderr, flush=True)
+        run = replace(
+            run,
+            seconds=time.perf_counter() - start,
+            most_cpu_left_in_pauses=machine.park.most_left,
+            others_share_of_cores={**run.others_share_of_cores, name: bystanders.share()},
+            parts={**run.parts, name: figures},
+        )
+        keep(run)
     return run
-
-
-def _further(run: Run, seconds: float, part: str, figures: Sequence[Figure], others: float | None) -> Run:
-    """The run with what a part has given so far."""
-    return replace(
-        run,
-        seconds=seconds,
-        most_cpu_left_in_pauses=machine.park.most_left,
-        others_share_of_cores={**run.others_share_of_cores, part: others},
-        parts={**run.parts, part: list(figures)},
-    )
 
 
 def begin(setting: Setting, commit: str | None = None) -> Run:
@@ -134,7 +127,7 @@ def begin(setting: Setting, commit: str | None = None) -> Run:
 
 
 def _part(part: Any, setting: Setting) -> Iterator[Figure]:
-    """A part's figures; where a side failed, one that says so, and the other parts go on."""
+    """A part's figures; where a side failed, those before it and one that says so, and the other parts go on."""
     try:
         yield from part.measure(setting)
     except SideFailedError as error:

@@ -17,6 +17,8 @@ PROMPT, TOKENS, ROUNDS = 32, 64, 5
 POSITIONS = 256
 """Context of each of the peer's sequences."""
 FLOOR = 3.0
+TOGETHER = {32: 800.0}
+"""Tokens per second that so many streams must reach in all."""
 
 
 def measure(setting: Setting) -> list[Figure]:
@@ -53,6 +55,7 @@ def _together(setting: Setting, kind: str, ours: Ours, streams: int, reader: Mem
         peer=seen["peer"],
         peer_name="llama.cpp",
         ratio_floor=FLOOR if kind == "Q4_0" else None,
+        at_least=TOGETHER.get(streams),
         known=peer_figures.STREAMS_TOK_S.get((kind, streams)) if setting.known else None,
         best=tried.value,
         settings={"prompt": PROMPT, "tokens": TOKENS, "build": build(), **tried.settings("tok/s")},

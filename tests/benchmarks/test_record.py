@@ -75,16 +75,19 @@ def test_a_run_that_is_killed_after_its_second_part_keeps_two(tmp_path, monkeypa
     assert kept.id.startswith(kept.date)
 
 
-def test_a_part_that_gives_its_figures_one_by_one_keeps_those_it_gave(tmp_path, monkeypatch, setting):
-    def measured(_setting):
-        yield Figure(name="first", unit="s", ours=(1.0,))
+def test_half_a_part_takes_no_place_from_a_whole_one(tmp_path, monkeypatch, setting):
+    part(monkeypatch, "slow", 1.0)
+    measure(setting, begin(setting), ["slow"], lambda so_far: record.add(tmp_path, [so_far]))
+
+    def interrupted(_setting):
+        yield Figure(name="another", unit="s", ours=(2.0,))
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "benchmarks.slow", SimpleNamespace(TITLE="slow", measure=measured))
+    monkeypatch.setitem(sys.modules, "benchmarks.slow", SimpleNamespace(TITLE="slow", measure=interrupted))
     with pytest.raises(KeyboardInterrupt):
         measure(setting, begin(setting), ["slow"], lambda so_far: record.add(tmp_path, [so_far]))
     (kept,) = record.read(tmp_path / "results.json")
-    assert [figure.name for figure in kept.parts["slow"]] == ["first"]
+    assert [figure.ours for figure in kept.parts["slow"]] == [(1.0,)]
 
 
 def test_a_part_whose_side_fails_says_so_and_the_others_go_on(monkeypatch, setting):
