@@ -43,7 +43,7 @@ def test_texts_are_joined_position_by_position():
         [Agreement(np.array([True]), np.array([0.5])), Agreement(np.array([False, True]), np.array([1.0, 0]))]
     )
     assert both.same.tolist() == [True, False, True]
-    assert both.mean_kl == 0.5
+    assert both.kl.tolist() == [0.5, 1.0, 0.0]
 
 
 def test_the_noise_of_a_difference_counts_positions_where_just_one_of_the_two_agrees():
