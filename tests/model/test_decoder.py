@@ -7,7 +7,7 @@ from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
 from greenlight.ops.protocol import PAGE_SIZE, Batch
 from tests.builders import all_logits, one_sequence, tiny_decoder
-from tests.model.families import config_of, random_folder
+from tests.model.families import CASES, config_of, random_folder
 
 TOKENS = np.random.default_rng(3).integers(97, size=70)
 
@@ -49,6 +49,32 @@ def test_a_sequence_does_not_see_its_neighbours(decoder):
 def test_only_the_rows_asked_for_come_back(decoder):
     batch = one_sequence(TOKENS[:10], outputs=[3, 9])
     assert_near(decoder.forward(batch, decoder.new_pages(1)), all_logits(decoder, TOKENS[:10])[[3, 9]])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rows_nobody_asks_for_change_no_bit_of_the_others_nor_of_later_steps(tmp_path, case):
+    decoder = load_decoder(random_folder(tmp_path / "m", config_of(case)), select_ops("native"))
+    everything = all_logits(decoder, TOKENS[:40])
+    for asked in ([3, 9, 32], [], [9, 3, 9]):
+        pages = decoder.new_pages(2)
+        first = decoder.forward(one_sequence(TOKENS[:33], outputs=asked), pages)
+        np.testing.assert_array_equal(first, everything[asked])
+        # Keys and values of all rows are there, of the last layer's too.
+        then = decoder.forward(one_sequence(TOKENS[33:40], past=33), pages)
+        np.testing.assert_array_equal(then, everything[33:40])
+
+
+def test_the_last_block_computes_the_rows_asked_for_alone(decoder, monkeypatch):
+    rows = []
+    linear_add = decoder.ops.linear_add
+
+    def counted(step, x, *rest):
+        rows.append(len(x))
+        return linear_add(step, x, *rest)
+
+    monkeypatch.setattr(decoder.ops, "linear_add", counted)
+    decoder.forward(one_sequence(TOKENS[:10], outputs=[3, 9]), decoder.new_pages(1))
+    assert rows == [10, 10, 2, 2]
 
 
 def test_later_tokens_do_not_change_earlier_logits(decoder):

@@ -285,6 +285,11 @@ def kv_layers(config: ModelConfig) -> tuple[KVSpec, ...]:
 # The three places of norms
 
 
+def _wanted(ops: Ops, step: Step, mixed: Array, x: Array, last: bool) -> tuple[Array, Array]:
+    """Of the last block nobody reads a row that was not asked for: its keys and values are kept, the rest is left."""
+    return (ops.rows(step, mixed), ops.rows(step, x)) if last else (mixed, x)
+
+
 @dataclass(frozen=True, slots=True)
 class PreNormBlock:
     """x + attention(norm(x)), then x + mlp(norm(x)): Llama's."""
@@ -295,10 +300,11 @@ class PreNormBlock:
     mlp_norm: Weight
     mlp: Mlp | Moe
 
-    def __call__(self, ops: Ops, step: Step, x: Array) -> Array:
-        """(T, C) to (T, C)."""
+    def __call__(self, ops: Ops, step: Step, x: Array, *, last: bool = False) -> Array:
+        """(T, C) to (T, C), or to (R, C)."""
         qkv = ops.norm_linear(step, x, self.attention_norm, self.config.norm_eps, self.attention.qkv_proj)
-        x = ops.linear_add(step, self.attention.mix(ops, step, qkv), self.attention.o_proj, x)
+        mixed, x = _wanted(ops, step, self.attention.mix(ops, step, qkv), x, last)
+        x = ops.linear_add(step, mixed, self.attention.o_proj, x)
         return self.mlp.norm_add(ops, step, x, self.mlp_norm, self.config)
 
 
@@ -312,10 +318,11 @@ class PostNormBlock:
     mlp: Mlp
     mlp_norm: Weight
 
-    def __call__(self, ops: Ops, step: Step, x: Array) -> Array:
-        """(T, C) to (T, C)."""
+    def __call__(self, ops: Ops, step: Step, x: Array, *, last: bool = False) -> Array:
+        """(T, C) to (T, C), or to (R, C)."""
         eps = self.config.norm_eps
         mixed = self.attention.mix(ops, step, ops.linear(step, x, self.attention.qkv_proj))
+        mixed, x = _wanted(ops, step, mixed, x, last)
         mixed = ops.linear(step, mixed, self.attention.o_proj)
         x = ops.add(step, x, ops.rms_norm(step, mixed, self.attention_norm, eps))
         hidden = ops.gate_up(step, x, self.mlp.gate_up, self.config.activation)
@@ -335,11 +342,12 @@ class SandwichBlock:
     mlp: Mlp
     hidden_norm: Weight
 
-    def __call__(self, ops: Ops, step: Step, x: Array) -> Array:
-        """(T, C) to (T, C)."""
+    def __call__(self, ops: Ops, step: Step, x: Array, *, last: bool = False) -> Array:
+        """(T, C) to (T, C), or to (R, C)."""
         eps = self.config.norm_eps
         qkv = ops.norm_linear(step, x, self.attention_norm, eps, self.attention.qkv_proj)
-        mixed = ops.linear(step, self.attention.mix(ops, step, qkv), self.attention.o_proj)
+        mixed, x = _wanted(ops, step, self.attention.mix(ops, step, qkv), x, last)
+        mixed = ops.linear(step, mixed, self.attention.o_proj)
         x = ops.add(step, x, ops.rms_norm(step, mixed, self.mixed_norm, eps))
         hidden = ops.norm_gate_up(step, x, self.mlp_norm, eps, self.mlp.gate_up, self.config.activation)
         out = ops.linear(step, hidden, self.mlp.down_proj)

@@ -65,8 +65,9 @@ class Decoder:
             Logits of the rows asked for, (R, V), after each block; after the last one they are `forward`'s.
         """
         step = self.ops.begin(batch, pages)
-        for x in self._hidden(step):
-            yield self._logits(step, self.ops.rows(step, x))
+        blocks = len(self._blocks)
+        for done, x in enumerate(self._hidden(step), start=1):
+            yield self._logits(step, x if done == blocks else self.ops.rows(step, x))
 
     def score(
         self, batch: Batch, pages: Pages, targets: NDArray[np.int32]
@@ -91,16 +92,18 @@ class Decoder:
 
     def _last_hidden(self, step: Step) -> Array:
         """The blocks' output at the rows asked for, not yet normed, (R, C)."""
-        return self.ops.rows(step, deque(self._hidden(step), maxlen=1).pop())
+        return deque(self._hidden(step), maxlen=1).pop()
 
     def _hidden(self, step: Step) -> Iterator[Array]:
-        """What leaves each block, (T, C)."""
+        """What leaves each block, (T, C); the last one at the rows asked for alone, (R, C)."""
         x = self.ops.embed(step, self._embedding, self.config.embedding_scale)
         of_layer = self._inputs.of_step(self.ops, step, x) if self._inputs is not None else None
         for layer, (block, end) in enumerate(self._blocks):
-            x = block(self.ops, step, x)
+            last = layer + 1 == len(self._blocks)
+            x = block(self.ops, step, x, last=last)
             if end is not None:
-                x = end(self.ops, step, x, None if of_layer is None else of_layer(layer))
+                vectors = None if of_layer is None else of_layer(layer)
+                x = end(self.ops, step, x, self.ops.rows(step, vectors) if last and vectors is not None else vectors)
             yield x
 
     def _logits(self, step: Step, x: Array) -> NDArray[np.float32]:

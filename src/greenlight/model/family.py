@@ -33,8 +33,8 @@ class Gathered:
 class Block(Protocol):
     """One packed block of a model."""
 
-    def __call__(self, ops: Ops, step: Step, x: Array) -> Array:
-        """(T, C) to (T, C)."""
+    def __call__(self, ops: Ops, step: Step, x: Array, *, last: bool = False) -> Array:
+        """(T, C) to (T, C); the last block of a model to the rows that the batch asks for, (R, C)."""
 
 
 def as_it_is(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
