@@ -136,9 +136,12 @@ void bind_results(Class& context) {
     context
         .def(
             "to_numpy",
-            [](const Context& c, const Array& x) {
+            [](const Context& c, const nb::handle_t<Array>& handle) {
+                const Array& x = nb::cast<const Array&>(handle);
                 c.check(x);
-                return to_numpy(x.data(), {static_cast<size_t>(x.rows), static_cast<size_t>(x.columns)});
+                // The same memory, which the array keeps for as long as NumPy has it: logits of many rows are megabytes.
+                return nb::ndarray<nb::numpy, float>(
+                    x.data(), {static_cast<size_t>(x.rows), static_cast<size_t>(x.columns)}, handle);
             },
             "x"_a)
         .def(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -110,6 +111,24 @@ def test_rms_norm_add_and_rows(ops, seed, rows, k):
     np.testing.assert_allclose(ops.to_numpy(ops.rms_norm(step, a, ops.pack_norm(weight), 1e-5)), expected, rtol=2e-6)
     np.testing.assert_array_equal(ops.to_numpy(ops.add(step, a, b)), x + y)
     np.testing.assert_array_equal(ops.to_numpy(ops.rows(step, a)), x[asked])
+
+
+def test_values_stay_for_as_long_as_numpy_has_them():
+    ops = native.NativeOps()
+    first = logits_of(ops, seed=0)
+    kept = first.copy()
+    others = [logits_of(ops, seed) for seed in (1, 2)]  # of the same size, from the same store of buffers
+    np.testing.assert_array_equal(first, kept)
+    place = first.ctypes.data
+    del first
+    gc.collect()
+    assert logits_of(ops, 3).ctypes.data == place
+    assert len({values.ctypes.data for values in others}) == 2
+
+
+def logits_of(ops, seed):
+    step = ops.begin(cases.ragged([4]), ops.new_pages(1, [KVSpec(n_kv_heads=1, head_dim=8)]))
+    return ops.to_numpy(ops.from_numpy(step, cases.values(np.random.default_rng(seed), 4, 64)))
 
 
 @given(data=st.data(), seed=SEEDS, kind=TYPES, rows=ROWS, scale=st.sampled_from([1.0, 24.0]))

@@ -283,7 +283,7 @@ class NativeOps:
         return self._context.rows(step, x)
 
     def to_numpy(self, x: Array) -> NDArray[np.float32]:
-        """A copy of an array's values."""
+        """An array's values, (rows, columns), in its own memory: it goes to another step once NumPy lets go."""
         return self._context.to_numpy(x)
 
     def from_numpy(self, step: Step, x: NDArray[np.float32]) -> Array:

@@ -294,7 +294,7 @@ class Ops(Protocol):
         """The rows that the batch asks outputs for, (R, C)."""
 
     def to_numpy(self, x: Array) -> NDArray[np.float32]:
-        """A copy of an array's values."""
+        """An array's values, (rows, columns); perhaps in its own memory, so that changing them may change it."""
 
     def from_numpy(self, step: Step, x: NDArray[np.float32]) -> Array:
         """An array of this step with a copy of these values, (rows, columns)."""
