@@ -64,17 +64,20 @@ def test_rows_nobody_asks_for_change_no_bit_of_the_others_nor_of_later_steps(tmp
         np.testing.assert_array_equal(then, everything[33:40])
 
 
-def test_the_last_block_computes_the_rows_asked_for_alone(decoder, monkeypatch):
-    rows = []
-    linear_add = decoder.ops.linear_add
+@pytest.mark.parametrize("case", ["llama", "olmo2", "gemma2"])  # norms before, after, and on both sides
+def test_the_last_block_computes_the_rows_asked_for_alone(tmp_path, monkeypatch, case):
+    config = config_of(case, num_hidden_layers=2)
+    decoder, rows = load_decoder(random_folder(tmp_path / "m", config), select_ops("numpy")), []
+    linear = decoder.ops.linear  # NumPy's other products are made of it
 
-    def counted(step, x, *rest):
+    def counted(step, x, weight):
         rows.append(len(x))
-        return linear_add(step, x, *rest)
+        return linear(step, x, weight)
 
-    monkeypatch.setattr(decoder.ops, "linear_add", counted)
+    monkeypatch.setattr(decoder.ops, "linear", counted)
     decoder.forward(one_sequence(TOKENS[:10], outputs=[3, 9]), decoder.new_pages(1))
-    assert rows == [10, 10, 2, 2]
+    # Queries, keys and values; then what attention mixed, gate with up, and down; after the blocks, the head.
+    assert rows == [10, 10, 10, 10, 10, 2, 2, 2, 2]
 
 
 def test_later_tokens_do_not_change_earlier_logits(decoder):
