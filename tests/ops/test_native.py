@@ -131,6 +131,12 @@ def logits_of(ops, seed):
     return ops.to_numpy(ops.from_numpy(step, cases.values(np.random.default_rng(seed), 4, 64)))
 
 
+def test_values_come_to_numpy_uncopied(ops):
+    step = cases.one_step(ops, 4)
+    x = ops.from_numpy(step, cases.values(np.random.default_rng(0), 4, 64))
+    assert np.shares_memory(ops.to_numpy(x), ops.to_numpy(x))
+
+
 @given(data=st.data(), seed=SEEDS, kind=TYPES, rows=ROWS, scale=st.sampled_from([1.0, 24.0]))
 def test_the_embedding_widens_the_rows_that_are_asked_for(ops, data, seed, kind, rows, scale):
     rng, dim = np.random.default_rng(seed), inputs_of(kind, data.draw)
