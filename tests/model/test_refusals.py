@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import math
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from greenlight.errors import FormatError, GreenlightError, UnsupportedError
-from greenlight.formats.gguf import GGUFFile
-from greenlight.formats.jsonfile import parse_json
-from greenlight.formats.safetensors import SafetensorsFolder
-from greenlight.formats.tensors import Tensor, TensorType
-from greenlight.model.checkpoint import folder_checkpoint, gguf_checkpoint, open_checkpoint
-from greenlight.model.families import FAMILIES, family_of_model_type
+from greenlight.model.checkpoint import open_checkpoint
+from greenlight.model.families import FAMILIES
 from greenlight.model.families.refused import REFUSED
-from greenlight.model.fields import Fields
-from greenlight.model.load import load_decoder
-from greenlight.ops import select_ops
 from greenlight.text import Tokenizer
 from tests.builders import (
-    all_logits,
     gguf_metadata,
     llama_config,
     llama_weights,
@@ -35,9 +21,9 @@ from tests.builders import (
     write_llama_gguf,
     write_safetensors,
 )
+from tests.model.in_memory import CONFIGS, HELD, TINY, opened, zeros
 from tests.text.vocabularies import folder as vocabulary_folder
 
-NUMPY = select_ops("numpy")
 CONFIG = llama_config()
 WEIGHTS = llama_weights(CONFIG, np.random.default_rng(0))
 
@@ -174,6 +160,31 @@ def test_a_pattern_of_windows_beside_other_kinds_of_layers_is_refused():
         opened(config | {"sliding_window_pattern": 3}, HELD["gemma3_text"])
 
 
+@pytest.mark.parametrize("kind", [[], {}, ["sliding_attention"], 1, None])
+def test_a_kind_of_layer_that_is_no_word_is_refused(kind):
+    with pytest.raises(FormatError, match="impossible value"):
+        opened(CONFIGS["olmo3"] | {"layer_types": [kind, "full_attention"]}, HELD["olmo3"])
+
+
+@pytest.mark.parametrize("types", [5, True, "sliding_attention", ["sliding_attention", "full_attention"]])
+def test_kinds_of_layers_without_a_window_to_go_with_are_refused(types):
+    with pytest.raises(FormatError, match="impossible value"):
+        opened(CONFIGS["qwen3"] | {"layer_types": types}, HELD["qwen3"])
+
+
+@pytest.mark.parametrize("spelled", ["00", "٠", "+0", "9" * 5000, "-1", "3"])
+@pytest.mark.parametrize(("name", "expert"), [("mixtral", ".experts.0.w1."), ("qwen3_moe", ".experts.0.up_proj.")])
+def test_an_expert_has_one_spelling(name, expert, spelled):
+    """Beside experts.0, experts.00 would be the same expert twice."""
+    tensors = dict(HELD[name])
+    first = next(tensor for tensor in tensors if expert in tensor)
+    other = first.replace(".experts.0.", f".experts.{spelled}.")
+    with pytest.raises(FormatError, match="do not match"):
+        opened(CONFIGS[name], tensors | {other: zeros(other, tensors[first].shape)})
+    with pytest.raises(FormatError, match="do not match"):
+        opened(CONFIGS[name], {other if tensor == first else tensor: value for tensor, value in tensors.items()})
+
+
 @pytest.mark.parametrize("name", ["mistral", "qwen2", "gemma2", "mixtral"])
 def test_angles_that_old_checkpoints_keep_are_skipped_as_transformers_does(name):
     extra = "model.layers.0.self_attn.rotary_emb.inv_freq"
@@ -259,283 +270,3 @@ def test_factors_of_angles_that_do_not_fit_the_heads_are_found_before_anything_i
 def test_a_length_beyond_the_kernels_counters_says_how_much_is_allowed(tmp_path):
     error = refusal(write_llama_folder(tmp_path / "m", CONFIG | {"max_position_embeddings": 2**32 - 1}, WEIGHTS))
     assert error.found == "4294967295, expected a whole number of 1 to 2,147,483,647"
-
-
-# Any config.json
-
-TINY = llama_config(
-    hidden_size=8, intermediate_size=6, num_attention_heads=2, num_key_value_heads=1, head_dim=4, vocab_size=5
-)
-EXPERTS = {"num_local_experts": 3, "num_experts_per_tok": 2, "attention_bias": True}
-GEMMA4 = {
-    **{"model_type": "gemma4_text", "layer_types": ["sliding_attention", "full_attention"], "global_head_dim": 6},
-    **{"hidden_size_per_layer_input": 4, "vocab_size_per_layer_input": 5, "attention_k_eq_v": True},
-    **{"num_global_key_value_heads": 2, "tie_word_embeddings": True},
-}
-MXFP4 = {"quantization_config": {"quant_method": "mxfp4"}}
-CONFIGS = {
-    "llama": TINY,
-    "mistral": TINY | {"model_type": "mistral", "sliding_window": 8},
-    "ministral": TINY | {"model_type": "ministral", "layer_types": ["sliding_attention", "full_attention"]},
-    "ministral3": TINY | {"model_type": "ministral3"},
-    "qwen2": TINY | {"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
-    "qwen3": TINY | {"model_type": "qwen3"},
-    "olmo2": TINY | {"model_type": "olmo2"},
-    "olmo3": TINY | {"model_type": "olmo3", "layer_types": ["sliding_attention", "full_attention"]},
-    "gemma": TINY | {"model_type": "gemma", "hidden_act": "gelu"},
-    "gemma2": TINY | {"model_type": "gemma2", "hidden_act": None, "query_pre_attn_scalar": 4},
-    "gemma3_text": TINY | {"model_type": "gemma3_text", "hidden_act": None, "rope_parameters": {}},
-    "gemma3": {"model_type": "gemma3", "text_config": TINY | {"model_type": "gemma3_text"}, "vision_config": {}},
-    "gemma4_text": TINY | GEMMA4,
-    "gemma4": {"model_type": "gemma4", "text_config": TINY | GEMMA4, "vision_config": {}},
-    "gemma4_unified": {
-        "model_type": "gemma4_unified",
-        "text_config": TINY | GEMMA4 | {"model_type": "gemma4_unified_text", "hidden_size_per_layer_input": 0},
-    },
-    "mistral3": {"model_type": "mistral3", "text_config": TINY | {"model_type": "mistral"}},
-    "mixtral": TINY | {"model_type": "mixtral", "sliding_window": 8} | EXPERTS,
-    "qwen3_moe": TINY | {"model_type": "qwen3_moe", "moe_intermediate_size": 6, "num_experts": 3} | EXPERTS,
-    "gpt_oss": TINY | {"model_type": "gpt_oss", "sliding_window": 8} | EXPERTS,
-    "gpt_oss mxfp4": TINY | {"model_type": "gpt_oss", "hidden_size": 32, "intermediate_size": 32} | EXPERTS | MXFP4,
-}
-FIELDS = sorted(
-    {name for config in CONFIGS.values() for name in config}
-    | {"rope_scaling", "rope_parameters", "attn_logit_softcapping", "final_logit_softcapping", "sliding_window_pattern"}
-    | {"experts_per_token", "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers", "swiglu_limit", "layer_types"}
-    | {"num_kv_shared_layers", "use_double_wide_mlp", "per_layer_config", "enable_moe_block", "global_head_dim"}
-)
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-2, 200),
-    st.sampled_from([0, 2**31, 2**63, 10**30, 10**400, -1, 0.5, 1e-320, 1e308, -0.0]),
-    st.sampled_from(["", "silu", "yarn", "linear", "full_attention", "64"]),
-)
-PARAMETERS = (
-    *("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings", "rope_theta"),
-    *("beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor", "truncate"),
-    "partial_rotary_factor",
-)
-ROPES = st.fixed_dictionaries(
-    {"rope_type": st.sampled_from(["default", "linear", "llama3", "yarn", "proportional", "longrope"])},
-    optional=dict.fromkeys(PARAMETERS, SCALARS),
-)
-VALUES = st.one_of(
-    SCALARS,
-    ROPES,
-    st.lists(SCALARS, max_size=3),
-    st.dictionaries(st.sampled_from(["full_attention", "sliding_attention", *FIELDS[:9]]), SCALARS | ROPES, max_size=3),
-)
-
-
-def held(config):
-    """The tensors that a text model's config promises, all of zeros, as a folder in memory has them."""
-    family = family_of_model_type(config["model_type"], "test")
-    facts = family.config_from_hf(Fields("test", config))
-    found = {}
-    for name, shape in family.shapes(facts).items():
-        if family.name == "gpt_oss" and ".experts." in name:
-            found |= in_gpt_oss(name, shape, packed="quantization_config" in config)
-        else:
-            parts = family.hf_parts(name, facts) if family.hf_parts else (name,)
-            found |= dict.fromkeys(parts, shape if len(parts) == 1 else shape[1:])
-    return {name: zeros(name, shape) for name, shape in found.items()}
-
-
-def in_gpt_oss(name, shape, *, packed):
-    """What a folder of gpt-oss calls a part of its experts; gate and up share a tensor, whose rows take turns."""
-    name = name.removesuffix(".weight")
-    if ".gate_proj" in name:
-        return {}
-    if ".up_proj" in name:
-        name, shape = name.replace("up_proj", "gate_up_proj"), (shape[0], 2 * shape[1], *shape[2:])
-    if name.endswith(".bias"):
-        return {name.replace(".bias", "_bias"): shape}
-    if packed:
-        blocks = (*shape[:2], shape[2] // 32)
-        return {f"{name}_blocks": (*blocks, 16), f"{name}_scales": blocks}
-    return {name: (shape[0], shape[2], shape[1])}
-
-
-def zeros(name, shape):
-    type_ = TensorType.U8 if name.endswith(("_blocks", "_scales")) else TensorType.F32
-    return Tensor(name, type_, shape, ZEROS[: type_.block_bytes * math.prod(shape)])
-
-
-ZEROS = np.zeros(1 << 15, np.uint8)
-HELD = {name: held(config.get("text_config", config)) for name, config in CONFIGS.items()}
-
-
-def opened(config, tensors):
-    """A folder in memory, opened."""
-    return folder_checkpoint(SafetensorsFolder(path=Path("any"), size=1, config=config, tensors=tensors, homes={}))
-
-
-@settings(max_examples=80, deadline=None)
-@given(data=st.data())
-def test_any_config_gives_a_model_or_one_error(data):
-    """Valid configs of every family, some fields changed: nothing but a model or a GreenlightError comes of it."""
-    name = data.draw(st.sampled_from(sorted(CONFIGS)))
-    config = copy.deepcopy(CONFIGS[name])
-    changed = config["text_config"] if "text_config" in config and data.draw(st.booleans()) else config
-    for field in data.draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=3)):
-        changed[field] = data.draw(VALUES)
-    config = parse_json(json.dumps(config).encode(), "test")
-    error = None
-    try:
-        decoder = load_decoder(opened(config, HELD[name]), NUMPY)
-    except GreenlightError as caught:
-        error = caught
-    assert decoder.config.n_layers == 2 if error is None else error.where or error.found or error.do
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_the_configs_that_are_changed_there_load_as_they_are(name):
-    assert np.isfinite(all_logits(load_decoder(opened(CONFIGS[name], HELD[name]), NUMPY), [0, 4, 2])).all()
-
-
-COUNTS = (
-    *("num_hidden_layers", "num_local_experts", "num_experts", "num_experts_per_tok", "hidden_size", "vocab_size"),
-    *("sliding_window", "sliding_window_pattern", "max_window_layers", "moe_intermediate_size"),
-    *("num_kv_shared_layers", "hidden_size_per_layer_input", "vocab_size_per_layer_input", "global_head_dim"),
-)
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("count", [2**31, 2**62, 10**30, 10**400])
-def test_no_number_in_a_config_makes_a_list_as_long_as_it_says(name, count):
-    """Within the memory there is: a count of layers or experts is believed only where tensors bear it out."""
-    for field in COUNTS:
-        config = copy.deepcopy(CONFIGS[name])
-        changed = config.get("text_config", config)
-        error = None
-        try:
-            opened(config | {field: count} if changed is config else config, HELD[name])
-            changed[field] = count
-            opened(config, HELD[name])
-        except GreenlightError as caught:
-            error = caught
-        assert error is None or error.where or error.found
-
-
-@pytest.mark.parametrize("kind", [[], {}, ["sliding_attention"], 1, None])
-def test_a_kind_of_layer_that_is_no_word_is_refused(kind):
-    with pytest.raises(FormatError, match="impossible value"):
-        opened(CONFIGS["olmo3"] | {"layer_types": [kind, "full_attention"]}, HELD["olmo3"])
-
-
-@pytest.mark.parametrize("types", [5, True, "sliding_attention", ["sliding_attention", "full_attention"]])
-def test_kinds_of_layers_without_a_window_to_go_with_are_refused(types):
-    with pytest.raises(FormatError, match="impossible value"):
-        opened(CONFIGS["qwen3"] | {"layer_types": types}, HELD["qwen3"])
-
-
-@pytest.mark.parametrize("spelled", ["00", "٠", "+0", "9" * 5000, "-1", "3"])
-@pytest.mark.parametrize(("name", "expert"), [("mixtral", ".experts.0.w1."), ("qwen3_moe", ".experts.0.up_proj.")])
-def test_an_expert_has_one_spelling(name, expert, spelled):
-    """Beside experts.0, experts.00 would be the same expert twice."""
-    tensors = dict(HELD[name])
-    first = next(tensor for tensor in tensors if expert in tensor)
-    other = first.replace(".experts.0.", f".experts.{spelled}.")
-    with pytest.raises(FormatError, match="do not match"):
-        opened(CONFIGS[name], tensors | {other: zeros(other, tensors[first].shape)})
-    with pytest.raises(FormatError, match="do not match"):
-        opened(CONFIGS[name], {other if tensor == first else tensor: value for tensor, value in tensors.items()})
-
-
-@pytest.mark.parametrize("name", ["mixtral", "qwen3_moe", "gpt_oss", "gpt_oss mxfp4"])
-def test_a_part_of_an_expert_that_is_missing_or_of_another_shape_or_type_is_one_error(name):
-    """Each tensor of experts taken away, cut, and stored otherwise, in turn."""
-    for tensor in [tensor for tensor in HELD[name] if ".experts." in tensor]:
-        shape = HELD[name][tensor].shape
-        other = TensorType.F32 if HELD[name][tensor].type is TensorType.U8 else TensorType.U8
-        damaged = (
-            {},
-            {tensor: zeros(tensor, (*shape[:-1], shape[-1] + 1))},
-            {tensor: zeros(tensor, shape[1:])},
-            {tensor: Tensor(tensor, other, shape, ZEROS[: other.block_bytes * math.prod(shape)])},
-        )
-        rest = {key: value for key, value in HELD[name].items() if key != tensor}
-        for instead in damaged:
-            with pytest.raises(GreenlightError) as caught:
-                opened(CONFIGS[name], rest | instead)
-            assert caught.value.where
-
-
-# Any metadata of a GGUF file
-
-EXPERT_KEYS = (
-    *("expert_count", "expert_used_count", "expert_feed_forward_length", "expert_shared_count", "expert_gating_func"),
-    *("expert_weights_norm", "expert_weights_scale", "attention.sliding_window", "attention.sliding_window_pattern"),
-    *(
-        "attn_logit_softcapping",
-        "final_logit_softcapping",
-        "rope.scaling.type",
-        "rope.scaling.factor",
-        "rope.scaling.original_context_length",
-        "leading_dense_block_count",
-        "attention.shared_kv_layers",
-        "feed_forward_length",
-    ),
-)
-ARRAYS = st.one_of(
-    st.lists(st.booleans(), max_size=3).map(np.array),
-    st.lists(st.integers(-1, 2**31 - 1), max_size=3).map(lambda values: np.array(values, np.int32)),
-    st.lists(st.floats(width=32), max_size=3).map(lambda values: np.array(values, np.float32)),
-    st.lists(st.text(max_size=3), max_size=3),
-)
-
-
-def as_read(metadata):
-    """Lists are arrays, once they were in a file."""
-    return {key: np.array(value) if isinstance(value, list) else value for key, value in metadata.items()}
-
-
-def gguf_of(name):
-    """A GGUF file in memory of the same facts, all of zeros."""
-    family = family_of_model_type(CONFIGS[name]["model_type"], "test")
-    said = {"sliding_window": None, "attention_bias": False, "tie_word_embeddings": family.name.startswith("gemma")}
-    facts = family.config_from_hf(Fields("test", CONFIGS[name] | said))
-    tensors = {family.gguf_name(tensor): shape for tensor, shape in family.shapes(facts).items()}
-    facts_of_pairs = {
-        tensor: Tensor(tensor, TensorType.F32, values.shape, values.view(np.uint8))
-        for tensor, values in family.gguf_more(facts).items()
-    }
-    return GGUFFile(
-        path=Path("any.gguf"),
-        version=3,
-        alignment=32,
-        size=1,
-        metadata=as_read(family.gguf_metadata(facts)),
-        tensors={tensor: zeros(tensor, shape) for tensor, shape in tensors.items()} | facts_of_pairs,
-    )
-
-
-FILES = {
-    name: gguf_of(name) for name in ("mixtral", "qwen3_moe", "gpt_oss", "olmo2", "gemma2", "gemma3_text", "gemma4_text")
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_the_files_that_are_changed_there_load_as_they_are(name):
-    assert np.isfinite(all_logits(load_decoder(gguf_checkpoint(FILES[name]), NUMPY), [0, 4, 2])).all()
-
-
-@settings(max_examples=80, deadline=None)
-@given(data=st.data())
-def test_any_metadata_of_any_family_gives_a_model_or_one_error(data):
-    name = data.draw(st.sampled_from(sorted(FILES)))
-    metadata = dict(FILES[name].metadata)
-    architecture = metadata["general.architecture"]
-    keys = [*metadata, *(f"{architecture}.{key}" for key in EXPERT_KEYS)]
-    for key in data.draw(st.lists(st.sampled_from(keys), min_size=1, max_size=3)):
-        metadata[key] = data.draw(SCALARS | ARRAYS)
-    tensors = dict(FILES[name].tensors)
-    for tensor in data.draw(st.lists(st.sampled_from(sorted(tensors)), max_size=1)):
-        tensors[tensor] = zeros(tensor, data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4))))
-    error = None
-    try:
-        decoder = load_decoder(gguf_checkpoint(replace(FILES[name], metadata=metadata, tensors=tensors)), NUMPY)
-    except GreenlightError as caught:
-        error = caught
-    assert decoder.config.n_layers == 2 if error is None else error.where or error.found or error.do
