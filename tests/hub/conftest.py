@@ -1,13 +1,15 @@
-"""A cache of its own for each test, and a catalog with a tiny model in it."""
+"""A cache of its own for each test, a catalog with a tiny model in it, and a hub that is only pretended."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import zipfile
 
 import pytest
 
 from greenlight.hub.client import Patience
+from tests.hub.servers import Hub, hub_server
 
 BODY = bytes(range(256)) * 300
 
@@ -65,3 +67,15 @@ def wheel(tmp_path):
         )
         archive.writestr("tiny_model-1.0.dist-info/RECORD", "")
     return path
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Starts a pretended hub for as long as the test runs."""
+    with contextlib.ExitStack() as stack:
+
+        def start(hub: Hub) -> Hub:
+            monkeypatch.setenv("HF_ENDPOINT", stack.enter_context(hub_server(hub)))
+            return hub
+
+        yield start

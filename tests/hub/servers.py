@@ -14,6 +14,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LATER = "f" * 40
+"""Where main stands, and where it stands once it has moved."""
+
+WEIGHTS = bytes(range(251)) * 400
+FOLDER = {
+    "config.json": b'{"model_type": "llama"}',
+    "tokenizer.json": b"{}",
+    "model.safetensors": WEIGHTS,
+    "pytorch_model.bin": b"a pickle",
+    "README.md": b"# hello",
+}
+"""A repository's files: a model, and what is none."""
 
 
 @dataclass
