@@ -13,7 +13,7 @@ from benchmarks.figures import Figure, alternate
 from benchmarks.machine import park
 from benchmarks.ours import Forward
 from benchmarks.peers.llama_cpp_model import LlamaCpp, build
-from benchmarks.roofline import INT8, READ, MemoryReader, Sides, part_of_int8, part_of_read, peaks
+from benchmarks.roofline import INT8, READ, Sides, memory_read, part_of_int8, part_of_read, peaks
 from benchmarks.setting import Setting, bytes_of_step, per_token
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
@@ -47,7 +47,7 @@ class Work:
 
 def measure_works(setting: Setting, works: Sequence[Work]) -> Iterator[Figure]:
     """Prefill and decode of each, and the share of what the machine could do that ours reached; as they come."""
-    limits = {READ: MemoryReader().gb_s, **peaks(setting, INT8)}
+    limits = {READ: memory_read(setting), **peaks(setting, INT8)}
     for work in works:
         yield from _measure(setting, work, limits)
 

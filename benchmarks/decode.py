@@ -9,7 +9,7 @@ from benchmarks.figures import Figure, alternate
 from benchmarks.machine import park
 from benchmarks.ours import Ours
 from benchmarks.peers.llama_cpp_model import LlamaCpp, build
-from benchmarks.roofline import READ, MemoryReader, part_of_read
+from benchmarks.roofline import READ, memory_read, part_of_read
 from benchmarks.setting import Setting, bytes_of_step
 from benchmarks.text import plain_text
 from benchmarks.threads import best_threads
@@ -21,11 +21,10 @@ FLOOR = 2.0
 
 def measure(setting: Setting) -> list[Figure]:
     """The default file, then the other types."""
-    reader = MemoryReader()
-    return [figure for kind in setting.kinds for figure in _one_file(setting, kind, reader)]
+    return [figure for kind in setting.kinds for figure in _one_file(setting, kind)]
 
 
-def _one_file(setting: Setting, kind: str, reader: MemoryReader) -> list[Figure]:
+def _one_file(setting: Setting, kind: str) -> list[Figure]:
     path = setting.quantised(kind)
     ours = Ours(path, PROMPT + TOKENS)
     peer = LlamaCpp(path, threads=setting.threads, positions=PROMPT + TOKENS)
@@ -39,8 +38,8 @@ def _one_file(setting: Setting, kind: str, reader: MemoryReader) -> list[Figure]
             "ours": lambda: ours.decode_tok_s(prompt, TOKENS),
             "peer": lambda: peer.decode_tok_s(prompt, TOKENS),
             "engine": lambda: ours.engine_decode_tok_s(prompt, TOKENS),
-            READ: reader.gb_s,
-            "read as much": MemoryReader(step).gb_s,
+            READ: memory_read(setting),
+            "read as much": memory_read(setting, step),
         },
         between=park,
     )

@@ -24,7 +24,7 @@ from greenlight.compose.machine import cores
 
 TITLE = "what the machine can do"
 ROUNDS = 5
-SOURCE = Path(__file__).with_name("peaks.cpp")
+PEAKS, READS = (Path(__file__).with_name(name) for name in ("peaks.cpp", "reads.cpp"))
 READ, INT8 = "read", "int8"
 RATES = (INT8, "float32", "bf16")
 """What peaks.cpp measures."""
@@ -35,7 +35,7 @@ Seen = Mapping[str, Sequence[float]]
 
 def measure(setting: Setting) -> list[Figure]:
     """The limits by themselves."""
-    sides = {READ: MemoryReader().gb_s, **peaks(setting, *RATES)}
+    sides = {READ: memory_read(setting), **peaks(setting, *RATES)}
     seen = alternate(setting.count(ROUNDS), sides, between=park)
     figures = [Figure(name="memory read by all cores", unit="GB/s", ours=seen[READ])]
     for rate in RATES:
@@ -45,16 +45,31 @@ def measure(setting: Setting) -> list[Figure]:
     return figures
 
 
-class MemoryReader:
-    """Reads memory as fast as numpy can, with a thread per core: the ceiling of decoding, which reads all weights.
+def memory_read(setting: Setting, size_bytes: int = 384 << 20) -> Callable[[], float]:
+    """What measures once how fast all cores together read memory, in gigabytes (1e9 bytes) per second.
+
+    It is the ceiling of decoding, which reads all weights. Without a compiler numpy reads, which is slower at times.
+
+    Args:
+        setting: threads, and where the program is built.
+        size_bytes: how much is read each time; what fits into a cache is read from there, as weights of that size are.
+    """
+    program = _built(setting, READS)
+    if program is not None and _works(side := partial(_printed, [str(program), str(setting.threads), str(size_bytes)])):
+        return side
+    return NumpyReader(size_bytes).gb_s
+
+
+class NumpyReader:
+    """Reads memory as fast as numpy can, with a thread per core.
 
     Several reductions are tried once and the fastest is kept, so that memory is what limits it.
 
     Args:
-        size_bytes: how much is read each time; what fits into a cache is read from there, as weights of that size are.
+        size_bytes: how much is read each time.
     """
 
-    def __init__(self, size_bytes: int = 384 << 20) -> None:
+    def __init__(self, size_bytes: int) -> None:
         self._pool, self._size_bytes = ThreadPoolExecutor(cores()), size_bytes // 4 * 4
         values = np.ones(size_bytes // 4, np.float32)
         self._parts = np.array_split(values, cores())
@@ -81,22 +96,29 @@ def _max_of_bytes(values: Any) -> Any:
 
 def peaks(setting: Setting, *rates: str) -> Sides:
     """What measures each of these rates once, in Gop/s; none of those that nothing here measures."""
-    compiler, program = shutil.which("g++"), setting.work / "peaks"
+    program = _built(setting, PEAKS)
+    if program is None:
+        return {}
+    sides = {rate: partial(_printed, [str(program), str(setting.threads), rate]) for rate in rates}
+    return {rate: side for rate, side in sides.items() if _works(side)}
+
+
+def _built(setting: Setting, source: Path) -> Path | None:
+    """A program of this CPU's own instructions; none where nothing here compiles it."""
+    compiler, program = shutil.which("g++"), setting.work / source.stem
     if compiler is None:
-        return {}
-    command = [compiler, "-O2", "-march=native", "-pthread", str(SOURCE), "-o", str(program)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        return {}
-
-    def once(rate: str) -> float:
-        return float(run_quietly([str(program), str(setting.threads), rate], {}))
-
-    return {rate: partial(once, rate) for rate in rates if _works(once, rate)}
+        return None
+    command = [compiler, "-O3", "-march=native", "-pthread", str(source), "-o", str(program)]
+    return None if subprocess.run(command, capture_output=True, check=False).returncode else program
 
 
-def _works(once: Callable[[str], float], rate: str) -> bool:
+def _printed(command: list[str]) -> float:
+    return float(run_quietly(command, {}))
+
+
+def _works(side: Callable[[], float]) -> bool:
     try:
-        return once(rate) > 0
+        return side() > 0
     except (SideFailedError, ValueError):
         return False
 

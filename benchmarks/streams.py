@@ -7,7 +7,7 @@ from benchmarks.figures import Figure, alternate
 from benchmarks.machine import park
 from benchmarks.ours import Ours
 from benchmarks.peers.llama_cpp_model import LlamaCpp, build
-from benchmarks.roofline import READ, MemoryReader, part_of_read
+from benchmarks.roofline import READ, memory_read, part_of_read
 from benchmarks.setting import Setting, bytes_of_step
 from benchmarks.text import plain_text
 from benchmarks.threads import best_threads
@@ -29,11 +29,10 @@ def measure(setting: Setting) -> list[Figure]:
 
 def _one_file(setting: Setting, kind: str) -> list[Figure]:
     ours = Ours(setting.quantised(kind), PROMPT)
-    reader = MemoryReader()
-    return [figure for streams in (8, 32) for figure in _together(setting, kind, ours, streams, reader)]
+    return [figure for streams in (8, 32) for figure in _together(setting, kind, ours, streams)]
 
 
-def _together(setting: Setting, kind: str, ours: Ours, streams: int, reader: MemoryReader) -> list[Figure]:
+def _together(setting: Setting, kind: str, ours: Ours, streams: int) -> list[Figure]:
     path = setting.quantised(kind)
     peer = LlamaCpp(path, threads=setting.threads, positions=POSITIONS, sequences=streams)
     text = ours.model.encode(plain_text())
@@ -43,7 +42,7 @@ def _together(setting: Setting, kind: str, ours: Ours, streams: int, reader: Mem
     sides = {
         "ours": lambda: ours.streams_tok_s(prompts, TOKENS),
         "peer": lambda: peer.streams_tok_s(prompts, TOKENS),
-        READ: reader.gb_s,
+        READ: memory_read(setting),
     }
     seen = alternate(setting.count(ROUNDS), sides, between=park)
     peer.close()

@@ -1,7 +1,9 @@
 """Limits are measured where they can be, and shares are of the same rounds."""
 
+import shutil
+
 import pytest
-from benchmarks.roofline import INT8, MemoryReader, part_of_int8, part_of_read, peaks
+from benchmarks.roofline import INT8, NumpyReader, memory_read, part_of_int8, part_of_read, peaks
 from benchmarks.setting import Setting, SideFailedError
 
 
@@ -47,4 +49,16 @@ def test_there_is_no_share_of_a_limit_that_was_not_measured():
 
 
 def test_memory_is_read_at_some_speed():
-    assert MemoryReader(1 << 20).gb_s() > 0
+    assert NumpyReader(1 << 20).gb_s() > 0
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler")
+@pytest.mark.parametrize("size_bytes", [1 << 20, (1 << 20) + 777])
+def test_a_program_reads_every_byte_that_it_is_asked_to(setting, size_bytes):
+    """It compares the sum of what it read with what was written, and prints nothing where they differ."""
+    assert memory_read(setting, size_bytes)() > 0
+
+
+def test_numpy_reads_without_a_compiler(setting, monkeypatch):
+    monkeypatch.setattr("benchmarks.roofline.shutil.which", lambda _: None)
+    assert memory_read(setting, 1 << 20)() > 0
