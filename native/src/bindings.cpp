@@ -1,17 +1,22 @@
 // What does Python see? Handles and operations on them; see src/greenlight/ops/_native.pyi for their types.
 #include "bindings.h"
 
+#include <chrono>
+
+#include "bindings_program.h"
+
 namespace greenlight {
 
 namespace {
 
 // The interpreter is let go where an operation takes about a tenth of a millisecond or more. Below that another thread
-// that took it would keep it for a whole switch interval, fifty times as long, at each of a token's 150 operations.
+// that took it would keep it for a whole switch interval, fifty times as long, at each of a token's 150 operations. A
+// program that runs may have let it go already.
 template <class Fn>
 auto work(int64_t multiplications, const Fn& fn) {
     constexpr int64_t kWorthLettingGo = 16'000'000;
     std::optional<nb::gil_scoped_release> release;
-    if (multiplications >= kWorthLettingGo) release.emplace();
+    if (multiplications >= kWorthLettingGo && PyGILState_Check()) release.emplace();
     return fn();
 }
 
@@ -63,73 +68,112 @@ auto token_logprobs(Context& context, const Step& step, const Array& x, const Li
                            to_numpy(result.greedy.data(), {result.greedy.size()}));
 }
 
+// Everything that is recorded, on one step. Ctrl-C ends it between two operations.
+Array run(Context& context, const Step& step, const Program& program, int result) {
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point asked = Clock::now();
+    const auto between = [&] {
+        if (step.n_rows < 16 || Clock::now() - asked < std::chrono::milliseconds(50)) return;
+        asked = Clock::now();
+        nb::gil_scoped_acquire acquire;
+        if (PyErr_CheckSignals()) throw nb::python_error();
+    };
+    nb::gil_scoped_release release;
+    return program.run(context, step, result, between);
+}
+
 using Class = nb::class_<Context>;
+using Recorded = nb::class_<Program>;
 
 void bind_steps(Class& context) {
     context.def(nb::init<const std::string&, bool>(), "isa"_a, "exact"_a = false)
         .def_prop_ro("isa", &Context::isa)
         .def_prop_ro("idle_bytes", &Context::idle_bytes)
         .def("begin", begin, "pages"_a, "tokens"_a, "starts"_a, "past"_a, "page_tables"_a, "outputs"_a)
-        .def("embed", &Context::embed, "step"_a, "embedding"_a, "scale"_a);
+        .def("run", run, "step"_a, "program"_a, "result"_a);
 }
 
-void bind_rows(Class& context) {
-    context.def("rms_norm", &Context::rms_norm, "step"_a, "x"_a, "norm"_a, "eps"_a)
-        .def("add", &Context::add, "step"_a, "x"_a, "y"_a)
-        .def("softcap", &Context::softcap, "step"_a, "x"_a, "cap"_a)
-        .def(
-            "gate",
-            [](Context& c, const Step& step, const Array& x, const Array& y, const std::string& activation) {
-                return c.gate(step, x, y, glu_named(activation));
-            },
-            "step"_a, "x"_a, "y"_a, "activation"_a)
-        .def("scale", &Context::scale, "step"_a, "x"_a, "factor"_a)
-        .def("columns", &Context::columns, "step"_a, "x"_a, "first"_a, "n"_a)
-        .def("rows", &Context::rows, "step"_a, "x"_a);
+void bind_rows(Class& context, Recorded& program) {
+    bind_operation(
+        context, program, "embed",
+        +[](Context& c, const Step& step, const Embedding& embedding, float scale) {
+            return c.embed(step, embedding, scale);
+        },
+        "embedding"_a, "scale"_a);
+    bind_operation(
+        context, program, "rms_norm",
+        +[](Context& c, const Step& step, const Array& x, const Norm& norm, float eps) {
+            return c.rms_norm(step, x, norm, eps);
+        },
+        "x"_a, "norm"_a, "eps"_a);
+    bind_operation(
+        context, program, "add",
+        +[](Context& c, const Step& step, const Array& x, const Array& y) { return c.add(step, x, y); }, "x"_a, "y"_a);
+    bind_operation(
+        context, program, "softcap",
+        +[](Context& c, const Step& step, const Array& x, float cap) { return c.softcap(step, x, cap); }, "x"_a,
+        "cap"_a);
+    bind_operation(
+        context, program, "gate",
+        +[](Context& c, const Step& step, const Array& x, const Array& y, const std::string& activation) {
+            return c.gate(step, x, y, glu_named(activation));
+        },
+        "x"_a, "y"_a, "activation"_a);
+    bind_operation(
+        context, program, "scale",
+        +[](Context& c, const Step& step, const Array& x, float factor) { return c.scale(step, x, factor); }, "x"_a,
+        "factor"_a);
+    bind_operation(
+        context, program, "columns",
+        +[](Context& c, const Step& step, const Array& x, int first, int n) { return c.columns(step, x, first, n); },
+        "x"_a, "first"_a, "n"_a);
+    bind_operation(
+        context, program, "rows", +[](Context& c, const Step& step, const Array& x) { return c.rows(step, x); },
+        "x"_a);
 }
 
-void bind_products(Class& context) {
-    context
-        .def(
-            "linear",
-            [](Context& c, const Step& step, const Array& x, const Linear& weight) {
-                need_paired(weight, false);
-                return product(c, step, x, nullptr, 0.0f, weight, nullptr, Glu::silu);
-            },
-            "step"_a, "x"_a, "weight"_a)
-        .def(
-            "linear_add",
-            [](Context& c, const Step& step, const Array& x, const Linear& weight, const Array& residual) {
-                need_paired(weight, false);
-                return product(c, step, x, nullptr, 0.0f, weight, &residual, Glu::silu);
-            },
-            "step"_a, "x"_a, "weight"_a, "residual"_a)
-        .def(
-            "norm_linear",
-            [](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight) {
-                need_paired(weight, false);
-                return product(c, step, x, &norm, eps, weight, nullptr, Glu::silu);
-            },
-            "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a)
-        .def(
-            "gate_up",
-            [](Context& c, const Step& step, const Array& x, const Linear& weight, const std::string& activation) {
-                need_paired(weight, true);
-                return product(c, step, x, nullptr, 0.0f, weight, nullptr, glu_named(activation));
-            },
-            "step"_a, "x"_a, "weight"_a, "activation"_a)
-        .def(
-            "norm_gate_up",
-            [](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight,
-               const std::string& activation) {
-                need_paired(weight, true);
-                return product(c, step, x, &norm, eps, weight, nullptr, glu_named(activation));
-            },
-            "step"_a, "x"_a, "norm"_a, "eps"_a, "weight"_a, "activation"_a)
-        .def("attention", attention, "step"_a, "qkv"_a, "layer"_a, "heads"_a, "q_norm"_a.none() = nb::none(),
-             "k_norm"_a.none() = nb::none(), "v_norm"_a.none() = nb::none(), "sinks"_a.none() = nb::none())
-        .def("moe_add", moe_add, "step"_a, "x"_a, "router"_a, "experts"_a, "top_k"_a, "weigh_all"_a, "activation"_a,
-             "residual"_a);
+void bind_products(Class& context, Recorded& program) {
+    bind_operation(
+        context, program, "linear",
+        +[](Context& c, const Step& step, const Array& x, const Linear& weight) {
+            need_paired(weight, false);
+            return product(c, step, x, nullptr, 0.0f, weight, nullptr, Glu::silu);
+        },
+        "x"_a, "weight"_a);
+    bind_operation(
+        context, program, "linear_add",
+        +[](Context& c, const Step& step, const Array& x, const Linear& weight, const Array& residual) {
+            need_paired(weight, false);
+            return product(c, step, x, nullptr, 0.0f, weight, &residual, Glu::silu);
+        },
+        "x"_a, "weight"_a, "residual"_a);
+    bind_operation(
+        context, program, "norm_linear",
+        +[](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight) {
+            need_paired(weight, false);
+            return product(c, step, x, &norm, eps, weight, nullptr, Glu::silu);
+        },
+        "x"_a, "norm"_a, "eps"_a, "weight"_a);
+    bind_operation(
+        context, program, "gate_up",
+        +[](Context& c, const Step& step, const Array& x, const Linear& weight, const std::string& activation) {
+            need_paired(weight, true);
+            return product(c, step, x, nullptr, 0.0f, weight, nullptr, glu_named(activation));
+        },
+        "x"_a, "weight"_a, "activation"_a);
+    bind_operation(
+        context, program, "norm_gate_up",
+        +[](Context& c, const Step& step, const Array& x, const Norm& norm, float eps, const Linear& weight,
+            const std::string& activation) {
+            need_paired(weight, true);
+            return product(c, step, x, &norm, eps, weight, nullptr, glu_named(activation));
+        },
+        "x"_a, "norm"_a, "eps"_a, "weight"_a, "activation"_a);
+    bind_operation(context, program, "attention", attention, "qkv"_a, "layer"_a, "heads"_a,
+                   "q_norm"_a.none() = nb::none(), "k_norm"_a.none() = nb::none(), "v_norm"_a.none() = nb::none(),
+                   "sinks"_a.none() = nb::none());
+    bind_operation(context, program, "moe_add", moe_add, "x"_a, "router"_a, "experts"_a, "top_k"_a, "weigh_all"_a,
+                   "activation"_a, "residual"_a);
 }
 
 void bind_results(Class& context) {
@@ -199,9 +243,11 @@ NB_MODULE(_native, m) {
     bind_handles(m);
     bind_packing(m);
     Class context(m, "Context");
+    Recorded program(m, "Program");
+    program.def(nb::init<>());
     bind_steps(context);
-    bind_rows(context);
-    bind_products(context);
+    bind_rows(context, program);
+    bind_products(context, program);
     bind_results(context);
 }
 

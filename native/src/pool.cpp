@@ -125,6 +125,7 @@ void Pool::work(int thread, uint32_t seen) {
 
 void Pool::help(int thread, uint32_t epoch) {
     const int n_shares = n_shares_.load(std::memory_order_relaxed);
+    int n_done = 0;
     for (int i = 0; i < n_shares; ++i) {
         Share& share = shares_[(thread + i) % n_shares];
         uint64_t next = share.next.load(std::memory_order_acquire);
@@ -139,10 +140,12 @@ void Pool::help(int thread, uint32_t epoch) {
                 continue;
             // Claimed: the task cannot end, nor its description change, before this portion is done.
             task_.load(std::memory_order_relaxed)(argument_.load(std::memory_order_relaxed), thread, first, last);
-            done_.fetch_add(last - first, std::memory_order_acq_rel);
+            n_done += last - first;
             next = share.next.load(std::memory_order_acquire);
         }
     }
+    // Once for all portions: the line moves between the threads each time.
+    if (n_done) done_.fetch_add(n_done, std::memory_order_acq_rel);
 }
 
 void Pool::share_erased(int n, int portion, Task task, const void* argument) {

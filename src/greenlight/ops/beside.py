@@ -6,8 +6,9 @@ delta then reaches the rows of its own linear and no others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,10 @@ class BesideOps:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ops, name)
+
+    def recorded(self, compute: Callable[[Ops, Step], Array]) -> Callable[[Step], Array]:
+        """The same computation for any step; what stands beside weights is asked for each time."""
+        return partial(compute, self)
 
     def pack_linear(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Weight:
         """As the wrapped ops, with the deltas that there are."""

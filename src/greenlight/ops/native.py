@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ from greenlight.formats.tensors import Tensor
 from greenlight.ops.protocol import NO_WEIGHTS, Activation, AttentionSpec, AttentionWeights, Batch, KVSpec, MoeSpec
 
 if TYPE_CHECKING:
-    from greenlight.ops._native import Array, Context, Embedding, Experts, Heads, Linear, Norm, Pages, Step
+    from greenlight.ops._native import Array, Context, Embedding, Experts, Heads, Linear, Norm, Pages, Program, Step
+    from greenlight.ops.protocol import Ops
 
     Matrix = tuple[str, NDArray[np.uint8], int, NDArray[np.float32] | None]
 
@@ -216,6 +218,15 @@ class NativeOps:
             pages, _int32(batch.tokens), _int32(batch.starts), _int32(batch.past), tables, _int32(batch.outputs)
         )
 
+    def recorded(self, compute: Callable[[Ops, Step], Array]) -> Callable[[Step], Array]:
+        """The same computation for any step, in one call: its operations are recorded here and now."""
+        program = _native.Program()
+        result = compute(_Recording(self, program), cast("Step", None))
+        return partial(self._run, program, cast("int", result))
+
+    def _run(self, program: Program, result: int, step: Step) -> Array:
+        return self._context.run(step, program, result)
+
     def embed(self, step: Step, embedding: Embedding, scale: float = 1.0) -> Array:
         """Rows of the embedding for the batch's tokens, times scale, (T, C)."""
         return self._context.embed(step, embedding, scale)
@@ -330,6 +341,15 @@ class NativeOps:
                 "a bias has another length than its weight", where=bias.name, found=f"{bias.n_values} of {rows}"
             )
         return weight.type.name, _bytes(weight), rows, None if bias is None else self._floats(bias)
+
+
+class _Recording(NativeOps):
+    """Ops whose operations on a step are recorded: steps are None, and arrays are numbers."""
+
+    def __init__(self, ops: NativeOps, program: Program) -> None:
+        self.identity = ops.identity
+        self._heads = ops._heads
+        self._context = cast("Context", program)  # what it records has the same names and arguments
 
 
 @contextlib.contextmanager

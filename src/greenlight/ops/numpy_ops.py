@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,9 @@ from greenlight.ops.protocol import (
     MoeSpec,
     RopeSpec,
 )
+
+if TYPE_CHECKING:
+    from greenlight.ops.protocol import Ops
 
 Floats = NDArray[np.float32]
 
@@ -186,6 +191,10 @@ class NumpyOps:
         row_pages = tables[:, sequence, batch.positions // PAGE_SIZE]
         assert row_pages.min(initial=0) >= 0, "a page table does not reach its sequence's new positions"
         return NumpyStep(batch, pages, tables, row_pages)
+
+    def recorded(self, compute: Callable[[Ops, NumpyStep], Floats]) -> Callable[[NumpyStep], Floats]:
+        """The same computation for any step."""
+        return partial(compute, self)
 
     def embed(self, step: NumpyStep, embedding: Tensor, scale: float = 1.0) -> Floats:
         """Rows of the embedding for the batch's tokens, times scale, (T, C)."""

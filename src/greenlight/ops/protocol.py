@@ -6,7 +6,7 @@ H query heads, K kv heads, D head dim, F feed-forward dim, V vocabulary, E exper
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -222,6 +222,14 @@ class Ops(Protocol):
 
     def begin(self, batch: Batch, pages: Pages) -> Step:
         """Start a forward pass; arrays of an earlier step may not be used after this."""
+
+    def recorded(self, compute: Callable[[Ops, Step], Array]) -> Callable[[Step], Array]:
+        """The same computation for any step, perhaps without asking for each of its operations again.
+
+        Args:
+            compute: applies operations to a step and returns an array; what it does depends on neither the step's
+                contents nor values of arrays, and it reads none.
+        """
 
     def embed(self, step: Step, embedding: Weight, scale: float = 1.0) -> Array:
         """Rows of the embedding for the batch's tokens, times scale, (T, C)."""
