@@ -52,7 +52,7 @@ static void quant_kernel(const uint8_t* first, const uint8_t* second, const int8
     unroll<T>(GL_EACH(t) { unroll<R>(GL_EACH(r) { total[t][r] = zero(); }); });
     const int32_t* four = reinterpret_cast<const int32_t*>(quant);
     for (int b = 0; b < n_blocks; ++b, four += 8 * R, meta += kMetaWords * R) {
-        if constexpr (T == 1) prefetch(tiles[0] + kAhead, Source::step);
+        if constexpr (T == 1) prefetch_step<Source>(tiles[0]);
         enter<Source, T>(b, tiles, heads);
         const int32_t* offsets =
             Source::offset < 0 ? kNoOffset : reinterpret_cast<const int32_t*>(meta) + Source::offset * R;
@@ -95,7 +95,7 @@ static void halves_kernel(const uint8_t* first, const uint8_t* second, const int
     unroll<T>(GL_EACH(t) { unroll<R>(GL_EACH(r) { total[t][r] = zero(); }); });
     const int32_t* four = reinterpret_cast<const int32_t*>(quant);
     for (int b = 0; b < n_blocks; ++b, four += 8 * R, meta += kMetaWords * R, half_meta += kHalfWords * R) {
-        if constexpr (T == 1) prefetch(tiles[0] + kAhead, Source::step);
+        if constexpr (T == 1) prefetch_step<Source>(tiles[0]);
         enter<Source, T>(b, tiles, heads);
         unroll<2>(GL_EACH(half) {
             const int32_t* offsets = reinterpret_cast<const int32_t*>(half_meta) + (kHalfOffset128 + half) * R;

@@ -63,7 +63,7 @@ static void unpack_tile(const uint8_t* tile, int n_blocks, uint8_t* out) {
                 tile += From::header;
             }
         }
-        prefetch(tile + kAhead, From::step);
+        prefetch_step<From>(tile);
         unroll<4>(GL_EACH(j) {
             Line low, high;
             From::lines(tile, j, low, high);

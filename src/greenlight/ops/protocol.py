@@ -7,7 +7,7 @@ H query heads, K kv heads, D head dim, F feed-forward dim, V vocabulary, E exper
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -170,13 +170,11 @@ class Batch:
     outputs: NDArray[np.int32]
     """Rows whose logits are asked for, ascending, (R,)."""
 
-    positions: NDArray[np.int32] = field(init=False)
-    """Position of each row in its sequence, (T,)."""
-
-    def __post_init__(self) -> None:
-        lengths = np.diff(self.starts)
-        offsets = np.repeat(self.past - self.starts[:-1], lengths)
-        object.__setattr__(self, "positions", (np.arange(len(self.tokens), dtype=np.int32) + offsets).astype(np.int32))
+    @property
+    def positions(self) -> NDArray[np.int32]:
+        """Position of each row in its sequence, (T,)."""
+        offsets = np.repeat(self.past - self.starts[:-1], np.diff(self.starts))
+        return (np.arange(len(self.tokens), dtype=np.int32) + offsets).astype(np.int32)
 
 
 class Ops(Protocol):
