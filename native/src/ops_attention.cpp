@@ -59,6 +59,10 @@ namespace {
 // Rows that share widened keys: enough that widening costs little, few enough that their scores stay in the cache.
 constexpr int kUnitRows = 48;
 
+// So many products of queries and keys are worth three tasks instead of one. Below that (one row of the default model after
+// up to 256 others) waiting for threads to join costs more than an uneven share: 2 % of a token.
+constexpr int64_t kWorthPhases = 150'000;
+
 std::vector<AttentionUnit> cut(const Step& step, int n_kv_heads, int group, int window) {
     std::vector<AttentionUnit> units;
     const int most = std::max(1, kUnitRows / group);
@@ -192,12 +196,14 @@ void Context::run_phases(const AttentionJob& job, const std::vector<AttentionUni
 void Context::attend(const AttentionJob& job, std::vector<AttentionUnit>& units) {
     const int group = job.n_heads / job.n_kv_heads, threads = Pool::instance().size();
     size_t most_scratch = 0, most_scores = 0, all_scores = 0;
+    int64_t products = 0;
     for (const AttentionUnit& unit : units) {
+        products += static_cast<int64_t>(unit.n_keys) * unit.n_tokens * group * job.head_dim;
         most_scratch = std::max(most_scratch, attention_scratch_floats(unit.n_tokens * group, job.head_dim));
         most_scores = std::max(most_scores, score_floats(unit, group));
         all_scores += score_floats(unit, group);
     }
-    const bool phases = threads > 1 && static_cast<int>(units.size()) < 4 * threads;
+    const bool phases = threads > 1 && static_cast<int>(units.size()) < 4 * threads && products > kWorthPhases;
     reserve_per_thread((most_scratch + (phases ? 0 : most_scores)) * sizeof(float));
     if (!phases) return run_units(job, units);
     float* memory = scores_.at_least<float>(all_scores);
