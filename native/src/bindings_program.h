@@ -32,9 +32,17 @@ struct Kept<const Array&> {
 };
 
 template <class Handle>
+Handle* handle_in(const nb::object& owner) {
+    if (!nb::isinstance<std::remove_const_t<Handle>>(owner))
+        throw nb::type_error("a recorded operation was given something else than it takes");
+    return nb::cast<Handle*>(owner);
+}
+
+template <class Handle>
 struct Kept<Handle*> {
     using Given = nb::object;
-    explicit Kept(Given given) : owner(std::move(given)), handle(nb::cast<Handle*>(owner)) {}
+    explicit Kept(Given given)
+        : owner(std::move(given)), handle(owner.is_none() ? nullptr : handle_in<Handle>(owner)) {}
     Handle* get(const Program::Values&) const { return handle; }
     void note(std::vector<int>&) const {}
     nb::object owner;
@@ -44,7 +52,7 @@ struct Kept<Handle*> {
 template <class Handle>
 struct Kept<Handle&> {
     using Given = nb::object;
-    explicit Kept(Given given) : owner(std::move(given)), handle(&nb::cast<Handle&>(owner)) {}
+    explicit Kept(Given given) : owner(std::move(given)), handle(handle_in<Handle>(owner)) {}
     Handle& get(const Program::Values&) const { return *handle; }
     void note(std::vector<int>&) const {}
     nb::object owner;

@@ -79,6 +79,8 @@ void experts_are_chosen_and_mixed(Case& c);
 // blocks.cpp
 void a_block_widens_to_its_values(Case& c);
 void blocks_and_scales_become_rows(int threads);
+// program.cpp
+void a_program_does_what_its_operations_do(Case& c);
 // pool.cpp
 void every_item_is_done_once();
 

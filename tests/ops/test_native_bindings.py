@@ -72,6 +72,9 @@ class Handles:
             ],
             "pages": self.pages,
         }
+        program = module.Program()
+        program.embed(None, self.pools["embedding"][0], 1.0)
+        self.pools["program"] = [program, module.Program()]
 
 
 INT, FLOAT, WORD = st.sampled_from(NUMBERS), st.sampled_from(FRACTIONS), st.sampled_from(WORDS)
@@ -127,6 +130,7 @@ GOOD = {
     "scales": np.zeros(4, np.uint8),
     "row_blocks": 1,
     "step": 2,
+    "result": 0,
 }
 """What fits, by argument."""
 
@@ -140,6 +144,7 @@ CALLS = {
     "join_mxfp4": {"blocks": "bytes", "scales": "bytes"} | dict.fromkeys(("row_blocks", "first", "step"), "int"),
     "new_pages": {"n_pages": "int", "layers": "layers", "half": "flag"},
     "begin": {"pages": "pages"} | dict.fromkeys(("tokens", "starts", "past", "page_tables", "outputs"), "ids"),
+    "run": {"step": "step", "program": "program", "result": "int"},
     "embed": {"step": "step", "embedding": "embedding", "scale": "float"},
     "rms_norm": {**X, "norm": "norm", "eps": "float"},
     "linear": {**X, "weight": "linear"},
@@ -169,6 +174,11 @@ CALLS = {
     "copy": {"source": "int", "target": "int"},
 }
 """Every binding, and of what kind its arguments are."""
+
+
+UNRECORDED = {"from_numpy", "token_logprobs", "run"}
+RECORDED = [name for name, kinds in CALLS.items() if kinds.get("step") == "step" and name not in UNRECORDED]
+"""What takes a step and gives an array: it can be recorded, too."""
 
 
 def draw_argument(data, handles, name, kind):
@@ -205,9 +215,28 @@ def test_a_binding_answers_or_raises(name, data):
         assert values.shape == (found.rows, found.columns)
 
 
+@pytest.mark.parametrize("name", RECORDED)
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_what_is_recorded_runs_or_raises(name, data):
+    from greenlight.ops import _native
+
+    handles = Handles(_native)
+    step = data.draw(st.sampled_from(handles.pools["step"]))
+    program = handles.pools["program"][0]
+    handles.pools |= {"array": [0, 0, 1, -1], "step": [None, step]}
+    arguments = {argument: draw_argument(data, handles, argument, kind) for argument, kind in CALLS[name].items()}
+    try:
+        found = handles.context.run(step, program, getattr(program, name)(**arguments))
+    except REFUSALS:
+        return
+    assert handles.context.to_numpy(found).shape == (found.rows, found.columns)
+
+
 def test_every_binding_is_tried():
     from greenlight.ops import _native
 
     bound = {name for name in dir(_native.Context) if not name.startswith("_")} - {"isa", "idle_bytes"}
     made = {name for name in dir(_native) if name.startswith(("pack_", "new_", "join_"))}
     assert bound | made | {"Heads", "copy"} == CALLS.keys()
+    assert {name for name in dir(_native.Program) if not name.startswith("_")} == set(RECORDED)

@@ -1,0 +1,92 @@
+"""What is recorded once does on any step what its operations do one by one."""
+
+from __future__ import annotations
+
+import gc
+import signal
+
+import numpy as np
+import pytest
+
+from greenlight.model.load import load_decoder
+from greenlight.ops import native
+from greenlight.ops.native import NativeOps
+from greenlight.ops.numpy_ops import NumpyOps
+from tests.builders import one_sequence
+from tests.model.families import CASES, config_of, random_folder
+from tests.ops import native_cases as cases
+
+pytestmark = pytest.mark.skipif(not native.available(), reason=f"no native kernels: {native.why_not()}")
+
+TOKENS = np.random.default_rng(3).integers(97, size=40)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_recorded_model_has_the_bits_of_its_operations(tmp_path, case):
+    decoder = load_decoder(random_folder(tmp_path / "m", config_of(case)), NativeOps())
+    ops, stack, pages = decoder.ops, decoder._stack, decoder.new_pages(2)
+    for past, length in ((0, 33), (33, 1), (34, 6)):
+        batch = one_sequence(TOKENS[past : past + length], past=past)
+        asked = decoder.forward(batch, pages)
+        np.testing.assert_array_equal(asked, ops.to_numpy(stack.logits(ops, ops.begin(batch, pages))))
+
+
+def test_a_recording_keeps_the_weights_that_it_needs():
+    ops, rng = NativeOps(), np.random.default_rng(0)
+    tensors = [cases.tensor(rng, "Q4_0", 64, 64) for _ in range(4)]
+    embedding = cases.tensor(rng, "F32", 3, 64)
+
+    def compute(ops, step):
+        x = ops.embed(step, ops.pack_embedding(embedding), 1.0)
+        return ops.linear(step, x, ops.pack_linear([tensors[0]], [None]))
+
+    run = ops.recorded(compute)
+    first = ops.to_numpy(run(cases.one_step(ops, 3))).copy()
+    gc.collect()
+    others = [ops.pack_linear([tensor], [None]) for tensor in tensors[1:]]  # where the first would have been
+    np.testing.assert_array_equal(ops.to_numpy(run(cases.one_step(ops, 3))), first)
+    assert len(others) == 3
+
+
+def test_reference_ops_compute_what_is_recorded_anew_each_time():
+    ops = NumpyOps()
+    calls = []
+    run = ops.recorded(lambda ops, step: calls.append(step) or step)
+    assert [run(1), run(2)] == calls == [1, 2]
+
+
+def test_a_recording_refuses_a_step_that_is_over_or_of_others():
+    ops = NativeOps()
+    embedding = ops.pack_embedding(cases.tensor(np.random.default_rng(0), "F32", 3, 64))
+    run = ops.recorded(lambda ops, step: ops.embed(step, embedding, 1.0))
+    old, _ = cases.one_step(ops, 2), cases.one_step(ops, 2)
+    with pytest.raises(ValueError, match="this step is over"):
+        run(old)
+    with pytest.raises(ValueError, match="begun by other operations"):
+        run(cases.one_step(NativeOps(), 2))
+
+
+def test_an_interrupt_ends_a_recording_between_operations():
+    """The handler's own error comes out before the last operation, which would fail, and the ops go on."""
+    ops = NativeOps()
+    embedding = ops.pack_embedding(cases.tensor(np.random.default_rng(0), "F32", 3, 64))
+
+    def compute(ops, step):
+        x = ops.embed(step, embedding, 1.0)
+        for _ in range(100_000):
+            x = ops.softcap(step, x, 1.0)
+        return ops.columns(step, x, 64, 1)
+
+    def interrupt(_number, _frame):
+        raise InterruptedError
+
+    long, short = ops.recorded(compute), ops.recorded(lambda ops, step: ops.embed(step, embedding, 1.0))
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with pytest.raises(InterruptedError):
+            long(cases.one_step(ops, 64))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert ops.to_numpy(short(cases.one_step(ops, 64))).shape == (64, 64)
