@@ -13,7 +13,7 @@ from benchmarks.figures import Figure, alternate
 from benchmarks.machine import park
 from benchmarks.ours import Forward
 from benchmarks.peers.llama_cpp_model import LlamaCpp, build
-from benchmarks.roofline import INT8, READ, Sides, memory_read, part_of_int8, part_of_read, peaks
+from benchmarks.roofline import INT8, READ, MemoryRead, Sides, memory_read, part_of_int8, part_of_read, peaks
 from benchmarks.setting import Setting, bytes_of_step, per_token
 from greenlight.model.load import load_decoder
 from greenlight.ops import select_ops
@@ -47,12 +47,12 @@ class Work:
 
 def measure_works(setting: Setting, works: Sequence[Work]) -> Iterator[Figure]:
     """Prefill and decode of each, and the share of what the machine could do that ours reached; as they come."""
-    limits = {READ: memory_read(setting), **peaks(setting, INT8)}
+    memory, rates = memory_read(setting), peaks(setting, INT8)
     for work in works:
-        yield from _measure(setting, work, limits)
+        yield from _measure(setting, work, memory, rates)
 
 
-def _measure(setting: Setting, work: Work, limits: Sides) -> list[Figure]:
+def _measure(setting: Setting, work: Work, memory: MemoryRead, rates: Sides) -> list[Figure]:
     decoder = load_decoder(work.path, select_ops("native"))
     ours = Forward(decoder, work.prompt + work.tokens)
     peer = LlamaCpp(work.path, threads=setting.threads, positions=work.prompt + work.tokens)
@@ -69,7 +69,7 @@ def _measure(setting: Setting, work: Work, limits: Sides) -> list[Figure]:
         return once
 
     sides = {"ours": side("ours", ours.both_tok_s), "peer": side("peer", peer.both_tok_s)}
-    seen = alternate(setting.count(work.rounds), {**sides, **limits}, between=park, warm_up=False)
+    seen = alternate(setting.count(work.rounds), {**sides, READ: memory.gb_s, **rates}, between=park, warm_up=False)
     peer.close()
     common: dict[str, Any] = {"unit": "tok/s", "peer_name": "llama.cpp"}
     common["settings"] = {
@@ -90,5 +90,5 @@ def _measure(setting: Setting, work: Work, limits: Sides) -> list[Figure]:
             ratio_floor=work.decode_floor,
             **common,
         ),
-        part_of_read(decode_name, decode["ours"], step, seen[READ]),
+        part_of_read(decode_name, decode["ours"], step, seen[READ], memory.by),
     ]

@@ -32,14 +32,15 @@ def _one_file(setting: Setting, kind: str) -> list[Figure]:
     tried = best_threads(setting.threads, lambda n: (peer.use_threads(n), peer.decode_tok_s(prompt, TOKENS))[1])
     peer.use_threads(tried.threads)
     step = bytes_of_step(path, PROMPT + TOKENS // 2)
+    memory, as_much = memory_read(setting), memory_read(setting, step)
     seen = alternate(
         setting.count(ROUNDS),
         {
             "ours": lambda: ours.decode_tok_s(prompt, TOKENS),
             "peer": lambda: peer.decode_tok_s(prompt, TOKENS),
             "engine": lambda: ours.engine_decode_tok_s(prompt, TOKENS),
-            READ: memory_read(setting),
-            "read as much": memory_read(setting, step),
+            READ: memory.gb_s,
+            "read as much": as_much.gb_s,
         },
         between=park,
     )
@@ -56,7 +57,10 @@ def _one_file(setting: Setting, kind: str) -> list[Figure]:
     return [
         Figure(name=f"decode {kind}, forward passes", ours=seen["ours"], **common),
         Figure(name=f"decode {kind}, through the engine", ours=seen["engine"], **common),
-        part_of_read(f"decode {kind}", seen["ours"], step, seen[READ]),
+        part_of_read(f"decode {kind}", seen["ours"], step, seen[READ], memory.by),
         # Large caches keep a part of these weights: then the read speed of memory is no limit, and this one is.
-        part_of_read(f"decode {kind}", seen["ours"], step, seen["read as much"], "the read speed of as many bytes"),
+        part_of_read(
+            *(f"decode {kind}", seen["ours"], step, seen["read as much"], as_much.by),
+            whose="the read speed of as many bytes",
+        ),
     ]

@@ -2,7 +2,7 @@
 // Prints billions of operations (a product or a sum) per second of all threads together, or nothing where this CPU has no
 // such instruction. int8 is what the kernels of its instruction set live on.
 //
-//     g++ -O2 -march=native -pthread peaks.cpp -o peaks && ./peaks THREADS int8|float32|bf16
+//     g++ -O3 -march=native -pthread peaks.cpp -o peaks && ./peaks THREADS int8|float32|bf16
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

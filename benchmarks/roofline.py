@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ import numpy as np
 from benchmarks.figures import Figure, alternate
 from benchmarks.machine import park
 from benchmarks.setting import Setting, SideFailedError, run_quietly
-from greenlight.compose.machine import cores
 
 TITLE = "what the machine can do"
 ROUNDS = 5
@@ -35,9 +35,11 @@ Seen = Mapping[str, Sequence[float]]
 
 def measure(setting: Setting) -> list[Figure]:
     """The limits by themselves."""
-    sides = {READ: memory_read(setting), **peaks(setting, *RATES)}
+    memory = memory_read(setting)
+    sides = {READ: memory.gb_s, **peaks(setting, *RATES)}
     seen = alternate(setting.count(ROUNDS), sides, between=park)
-    figures = [Figure(name="memory read by all cores", unit="GB/s", ours=seen[READ])]
+    how = {"read_by": memory.by}
+    figures = [Figure(name="memory read by all cores", unit="GB/s", ours=seen[READ], settings=how)]
     for rate in RATES:
         name = f"{rate}, products and sums in registers"
         why_not = "" if rate in seen else "this CPU has no such instruction, or nothing here compiles for it"
@@ -45,8 +47,19 @@ def measure(setting: Setting) -> list[Figure]:
     return figures
 
 
-def memory_read(setting: Setting, size_bytes: int = 384 << 20) -> Callable[[], float]:
-    """What measures once how fast all cores together read memory, in gigabytes (1e9 bytes) per second.
+@dataclass(frozen=True, slots=True)
+class MemoryRead:
+    """How memory's read speed is measured."""
+
+    by: str
+    """What reads: the program, or numpy."""
+
+    gb_s: Callable[[], float]
+    """Measures it once, in gigabytes (1e9 bytes) per second."""
+
+
+def memory_read(setting: Setting, size_bytes: int = 384 << 20) -> MemoryRead:
+    """What measures how fast all cores together read memory.
 
     It is the ceiling of decoding, which reads all weights. Without a compiler numpy reads, which is slower at times.
 
@@ -56,23 +69,24 @@ def memory_read(setting: Setting, size_bytes: int = 384 << 20) -> Callable[[], f
     """
     program = _built(setting, READS)
     if program is not None and _works(side := partial(_printed, [str(program), str(setting.threads), str(size_bytes)])):
-        return side
-    return NumpyReader(size_bytes).gb_s
+        return MemoryRead(READS.name, side)
+    return MemoryRead("numpy", NumpyReader(size_bytes, setting.threads).gb_s)
 
 
 class NumpyReader:
-    """Reads memory as fast as numpy can, with a thread per core.
+    """Reads memory as fast as numpy can.
 
     Several reductions are tried once and the fastest is kept, so that memory is what limits it.
 
     Args:
         size_bytes: how much is read each time.
+        threads: that read it together.
     """
 
-    def __init__(self, size_bytes: int) -> None:
-        self._pool, self._size_bytes = ThreadPoolExecutor(cores()), size_bytes // 4 * 4
+    def __init__(self, size_bytes: int, threads: int) -> None:
+        self._pool, self._size_bytes = ThreadPoolExecutor(threads), size_bytes // 4 * 4
         values = np.ones(size_bytes // 4, np.float32)
-        self._parts = np.array_split(values, cores())
+        self._parts = np.array_split(values, threads)
         ways: list[Callable[[Any], Any]] = [np.max, np.sum, _dot, _max_of_bytes]
         self._way = max(ways, key=self._gb_s)
 
@@ -124,7 +138,12 @@ def _works(side: Callable[[], float]) -> bool:
 
 
 def part_of_read(
-    name: str, steps_per_s: Sequence[float], step_bytes: int, gb_s: Sequence[float], whose: str = "memory's read speed"
+    name: str,
+    steps_per_s: Sequence[float],
+    step_bytes: int,
+    gb_s: Sequence[float],
+    read_by: str,
+    whose: str = "memory's read speed",
 ) -> Figure:
     """Which part of a read speed was used, round by round.
 
@@ -133,10 +152,11 @@ def part_of_read(
         steps_per_s: forward passes.
         step_bytes: what each of them reads.
         gb_s: the read speed in the same rounds.
+        read_by: what read.
         whose: what was read there.
     """
     share = tuple(100 * rate * step_bytes / (limit * 1e9) for rate, limit in zip(steps_per_s, gb_s, strict=True))
-    settings = {"bytes_per_step": step_bytes, "read_gb_s": list(gb_s)}
+    settings = {"bytes_per_step": step_bytes, "read_gb_s": list(gb_s), "read_by": read_by}
     return Figure(name=f"{name}, part of {whose}", unit="%", ours=share, settings=settings)
 
 

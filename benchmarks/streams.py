@@ -39,10 +39,11 @@ def _together(setting: Setting, kind: str, ours: Ours, streams: int) -> list[Fig
     prompts = [text[97 * i : 97 * i + PROMPT] for i in range(streams)]
     tried = best_threads(setting.threads, lambda n: (peer.use_threads(n), peer.streams_tok_s(prompts, TOKENS // 4))[1])
     peer.use_threads(tried.threads)
+    memory = memory_read(setting)
     sides = {
         "ours": lambda: ours.streams_tok_s(prompts, TOKENS),
         "peer": lambda: peer.streams_tok_s(prompts, TOKENS),
-        READ: memory_read(setting),
+        READ: memory.gb_s,
     }
     seen = alternate(setting.count(ROUNDS), sides, between=park)
     peer.close()
@@ -60,4 +61,4 @@ def _together(setting: Setting, kind: str, ours: Ours, streams: int) -> list[Fig
         settings={"prompt": PROMPT, "tokens": TOKENS, "build": build(), **tried.settings("tok/s")},
     )
     steps = [rate / streams for rate in seen["ours"]]
-    return [figure, part_of_read(name, steps, bytes_of_step(path, past, streams), seen[READ])]
+    return [figure, part_of_read(name, steps, bytes_of_step(path, past, streams), seen[READ], memory.by)]

@@ -11,12 +11,14 @@ namespace {
 
 // The interpreter is let go where an operation takes about a tenth of a millisecond or more. Below that another thread
 // that took it would keep it for a whole switch interval, fifty times as long, at each of a token's 150 operations. A
-// program that runs may have let it go already.
+// program lets it go once for all of its operations.
+thread_local bool let_go = false;
+
 template <class Fn>
 auto work(int64_t multiplications, const Fn& fn) {
     constexpr int64_t kWorthLettingGo = 16'000'000;
     std::optional<nb::gil_scoped_release> release;
-    if (multiplications >= kWorthLettingGo && PyGILState_Check()) release.emplace();
+    if (multiplications >= kWorthLettingGo && !let_go) release.emplace();
     return fn();
 }
 
@@ -68,17 +70,26 @@ auto token_logprobs(Context& context, const Step& step, const Array& x, const Li
                            to_numpy(result.greedy.data(), {result.greedy.size()}));
 }
 
-// Everything that is recorded, on one step. Ctrl-C ends it between two operations.
+// Steps of fewer rows end before anybody misses their Ctrl-C, and are too short to look at a clock after each operation.
+constexpr int kRowsWorthAsking = 16;
+
+struct LetGo {
+    LetGo() { let_go = true; }
+    ~LetGo() { let_go = false; }
+};
+
+// Everything that is recorded, on one step. Ctrl-C ends a pass of many rows between two operations.
 Array run(Context& context, const Step& step, const Program& program, int result) {
     using Clock = std::chrono::steady_clock;
     Clock::time_point asked = Clock::now();
     const auto between = [&] {
-        if (step.n_rows < 16 || Clock::now() - asked < std::chrono::milliseconds(50)) return;
+        if (step.n_rows < kRowsWorthAsking || Clock::now() - asked < std::chrono::milliseconds(50)) return;
         asked = Clock::now();
         nb::gil_scoped_acquire acquire;
         if (PyErr_CheckSignals()) throw nb::python_error();
     };
     nb::gil_scoped_release release;
+    const LetGo flag;
     return program.run(context, step, result, between);
 }
 

@@ -1,6 +1,6 @@
-// How is one operation bound twice: to be done at once, and to be recorded? What Python gives a recorded one is kept until
-// the program goes: weights by their Python objects, which stay alive with it, numbers and names by value, and arrays as
-// the numbers of the results that they will be.
+// How is one operation bound twice: to be done at once, and to be recorded? What Python gives a recorded one is kept
+// until the program goes: weights by their Python objects, which stay alive with it, numbers and names by value, and
+// arrays as the numbers of the results that they will be.
 #pragma once
 
 #include "bindings.h"

@@ -2,6 +2,7 @@
 // do it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -229,7 +230,7 @@ class Context {
     const Kernels& kernels_;
     const bool exact_;
     std::shared_ptr<Arena> arena_ = std::make_shared<Arena>();
-    uint64_t step_ = 0;
+    std::atomic<uint64_t> step_{0};
     // Scratch memory: it belongs to whoever holds the pool's lock.
     QuantMemory high_, low_;
     Block floats_, strip_, queries_, scores_, per_thread_;

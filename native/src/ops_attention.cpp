@@ -59,8 +59,8 @@ namespace {
 // Rows that share widened keys: enough that widening costs little, few enough that their scores stay in the cache.
 constexpr int kUnitRows = 48;
 
-// So many products of queries and keys are worth three tasks instead of one. Below that (one row of the default model after
-// up to 256 others) waiting for threads to join costs more than an uneven share: 2 % of a token.
+// So many products of queries and keys are worth three tasks instead of one. Below that (one row of the default model
+// after up to 256 others) waiting for threads to join costs more than an uneven share: 2 % of a token.
 constexpr int64_t kWorthPhases = 150'000;
 
 std::vector<AttentionUnit> cut(const Step& step, int n_kv_heads, int group, int window) {
@@ -198,7 +198,8 @@ void Context::attend(const AttentionJob& job, std::vector<AttentionUnit>& units)
     size_t most_scratch = 0, most_scores = 0, all_scores = 0;
     int64_t products = 0;
     for (const AttentionUnit& unit : units) {
-        products += static_cast<int64_t>(unit.n_keys) * unit.n_tokens * group * job.head_dim;
+        const int64_t seen = unit.n_keys - unit.first_page * kPage;
+        products += seen * unit.n_tokens * group * job.head_dim;
         most_scratch = std::max(most_scratch, attention_scratch_floats(unit.n_tokens * group, job.head_dim));
         most_scores = std::max(most_scores, score_floats(unit, group));
         all_scores += score_floats(unit, group);

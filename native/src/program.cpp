@@ -7,6 +7,7 @@
 namespace greenlight {
 
 int Program::record(std::vector<int> reads, Operation operation) {
+    need(!has_run_, "a program that has run records no more");
     const int number = static_cast<int>(entries_.size());
     for (const int read : reads) {
         if (read < 0 || read >= number)
@@ -20,6 +21,7 @@ int Program::record(std::vector<int> reads, Operation operation) {
 Array Program::run(Context& context, const Step& step, int result, const std::function<void()>& between) const {
     const int n = static_cast<int>(entries_.size());
     if (result < 0 || result >= n) throw std::out_of_range("there is no result " + std::to_string(result));
+    has_run_ = true;
     Values values(n);
     const auto let_go = [&](int value, int reader) {
         if (value != result && entries_[value].last_reader == reader) values[value].reset();

@@ -2,6 +2,7 @@
 // step: of a token's 150 operations most take a few microseconds, and asking for each costs one more.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -17,7 +18,7 @@ class Program {
     using Operation = std::function<Array(Context&, const Step&, const Values&)>;
 
     // Returns the number of the operation's result. `reads` are the results that it uses; throws where one of them is
-    // of no operation before it.
+    // of no operation before it, and once the program has run: it may be running on another thread.
     int record(std::vector<int> reads, Operation operation);
 
     // Runs all of them, and returns one result. Every other one goes back to the arena as soon as nobody reads it any
@@ -31,6 +32,7 @@ class Program {
         int last_reader;  // itself, where there is none
     };
     std::vector<Entry> entries_;
+    mutable std::atomic<bool> has_run_{false};
 };
 
 }  // namespace greenlight

@@ -9,8 +9,9 @@ namespace greenlight::GREENLIGHT_ISA {
 GL_INLINE F load_halves(const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
 
 // How far ahead a stream of weights asks for memory. The hardware's own prefetchers stop at each 4 KB page and need a
-// few lines to start again: this is worth 15 % at one row, 40 % at four. A step of 32 inputs takes about as long for each
-// kind, so memory has the same time for all when so many steps lie between: with 4 KB for Q8_0, too, it was 6 % slower.
+// few lines to start again: this is worth 15 % at one row, 40 % at four. A step of 32 inputs takes about as long for
+// each kind, so memory has the same time for all when so many steps lie between: with 4 KB, as for Q4_0, Q8_0 was 6 %
+// slower.
 constexpr int kStepsAhead = 15;
 // Of floats, in bytes.
 constexpr int kAhead = 4096;

@@ -81,6 +81,7 @@ void a_block_widens_to_its_values(Case& c);
 void blocks_and_scales_become_rows(int threads);
 // program.cpp
 void a_program_does_what_its_operations_do(Case& c);
+void contexts_share_a_program(const std::string& isa, bool exact);
 // pool.cpp
 void every_item_is_done_once();
 

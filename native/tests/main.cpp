@@ -20,6 +20,7 @@ static uint64_t compute(const std::string& isa, int threads, bool exact) {
     experts_are_chosen_and_mixed(c);
     rubbish_in_stays_rubbish(c);
     a_program_does_what_its_operations_do(c);
+    contexts_share_a_program(isa, exact);
     std::printf("%-12s %d threads%s: %zu values, %016llx\n", isa.c_str(), threads, exact ? ", exact" : "",
                 outputs.count(), static_cast<unsigned long long>(outputs.digest()));
     std::fflush(stdout);

@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include <stdexcept>
+#include <thread>
 
 #include "driver.h"
 
@@ -48,6 +49,8 @@ void a_program_does_what_its_operations_do(Case& c) {
         expect(!v[x] && !v[product], "what nobody reads any more is let go");
         return on.add(step, *v[sum], *v[sum]);
     });
+    for (const int read : {-1, 5})
+        expect(throws_out_of_range([&] { record({read}, {}); }), "an operation reads what was before it");
     size_t idle = 0;
     for (const int rows : {1, 9, 4, 9}) {
         const Step step = c.step(rows);
@@ -67,8 +70,13 @@ void a_program_does_what_its_operations_do(Case& c) {
     const auto nothing = [] {};
     for (const int result : {-1, 5})
         expect(throws_out_of_range([&] { program.run(c.context, step, result, nothing); }), "no such result");
-    for (const int read : {-1, 5})
-        expect(throws_out_of_range([&] { record({read}, {}); }), "an operation reads what was before it");
+    bool refused = false;
+    try {
+        record({sum}, {});
+    } catch (const std::invalid_argument&) {
+        refused = true;
+    }
+    expect(refused, "what has run records no more");
     struct Stop {};
     int done = 0;
     try {
@@ -79,6 +87,32 @@ void a_program_does_what_its_operations_do(Case& c) {
     } catch (const Stop&) {
         expect(done == 2, "between operations");
     }
+}
+
+void contexts_share_a_program(const std::string& isa, bool exact) {
+    Vectors vectors(9);
+    constexpr int k = 64;
+    const Matrix matrix = vectors.matrix(Kind::Q4_0, k, k);
+    const Linear weight = pack_linear({matrix.source()}, k);
+    const Floats given = vectors.floats(9 * k);
+    Program program;
+    program.record({}, [&](Context& on, const Step& step, const Program::Values&) {
+        return on.from_floats(step, given.data(), step.n_rows, k);
+    });
+    const int result = program.record({0}, [&](Context& on, const Step& step, const Program::Values& v) {
+        return on.product(step, *v[0], nullptr, 0.0f, weight, nullptr, Glu::silu);
+    });
+    std::vector<Floats> found(2);
+    std::vector<std::thread> threads;
+    for (Floats& mine : found) {
+        threads.emplace_back([&] {
+            Outputs outputs;
+            Case c{Context(isa, exact), outputs, exact};
+            for (int i = 0; i < 20; ++i) mine = c.keep(program.run(c.context, c.step(9), result, [] {}));
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    expect(found[0] == found[1], "two contexts on two threads run one program");
 }
 
 }  // namespace greenlight::driver

@@ -37,7 +37,7 @@ def test_a_program_of_other_instructions_measures_nothing(setting, monkeypatch):
 
 
 def test_shares_are_of_the_limit_in_the_same_round():
-    read = part_of_read("decode", [100.0, 100.0], 200_000_000, [40.0, 25.0])
+    read = part_of_read("decode", [100.0, 100.0], 200_000_000, [40.0, 25.0], "numpy")
     assert read.ours == (50.0, 80.0)
     assert read.name == "decode, part of memory's read speed"
     (int8,) = part_of_int8("prefill", [1000.0], 200_000_000, {INT8: (800.0,)})
@@ -49,16 +49,18 @@ def test_there_is_no_share_of_a_limit_that_was_not_measured():
 
 
 def test_memory_is_read_at_some_speed():
-    assert NumpyReader(1 << 20).gb_s() > 0
+    assert NumpyReader(1 << 20, 2).gb_s() > 0
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler")
 @pytest.mark.parametrize("size_bytes", [1 << 20, (1 << 20) + 777])
-def test_a_program_reads_every_byte_that_it_is_asked_to(setting, size_bytes):
+def test_a_program_reads_all_that_it_is_asked_to(setting, size_bytes):
     """It compares the sum of what it read with what was written, and prints nothing where they differ."""
-    assert memory_read(setting, size_bytes)() > 0
+    memory = memory_read(setting, size_bytes)
+    assert (memory.by, memory.gb_s() > 0) == ("reads.cpp", True)
 
 
 def test_numpy_reads_without_a_compiler(setting, monkeypatch):
     monkeypatch.setattr("benchmarks.roofline.shutil.which", lambda _: None)
-    assert memory_read(setting, 1 << 20)() > 0
+    memory = memory_read(setting, 1 << 20)
+    assert (memory.by, memory.gb_s() > 0) == ("numpy", True)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -109,6 +110,18 @@ def test_ragged_splits_neighbours_pages_and_threads_change_no_bit(model, data, s
         for b, run in enumerate(expected):
             np.testing.assert_array_equal(logits[starts[b] : starts[b + 1]], run[done[b] : done[b] + new[b]])
         done = [d + n for d, n in zip(done, new, strict=True)]
+
+
+def test_one_row_after_many_has_its_bits_however_attention_is_shared(model):
+    """Up to about 1,040 positions one task attends for such a row, from there on three; with one thread it is one."""
+    (tokens,) = sequences(7, [1100])
+    pages, table = model.ops.new_pages(35, model.layers), np.arange(35, dtype=np.int32)[None]
+    native.set_threads(1)
+    expected = model.forward(cases.ragged([1100], [0], table, tokens), pages)
+    for threads, past in product((1, 2, 3), (100, 255, 256, 1035, 1041, 1042, 1099)):
+        native.set_threads(threads)
+        row = model.forward(cases.ragged([1], [past], table, tokens[past : past + 1]), pages)
+        np.testing.assert_array_equal(row[0], expected[past])
 
 
 def test_what_a_page_held_before_changes_no_bit(model):

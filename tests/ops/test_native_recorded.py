@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gc
 import signal
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -21,6 +26,11 @@ pytestmark = pytest.mark.skipif(not native.available(), reason=f"no native kerne
 TOKENS = np.random.default_rng(3).integers(97, size=40)
 
 
+@pytest.fixture
+def ops():
+    return NativeOps()
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_recorded_model_has_the_bits_of_its_operations(tmp_path, case):
     decoder = load_decoder(random_folder(tmp_path / "m", config_of(case)), NativeOps())
@@ -31,8 +41,8 @@ def test_a_recorded_model_has_the_bits_of_its_operations(tmp_path, case):
         np.testing.assert_array_equal(asked, ops.to_numpy(stack.logits(ops, ops.begin(batch, pages))))
 
 
-def test_a_recording_keeps_the_weights_that_it_needs():
-    ops, rng = NativeOps(), np.random.default_rng(0)
+def test_a_recording_keeps_the_weights_that_it_needs(ops):
+    rng = np.random.default_rng(0)
     tensors = [cases.tensor(rng, "Q4_0", 64, 64) for _ in range(4)]
     embedding = cases.tensor(rng, "F32", 3, 64)
 
@@ -55,8 +65,7 @@ def test_reference_ops_compute_what_is_recorded_anew_each_time():
     assert [run(1), run(2)] == calls == [1, 2]
 
 
-def test_a_recording_refuses_a_step_that_is_over_or_of_others():
-    ops = NativeOps()
+def test_a_recording_refuses_a_step_that_is_over_or_of_others(ops):
     embedding = ops.pack_embedding(cases.tensor(np.random.default_rng(0), "F32", 3, 64))
     run = ops.recorded(lambda ops, step: ops.embed(step, embedding, 1.0))
     old, _ = cases.one_step(ops, 2), cases.one_step(ops, 2)
@@ -66,9 +75,51 @@ def test_a_recording_refuses_a_step_that_is_over_or_of_others():
         run(cases.one_step(NativeOps(), 2))
 
 
-def test_an_interrupt_ends_a_recording_between_operations():
+def test_a_recording_that_has_run_takes_no_more(ops):
+    from greenlight.ops import _native
+
+    embedding = ops.pack_embedding(cases.tensor(np.random.default_rng(0), "F32", 3, 64))
+    program = _native.Program()
+    result = program.embed(None, embedding, 1.0)
+    ops._context.run(cases.one_step(ops, 2), program, result)
+    with pytest.raises(ValueError, match="records no more"):
+        program.rows(None, result)
+
+
+def test_two_models_run_at_once_on_two_threads(tmp_path):
+    """Each on its own ops: a pass does not hold the interpreter, so that both are inside one."""
+    folder = random_folder(tmp_path / "m", config_of("llama"))
+    decoders = [load_decoder(folder, NativeOps()) for _ in range(2)]
+    expected = decoders[0].forward(one_sequence(TOKENS), decoders[0].new_pages(2)).copy()
+
+    def passes(decoder):
+        pages = decoder.new_pages(2)
+        return [np.array_equal(decoder.forward(one_sequence(TOKENS), pages), expected) for _ in range(50)]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(chain.from_iterable(pool.map(passes, decoders)))
+
+
+def test_a_process_with_a_second_interpreter_runs_what_is_recorded():
+    """Such a process answers "yes" whoever asks whether it holds the interpreter, which a pass does not."""
+    code = """
+        import _xxsubinterpreters, numpy as np
+        from greenlight.formats.tensors import Tensor, TensorType
+        from greenlight.ops.native import NativeOps
+        from tests.ops import native_cases as cases
+        _xxsubinterpreters.create()
+        ops, rng = NativeOps(), np.random.default_rng(0)
+        embedding = ops.pack_embedding(cases.tensor(rng, "F32", 3, 512))
+        weight = ops.pack_linear([cases.tensor(rng, "F32", 512, 512)], [None])
+        run = ops.recorded(lambda ops, step: ops.linear(step, ops.embed(step, embedding, 1.0), weight))
+        print(ops.to_numpy(run(cases.one_step(ops, 70))).shape)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "(70, 512)"), done.stderr
+
+
+def test_an_interrupt_ends_a_recording_between_operations(ops):
     """The handler's own error comes out before the last operation, which would fail, and the ops go on."""
-    ops = NativeOps()
     embedding = ops.pack_embedding(cases.tensor(np.random.default_rng(0), "F32", 3, 64))
 
     def compute(ops, step):
@@ -77,7 +128,8 @@ def test_an_interrupt_ends_a_recording_between_operations():
             x = ops.softcap(step, x, 1.0)
         return ops.columns(step, x, 64, 1)
 
-    def interrupt(_number, _frame):
+    def interrupt(_number, frame):
+        assert frame.f_code.co_name == "_run", "the alarm rang before or after the pass"
         raise InterruptedError
 
     long, short = ops.recorded(compute), ops.recorded(lambda ops, step: ops.embed(step, embedding, 1.0))

@@ -39,6 +39,8 @@ class Entries:
         self.router = _native.pack_linear([matrix(2, 8)], 8)
         self.norm = _native.pack_norm(floats(8))
         self.heads = _native.Heads(**HEADS)
+        self.program = _native.Program()
+        self.program.embed(None, _native.pack_embedding("F32", floats(24).view(np.uint8), 3, 8), 1.0)
 
     def array(self, *shape):
         return self.context.from_numpy(self.step, floats(*shape))
@@ -102,6 +104,9 @@ ENTRIES = {
     "begin groups": (lambda e: e.begin(page_tables=np.zeros((2, 1, 1), np.int32)), "page_tables"),
     "begin page": (lambda e: e.begin(page_tables=np.full((1, 1, 1), 2, np.int32)), "page 2 of 2"),
     "begin outputs": (lambda e: e.begin(outputs=int32(2)), "outputs"),
+    "run": (lambda e: e.context.run(e.step, e.program, 1), "no result 1"),
+    "run other": (lambda e: e.module.Context("").run(e.step, e.program, 0), "other operations"),
+    "Program": (lambda e: e.module.Program().rows(None, 0), "reads result 0"),
     "embed": (
         lambda e: e.context.embed(e.step, e.module.pack_embedding("F32", floats(8).view(np.uint8), 1, 8), 1.0),
         "token 1",
@@ -160,6 +165,7 @@ def test_every_entry_takes_what_fits(entries):
     for given in (
         entries.mixture(),
         entries.attend(),
+        entries.context.run(entries.step, entries.program, 0),
         entries.context.linear(entries.step, entries.x, entries.square),
         entries.context.norm_gate_up(entries.step, entries.x, entries.norm, 1e-5, entries.pair, "silu"),
     ):

@@ -168,7 +168,8 @@ def parting_nats(model, engine, item, ours, theirs):
     assert len(prompt) == ours["n_prompt"]
     end = model.tokenizer.special_tokens[model.tokenizer.named_tokens["eos_token"]]
     tokens = [model.encode(line["output"]) + (end,) * (line["finish"] == "stop") for line in (ours, theirs)]
-    at = next(at for at, pair in enumerate(zip(*tokens, strict=False)) if len(set(pair)) == 2)
+    at = next((at for at, pair in enumerate(zip(*tokens, strict=False)) if len(set(pair)) == 2), None)
+    assert at is not None, f"{item}: one answer begins with the whole other one, {tokens}"
     begun = tuple(answer[: at + 1] for answer in tokens)
     (scored,) = engine.score([ScoreRequest(id=item, prompt=prompt, continuations=begun)])
     return scored.logprobs[0][at] - scored.logprobs[1][at]

@@ -344,7 +344,10 @@ class NativeOps:
 
 
 class _Recording(NativeOps):
-    """Ops whose operations on a step are recorded: steps are None, and arrays are numbers."""
+    """Ops whose operations from a step to an array are recorded: steps are None, and arrays are numbers.
+
+    There is nothing else to be called: no step is begun, and no array has values.
+    """
 
     def __init__(self, ops: NativeOps, program: Program) -> None:
         self.identity = ops.identity

@@ -178,7 +178,10 @@ class Batch:
 
 
 class Ops(Protocol):
-    """A set of operations. Functional in meaning: no argument is changed, save the pages that attention writes."""
+    """A set of operations. Functional in meaning: no argument is changed, save the pages that attention writes.
+
+    One set and its pages serve one thread at a time; several sets may compute at once.
+    """
 
     name: str
     """'numpy' or 'native'."""
@@ -225,8 +228,9 @@ class Ops(Protocol):
         """The same computation for any step, perhaps without asking for each of its operations again.
 
         Args:
-            compute: applies operations to a step and returns an array; what it does depends on neither the step's
-                contents nor values of arrays, and it reads none.
+            compute: applies operations that take a step to a step, and returns an array; what it does depends on
+                neither the step's contents nor values of arrays, and it reads none. Ops that do more than the
+                operation itself each time (compute a delta, take a note) ask for it anew.
         """
 
     def embed(self, step: Step, embedding: Weight, scale: float = 1.0) -> Array:
