@@ -206,18 +206,20 @@ def _activations(config: ModelConfig, layers: Sequence[KVSpec], context: int, se
     heads = max((config.n_heads + 2 * config.n_kv_heads_of(i)) * config.head_dim_of(i) for i in every)
     rows = min(STEP_ROWS, context * sequences)
     inputs = 2 * config.per_layer_dim * config.n_layers  # of all layers, side by side, as long as the step runs
-    # Logits twice: as they are computed, and as they are handed out.
-    widest = rows * _feed_forward(config)
+    # Of native logits what was computed is handed out; numpy's are there twice meanwhile, and so are those with a cap.
+    logits = (2 if wide or config.final_softcap is not None else 1) * sequences * config.vocab_size
+    widest = rows * _feed_forward(config, wide=wide)
     if wide:
         # Scores of some queries over all that they see, and twice more on the way through the softmax: they are gone
         # when the feed-forward comes.
         reach = max(context if layer.window is None else min(context, layer.window + rows) for layer in layers)
         widest = max(widest, 3 * config.n_heads * min(_SCORED_ROWS, rows, context) * reach)
-    return 4 * (rows * (4 * config.dim + heads + inputs) + widest + 2 * sequences * config.vocab_size)
+    return 4 * (rows * (4 * config.dim + heads + inputs) + widest + logits)
 
 
-def _feed_forward(config: ModelConfig) -> int:
+def _feed_forward(config: ModelConfig, *, wide: bool) -> int:
     """Values that a row's feed-forward holds at once; of experts each chosen one's output, and one expert's work."""
     if not config.n_experts:
-        return 3 * max(config.ffn_dim, config.shared_ffn_dim or 0)
+        # Gate and up and their product; or their product alone, and the same laid out for the kernels.
+        return (3 if wide else 2) * max(config.ffn_dim, config.shared_ffn_dim or 0)
     return config.n_experts_used * config.dim + 2 * config.dim + 3 * config.ffn_dim
