@@ -52,12 +52,12 @@ def test_memory_is_read_at_some_speed():
     assert NumpyReader(1 << 20, 2).gb_s() > 0
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler")
 @pytest.mark.parametrize("size_bytes", [1 << 20, (1 << 20) + 777])
 def test_a_program_reads_all_that_it_is_asked_to(setting, size_bytes):
     """It compares the sum of what it read with what was written, and prints nothing where they differ."""
     memory = memory_read(setting, size_bytes)
-    assert (memory.by, memory.gb_s() > 0) == ("reads.cpp", True)
+    assert memory.by == ("reads.cpp" if shutil.which("g++") else "numpy")
+    assert memory.gb_s() > 0
 
 
 def test_numpy_reads_without_a_compiler(setting, monkeypatch):

@@ -10,10 +10,11 @@ import pytest
 
 from greenlight.cli.inspect import _measured
 from greenlight.compose import inspection, memory_check
-from greenlight.compose.converting import convert
+from greenlight.compose.converting import Wish, convert
 from greenlight.compose.inspection import inspect
 from greenlight.compose.memory_check import Asked, compared, measure_memory, tokens_written
 from greenlight.errors import EngineError, UnsupportedError, UsageError
+from greenlight.formats.tensors import TensorType
 from greenlight.model.load import describe
 from greenlight.model.memory import STEP_ROWS
 from tests.chat_model import tiny_chat_model
@@ -184,6 +185,27 @@ def gpt_oss_shaped(tmp_path, vocab_size):
         quantization_config={"quant_method": "mxfp4"},
     )
     return write_blocks(tmp_path / "gpt-oss", config)
+
+
+def llama_shaped(tmp_path, vocab_size):
+    """Llama 8B's width, two of its layers."""
+    config = config_of(
+        "llama",
+        **{"hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32, "num_key_value_heads": 8},
+        **{"num_hidden_layers": 2, "max_position_embeddings": 8192, "vocab_size": vocab_size},
+    )
+    return random_folder(tmp_path / "llama", config, kind="BF16")
+
+
+@ON_LINUX
+@pytest.mark.slow
+def test_a_model_in_blocks_of_real_width_takes_what_is_planned(tmp_path):
+    """Its activations are laid out as int8, a third of what floats take."""
+    tiny = describe(tiny_chat_model(tmp_path / "size.gguf"))
+    folder = with_tokenizer(llama_shaped(tmp_path, tiny.config.vocab_size), tmp_path)
+    convert(str(folder), tmp_path / "q8.gguf", Wish(type_=TensorType.Q8_0))
+    found = inspect(str(tmp_path / "q8.gguf"), context=1024, sequences=2, measure=True)["memory"]["measured"]
+    assert found["as_planned"], found["parts"]
 
 
 @ON_LINUX

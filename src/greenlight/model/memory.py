@@ -45,6 +45,11 @@ class StoredSizes:
     largest_parameters: int
     """Its values."""
 
+    @property
+    def mostly_blocks(self) -> bool:
+        """Whether most values are quantised, so that native operations multiply them by integers."""
+        return self.n_bytes < 1.5 * self.n_parameters
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KVKind:
@@ -172,7 +177,7 @@ def plan_memory(
         page_bytes=page_bytes,
         kv_kinds=kinds,
         kv_bytes=sum(kind.kv_bytes for kind in kinds),
-        activations_bytes=_activations(config, layers, context, sequences, wide=wide),
+        activations_bytes=_activations(config, layers, stored, (context, sequences), wide=wide),
         load_peak_bytes=packed + making,
     )
 
@@ -201,25 +206,32 @@ def _kind(
     )
 
 
-def _activations(config: ModelConfig, layers: Sequence[KVSpec], context: int, sequences: int, *, wide: bool) -> int:
-    every = range(config.n_layers)
+def _activations(
+    config: ModelConfig, layers: Sequence[KVSpec], stored: StoredSizes, held: tuple[int, int], *, wide: bool
+) -> int:
+    every, (context, sequences) = range(config.n_layers), held
     heads = max((config.n_heads + 2 * config.n_kv_heads_of(i)) * config.head_dim_of(i) for i in every)
     rows = min(STEP_ROWS, context * sequences)
     inputs = 2 * config.per_layer_dim * config.n_layers  # of all layers, side by side, as long as the step runs
     # Of native logits what was computed is handed out; numpy's are there twice meanwhile, and so are those with a cap.
-    logits = (2 if wide or config.final_softcap is not None else 1) * sequences * config.vocab_size
-    widest = rows * _feed_forward(config, wide=wide)
+    logits = 4 * (2 if wide or config.final_softcap is not None else 1) * sequences * config.vocab_size
+    # Native operations let go of an array where its last reader ends.
+    beside = 4 * rows * ((4 if wide else 3) * config.dim + heads + inputs)
+    widest = rows * _feed_forward(config, stored, wide=wide)
     if wide:
         # Scores of some queries over all that they see, and twice more on the way through the softmax: they are gone
         # when the feed-forward comes.
         reach = max(context if layer.window is None else min(context, layer.window + rows) for layer in layers)
-        widest = max(widest, 3 * config.n_heads * min(_SCORED_ROWS, rows, context) * reach)
-    return 4 * (rows * (4 * config.dim + heads + inputs) + widest + logits)
+        widest = max(widest, 4 * 3 * config.n_heads * min(_SCORED_ROWS, rows, context) * reach)
+    return beside + widest + logits
 
 
-def _feed_forward(config: ModelConfig, *, wide: bool) -> int:
-    """Values that a row's feed-forward holds at once; of experts each chosen one's output, and one expert's work."""
-    if not config.n_experts:
-        # Gate and up and their product; or their product alone, and the same laid out for the kernels.
-        return (3 if wide else 2) * max(config.ffn_dim, config.shared_ffn_dim or 0)
-    return config.n_experts_used * config.dim + 2 * config.dim + 3 * config.ffn_dim
+def _feed_forward(config: ModelConfig, stored: StoredSizes, *, wide: bool) -> int:
+    """Bytes that a row's feed-forward holds at once; of experts each chosen one's output, and one expert's work."""
+    if config.n_experts:
+        return 4 * (config.n_experts_used * config.dim + 2 * config.dim + 3 * config.ffn_dim)
+    ffn = max(config.ffn_dim, config.shared_ffn_dim or 0)
+    if wide:
+        return 4 * 3 * ffn  # gate, up and their product
+    # Their product, and the same laid out for the kernels: as floats, or as int8 with four words for every 32.
+    return 4 * ffn + ffn * 3 // 2 if stored.mostly_blocks else 2 * 4 * ffn
