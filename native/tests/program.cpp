@@ -91,8 +91,8 @@ void a_program_does_what_its_operations_do(Case& c) {
 
 void contexts_share_a_program(const std::string& isa, bool exact) {
     Vectors vectors(9);
-    constexpr int k = 64;
-    const Matrix matrix = vectors.matrix(Kind::Q4_0, k, k);
+    constexpr int k = 64, n = 512;  // of so many outputs, threads take shares
+    const Matrix matrix = vectors.matrix(Kind::Q4_0, n, k);
     const Linear weight = pack_linear({matrix.source()}, k);
     const Floats given = vectors.floats(9 * k);
     Program program;
@@ -104,15 +104,21 @@ void contexts_share_a_program(const std::string& isa, bool exact) {
     });
     std::vector<Floats> found(2);
     std::vector<std::thread> threads;
+    std::atomic<int> ready{0};
     for (Floats& mine : found) {
         threads.emplace_back([&] {
             Outputs outputs;
             Case c{Context(isa, exact), outputs, exact};
-            for (int i = 0; i < 20; ++i) mine = c.keep(program.run(c.context, c.step(9), result, [] {}));
+            // Together, and often enough to meet.
+            for (++ready; ready < 2;) std::this_thread::yield();
+            for (int i = 0; i < 300; ++i) mine = c.keep(program.run(c.context, c.step(9), result, [] {}));
         });
     }
     for (std::thread& thread : threads) thread.join();
-    expect(found[0] == found[1], "two contexts on two threads run one program");
+    Outputs outputs;
+    Case c{Context(isa, exact), outputs, exact};
+    const Floats expected = c.keep(program.run(c.context, c.step(9), result, [] {}));
+    expect(found[0] == expected && found[1] == expected, "two contexts on two threads run one program");
 }
 
 }  // namespace greenlight::driver

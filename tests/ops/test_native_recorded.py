@@ -102,25 +102,51 @@ def test_two_models_run_at_once_on_two_threads(tmp_path):
         assert all(chain.from_iterable(pool.map(passes, decoders)))
 
 
-def test_a_process_with_a_second_interpreter_runs_what_is_recorded():
-    """Such a process answers "yes" whoever asks whether it holds the interpreter, which a pass does not."""
-    code = """
-        import sys, numpy as np
-        from greenlight.ops.native import NativeOps
-        from tests.ops import native_cases as cases
-        if sys.version_info >= (3, 13):
-            import _interpreters as interpreters
-        else:
-            import _xxsubinterpreters as interpreters
-        interpreters.create()
+LARGE = """
+    import sys, numpy as np
+    from concurrent.futures import ThreadPoolExecutor
+    from greenlight.ops.native import NativeOps
+    from tests.ops import native_cases as cases
+
+    def passes(n):
         ops, rng = NativeOps(), np.random.default_rng(0)
         embedding = ops.pack_embedding(cases.tensor(rng, "F32", 3, 512))
         weight = ops.pack_linear([cases.tensor(rng, "F32", 512, 512)], [None])
-        run = ops.recorded(lambda ops, step: ops.linear(step, ops.embed(step, embedding, 1.0), weight))
-        print(ops.to_numpy(run(cases.one_step(ops, 70))).shape)
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "(70, 512)"), done.stderr
+
+        def compute(ops, step):
+            x = ops.embed(step, embedding, 1.0)
+            for _ in range(4):
+                x = ops.linear(step, x, weight)
+            return x
+
+        run = ops.recorded(compute)
+        return {ops.to_numpy(run(cases.one_step(ops, 70))).shape for _ in range(n)}
+"""
+"""Passes of operations so large that each by itself lets the interpreter go."""
+
+SECOND_INTERPRETER = """
+    if sys.version_info >= (3, 13):
+        import _interpreters as interpreters
+    else:
+        import _xxsubinterpreters as interpreters
+    interpreters.create()
+    print(passes(1))
+"""
+"""Such a process answers "yes" whoever asks whether it holds the interpreter, which a pass does not."""
+
+TWO_THREADS = """
+    with ThreadPoolExecutor(2) as pool:
+        print(set.union(*pool.map(passes, (60, 60))))
+"""
+"""One's pass ends while the other's goes on."""
+
+
+@pytest.mark.parametrize("doing", [SECOND_INTERPRETER, TWO_THREADS])
+def test_a_pass_lets_the_interpreter_go_once(doing):
+    """Letting it go twice ends the process."""
+    code = textwrap.dedent(LARGE) + textwrap.dedent(doing)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "{(70, 512)}"), done.stderr
 
 
 def test_an_interrupt_ends_a_recording_between_operations(ops):
